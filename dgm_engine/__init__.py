@@ -1,0 +1,1 @@
+"""The engine of DGM Studio: semi-unsupervised learning with deep generative models."""

@@ -1,0 +1,175 @@
+"""Configuration: frozen, validated when it is built, one default each, and a JSON round trip."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from dgm_engine.errors import InputError
+
+
+class ModelName(StrEnum):
+    """The models that can be trained."""
+
+    GM_DGM = "gm-dgm"
+
+
+class LikelihoodName(StrEnum):
+    """The family of p(x | z)."""
+
+    BERNOULLI = "bernoulli"
+    GAUSSIAN = "gaussian"
+
+
+class Preset(StrEnum):
+    """A named set of training settings."""
+
+    FAST = "fast"
+    PAPER = "paper"
+
+
+@dataclass(frozen=True)
+class _Config:
+    """JSON round trip for the configurations below."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The configuration that `to_json` wrote.
+
+        Raises:
+            InputError: a field is unknown or has a value that is not allowed.
+        """
+        unknown = sorted(set(value) - {f.name for f in fields(cls)})
+        if unknown:
+            raise InputError(f"{cls.__name__} does not know {', '.join(unknown)}; remove it or update the program")
+        return cls(**value)
+
+    def replaced(self, **changes: object) -> Self:
+        """A copy with some fields changed, validated again."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Config):
+    """The shape of a model; two runs can share weights only where these are equal.
+
+    Attributes:
+        n_features: D, the length of x.
+        n_components: K, the number of mixture components.
+        likelihood: the family of p(x | z).
+        name: which factorisation.
+        n_latent: Z, the length of z.
+        n_hidden: units in each hidden layer.
+        n_layers: hidden layers in each network (p(z | y) has none).
+    """
+
+    n_features: int
+    n_components: int
+    likelihood: LikelihoodName
+    name: ModelName = ModelName.GM_DGM
+    n_latent: int = 50
+    n_hidden: int = 500
+    n_layers: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "likelihood", LikelihoodName(self.likelihood))
+        object.__setattr__(self, "name", ModelName(self.name))
+        _at_least(self, 1, "n_features", "n_latent", "n_hidden", "n_layers")
+        _at_least(self, 2, "n_components")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Config):
+    """How a model is trained. Terms that the paper does not have are weights; preset `paper` sets them to zero.
+
+    Attributes:
+        preset: where the other defaults come from.
+        seed: of every random draw of the run.
+        max_epochs: passes over the pool; None leaves the end to `max_minutes`, or to the preset.
+        max_minutes: wall-clock budget, start included; None leaves the end to `max_epochs`.
+        batch_size: unlabelled items per step.
+        labelled_batch_size: items with a label or a rejection per step.
+        n_samples: S, Monte Carlo draws of z per item and component.
+        learning_rate: of Adam.
+        classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
+        consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
+        mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
+        exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the
+            rest is drawn. 0 sums over all of them.
+        clustering_start: whether a fresh model starts from a clustering instead of random weights.
+        start_epochs: VAE epochs before the clustering start.
+        output_scale: standard deviation of the initial weights of output layers.
+        weight_decay: precision of the Gaussian weight prior, per training item.
+        min_pixel_std: pixels that vary less than this over the pool are left out of the model.
+        n_classes: N_gt of the prior (Eq. 34-35), where the person knows it; None makes p(y) uniform.
+        held_out_fraction: share of the labels that training leaves alone, to check the model on.
+    """
+
+    preset: Preset = Preset.FAST
+    seed: int = 0
+    max_epochs: int | None = None
+    max_minutes: float | None = None
+    batch_size: int = 256
+    labelled_batch_size: int = 64
+    n_samples: int = 1
+    learning_rate: float = 1e-3
+    classification_weight: float | None = 30.0
+    consistency_weight: float = 30.0
+    mutual_information_weight: float = 30.0
+    exact_components: int = 3
+    clustering_start: bool = True
+    start_epochs: int = 5
+    output_scale: float = 0.01
+    weight_decay: float = 0.0
+    min_pixel_std: float = 0.0
+    n_classes: int | None = None
+    held_out_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "preset", Preset(self.preset))
+        _at_least(self, 1, "batch_size", "labelled_batch_size", "n_samples")
+        _at_least(self, 0, "seed", "consistency_weight", "mutual_information_weight", "exact_components")
+        _at_least(self, 0, "start_epochs", "weight_decay", "min_pixel_std", "held_out_fraction")
+        _above_zero(self, "learning_rate", "output_scale", "max_epochs", "max_minutes", "n_classes")
+        _above_zero(self, "classification_weight")
+        if self.held_out_fraction >= 1:
+            raise InputError(f"held_out_fraction is {self.held_out_fraction}; it must be below 1")
+
+    @classmethod
+    def for_preset(cls, preset: Preset, **changes: object) -> Self:
+        """The settings of a preset, some of them changed."""
+        return cls(preset=preset).replaced(**(_PAPER if preset is Preset.PAPER else {})).replaced(**changes)
+
+
+_PAPER: dict[str, object] = {
+    "max_epochs": 2000,
+    "batch_size": 100,
+    "labelled_batch_size": 100,
+    "n_samples": 2,
+    "learning_rate": 3e-4,
+    "classification_weight": None,
+    "consistency_weight": 0.0,
+    "mutual_information_weight": 0.0,
+    "exact_components": 0,
+    "clustering_start": False,
+    "output_scale": 0.001,
+    "weight_decay": 1.0,
+    "min_pixel_std": 0.1,
+}
+
+
+def _at_least(config: object, bound: float, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value < bound:
+            raise InputError(f"{name} is {value}; it must be at least {bound}")
+
+
+def _above_zero(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise InputError(f"{name} is {value}; it must be above 0, or left out")

@@ -1,0 +1,1 @@
+"""Piles of images: where they come from and the decoded pool."""

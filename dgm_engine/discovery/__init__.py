@@ -1,0 +1,1 @@
+"""Clusters, suggestions, projections and accuracies: arrays in, arrays out."""

@@ -1,0 +1,33 @@
+"""The one tree of errors.
+
+``str(error)`` is a single line: what was got, what was expected, and the remedy. Screens show it as it stands, the
+command line prints it on stderr and exits with 2.
+"""
+
+
+class DgmError(Exception):
+    """Anything the engine reports to a person."""
+
+
+class InputError(DgmError):
+    """A file, row, option or value from the person that cannot be used."""
+
+
+class NotFoundError(InputError):
+    """A project, item, component, run or class that does not exist."""
+
+
+class StateError(DgmError):
+    """Something was asked for before it can be answered, or while something else is under way."""
+
+
+class ConflictError(DgmError):
+    """Somebody else changed the same thing in the meantime."""
+
+
+class CorruptError(DgmError):
+    """One of our own files is damaged or of an unknown version."""
+
+
+class JobError(DgmError):
+    """A child process failed; the message carries its last words."""

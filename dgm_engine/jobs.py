@@ -1,0 +1,149 @@
+"""Long work in child processes that outlive the page and the server that started them.
+
+A job is a folder with ``status.json``, which its process replaces atomically, and a file ``stop`` whose existence asks
+it to end. Any process can read how a job stands; nobody needs a handle on its process.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dgm_engine.errors import CorruptError
+from dgm_engine.paths import read_json, write_json
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+ALIVE = frozenset({JobState.STARTING, JobState.RUNNING})
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What a job last said of itself.
+
+    Attributes:
+        state: `INTERRUPTED` where the process is gone without a last word.
+        phase: what it is doing, in the person's words.
+        progress: share done, 0 to 1.
+        seconds: wall-clock time spent so far, earlier tries included.
+        details: figures of the kind of job (epoch, elbo, ...).
+        error: why it failed, for the person.
+        pid: the process that does it.
+        started_at: that process's start, seconds since 1970, so that a reused pid is not taken for it.
+        updated_at: when this status was written, seconds since 1970.
+    """
+
+    state: JobState
+    phase: str = ""
+    progress: float = 0.0
+    seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+    error: str = ""
+    pid: int = 0
+    started_at: float = 0.0
+    updated_at: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the job is still at work."""
+        return self.state in ALIVE
+
+
+def write_status(path: Path, status: JobStatus) -> None:
+    """Replaces the status file, stamped with the time."""
+    write_json(path, asdict(replace(status, updated_at=time.time())))
+
+
+def read_status(path: Path) -> JobStatus | None:
+    """How the job stands, or None where no job was ever started there.
+
+    Raises:
+        CorruptError: the file exists but is not a status.
+    """
+    if not path.exists():
+        return None
+    value = read_json(path)
+    try:
+        status = JobStatus(**{**value, "state": JobState(value["state"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptError(f"{path} is not a job's status ({error}); delete it and start the job again") from error
+    if status.alive and not _is_running(status):
+        return replace(status, state=JobState.INTERRUPTED)
+    return status
+
+
+def spawn(module: str, arguments: Sequence[str], status_path: Path, log_path: Path) -> JobStatus:
+    """Starts ``python -m module arguments`` on its own, with a status that says so, and returns that status.
+
+    The child runs in a session of its own: closing the terminal, the page or the server does not end it.
+    """
+    status_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+    status = JobStatus(JobState.STARTING, "Starting", pid=process.pid, started_at=_started_at(process.pid))
+    _reap_later(process)
+    if not status_path.exists() or (read_json(status_path).get("pid") != process.pid):
+        write_status(status_path, status)
+    return status
+
+
+def this_process(state: JobState = JobState.RUNNING, phase: str = "") -> JobStatus:
+    """A first status for the process that calls it."""
+    return JobStatus(state, phase, pid=os.getpid(), started_at=_started_at(os.getpid()))
+
+
+def tail(path: Path, lines: int = 5) -> str:
+    """The last lines of a log, on one line; empty where there is none."""
+    if not path.exists():
+        return ""
+    return " | ".join(path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def _reap_later(process: subprocess.Popen[bytes]) -> None:
+    """Keeps the handle of a child and collects those that ended, so that none stays a zombie."""
+    _children.append(process)
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def _started_at(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _is_running(status: JobStatus) -> bool:
+    for child in _children:
+        child.poll()
+    try:
+        process = psutil.Process(status.pid)
+        return abs(process.create_time() - status.started_at) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, ValueError):
+        return False

@@ -1,0 +1,1 @@
+"""What people said about the images: an append-only store and its current state."""

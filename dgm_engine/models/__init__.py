@@ -1,0 +1,1 @@
+"""The deep generative models; each file states one factorisation."""

@@ -1,0 +1,1 @@
+"""What a page or the command line asks for."""

@@ -1,0 +1,1 @@
+"""The training loop, its clustering start and its worker process."""
