@@ -104,6 +104,8 @@ class TrainingConfig(_Config):
         output_scale: standard deviation of the initial weights of output layers.
         weight_decay: precision of the Gaussian weight prior, per training item.
         min_pixel_std: pixels that vary less than this over the pool are left out of the model.
+        binarise: draw every pixel as 0 or 1 anew for each batch; otherwise the expectation over these draws is scored,
+            which has the same mean and less noise.
         n_classes: N_gt of the prior (Eq. 34-35), where the person knows it; None makes p(y) uniform.
         held_out_fraction: share of the labels that training leaves alone, to check the model on.
     """
@@ -125,6 +127,7 @@ class TrainingConfig(_Config):
     output_scale: float = 0.01
     weight_decay: float = 0.0
     min_pixel_std: float = 0.0
+    binarise: bool = False
     n_classes: int | None = None
     held_out_fraction: float = 0.0
 
@@ -158,6 +161,7 @@ _PAPER: dict[str, object] = {
     "output_scale": 0.001,
     "weight_decay": 1.0,
     "min_pixel_std": 0.1,
+    "binarise": True,
 }
 
 

@@ -81,7 +81,7 @@ def read_status(path: Path) -> JobStatus | None:
         return None
     value = read_json(path)
     try:
-        status = JobStatus(**{**value, "state": JobState(value["state"])})
+        status = replace(JobStatus(**value), state=JobState(value["state"]))
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptError(f"{path} is not a job's status ({error}); delete it and start the job again") from error
     if status.alive and not _is_running(status):

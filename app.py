@@ -1,0 +1,35 @@
+"""DGM Studio: ``streamlit run app.py``. The frame around every page; the pages are in ``pages/``."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages import _header, _state
+from pages._state import Key
+
+st.set_page_config("DGM Studio", ":material/scatter_plot:", layout="wide", initial_sidebar_state=210)
+st.html(Path(__file__).parent / "assets" / "style.css")
+
+page = st.navigation(
+    [
+        st.Page("pages/projects.py", title="Projects", icon=":material/folder_open:", default=True),
+        st.Page("pages/discover.py", title="Discover", icon=":material/scatter_plot:"),
+        st.Page("pages/label.py", title="Label", icon=":material/label:"),
+        st.Page("pages/train.py", title="Train", icon=":material/model_training:"),
+        st.Page("pages/evaluate.py", title="Evaluate", icon=":material/analytics:"),
+        st.Page("pages/export.py", title="Export", icon=":material/download:"),
+    ]
+)
+with st.sidebar:
+    st.text_input(
+        "Labels are signed by",
+        value=_state.default_annotator(),
+        key=Key.ANNOTATOR,
+        max_chars=60,
+        persist_state="session",
+        help="Stored with each label, so that several people can share a project.",
+    )
+with _state.errors_shown():
+    _header.show(_state.current_project())
+    _state.show_notice()
+    page.run()

@@ -1,0 +1,370 @@
+"""The command line, ``dgm``. What it prints with ``--json`` is fixed (DESIGN section 5): scripts depend on it."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from tqdm import tqdm
+
+from dgm_engine.config import ModelName, Preset
+from dgm_engine.data.sources import ClassFolders, SourceRequest
+from dgm_engine.discovery.suggestions import Strategy
+from dgm_engine.errors import DgmError, InputError, JobError
+from dgm_engine.jobs import JobState, JobStatus, tail
+from dgm_engine.paths import RunPaths
+from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects
+from dgm_engine.services.projects import Progress, Project
+from dgm_engine.training.runs import TrainRequest
+
+app = typer.Typer(
+    help="Turn a pile of mostly unlabelled images into named classes and a trained classifier.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+
+ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+
+@app.command()
+def new(
+    project: ProjectFolder,
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="SRC",
+            help="What to take in: digits, mnist, fashion-mnist, a folder of images, a zip of images, "
+            "or a .npz/.npy file of images or feature vectors.",
+        ),
+    ],
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where MNIST and Fashion-MNIST lie; without it $DGM_DATA_ROOT, or else they are downloaded.",
+        ),
+    ] = None,
+    class_folders: Annotated[
+        ClassFolders,
+        typer.Option(
+            help="What the folders in a source say: the truth, used only by evaluate; labels to train on; or nothing."
+        ),
+    ] = ClassFolders.TRUTH,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take in an even sample of at most N items.")] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Height and width of all images in pixels; chosen from the data without it."),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(metavar="1|3", help="Grey (1) or colour (3); chosen from the data without it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a project from a pile of images."""
+    request = SourceRequest(
+        source, data_root=data_root, class_folders=class_folders, limit=limit, size=_size(size), channels=channels
+    )
+    with _bar() as progress:
+        report = projects.create_project(project, request, progress)
+    bad = [{"path": str(q.path), "reason": q.reason} for q in report.quarantined]
+    value = {"items": report.items, "classes": list(report.classes), "quarantined": bad, "labels": report.labels}
+    lines = [f"{project}: {report.items} items, {len(report.classes)} classes of ground truth, {report.labels} labels"]
+    lines += [f"left out {q['path']}: {q['reason']}" for q in bad]
+    _show(as_json, value, lines)
+
+
+@app.command()
+def info(project: ProjectFolder, as_json: Json = False) -> None:
+    """Say what a project holds and how far it is."""
+    opened = projects.open_project(project)
+    pool, state, last = opened.pool, opened.labels.state(), jobs.active_status(opened)
+    value = {
+        "name": opened.name,
+        "source": opened.manifest.source,
+        "created": opened.manifest.created,
+        "items": pool.n_items,
+        "held_out": int((pool.split == projects.TEST).sum()),
+        "shape": list(pool.shape),
+        "truth_classes": list(pool.classes),
+        "classes": list(labelling.class_names(opened)),
+        "labelled": len(state.positive),
+        "rejected": len(state.rejected),
+        "quarantined": len(projects.quarantined(opened)),
+        "runs": [{"run": run.number, "state": run.status.state.value} for run in jobs.runs(opened)],
+        "state": "new" if last is None else last[1].state.value,
+    }
+    _show(as_json, value, [f"{key}: {_text(item)}" for key, item in value.items()])
+
+
+@app.command()
+def train(
+    project: ProjectFolder,
+    model: Annotated[ModelName, typer.Option(help="Which model to train.")] = ModelName.GM_DGM,
+    components: Annotated[
+        int | None,
+        typer.Option(metavar="K", min=2, help="How many clusters; without it as many as before, or 20 at first."),
+    ] = None,
+    preset: Annotated[
+        Preset, typer.Option(help="fast: minutes on two cores. paper: the paper's settings, many hours.")
+    ] = Preset.FAST,
+    minutes: Annotated[float | None, typer.Option(metavar="M", min=0.01, help="Stop after so many minutes.")] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="E", min=1, help="Stop after so many passes.")] = None,
+    seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of all random draws.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew instead of continuing from the last run.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Cluster the images, or learn on from new labels. Ctrl-C stops it and keeps what was learned."""
+    if minutes is not None and epochs is not None:
+        raise InputError("--minutes and --epochs were both given; give one of them")
+    opened = projects.open_project(project)
+    run = jobs.start_training(
+        opened,
+        TrainRequest(
+            model=model,
+            n_components=components,
+            preset=preset,
+            minutes=minutes,
+            epochs=epochs,
+            seed=seed,
+            fresh=fresh,
+        ),
+    )
+    status = _follow(opened, run)
+    if status.state in (JobState.FAILED, JobState.INTERRUPTED):
+        reason = status.error or tail(run.log) or "its process is gone"
+        raise JobError(f"run {run.number} {status.state}: {reason}; see {run.log} and train again")
+    value = {
+        "run": run.number,
+        "state": status.state.value,
+        "epochs": status.details.get("epoch"),
+        "seconds": round(status.seconds, 1),
+        "elbo": status.details.get("elbo"),
+        "components_used": status.details.get("components_used"),
+    }
+    _show(as_json, value, [", ".join(f"{key.replace('_', ' ')} {_text(item)}" for key, item in value.items())])
+
+
+@app.command()
+def clusters(project: ProjectFolder, as_json: Json = False) -> None:
+    """List the clusters: size, class, confidence and typical items."""
+    opened = projects.open_project(project)
+    view = exploring.view(opened)
+    rows: list[dict[str, Any]] = [
+        {
+            "component": cluster.component,
+            "size": cluster.size,
+            "class": cluster.class_name,
+            "confidence": round(cluster.confidence, 4),
+            "exemplars": opened.pool.items[cluster.exemplars].tolist(),
+        }
+        for cluster in view.clusters
+    ]
+    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars"]
+    lines += [
+        f"{row['component']:>9}  {row['size']:>7}  {row['confidence']:>10.2f}  {row['class'] or '-':<20}  "
+        + " ".join(row["exemplars"][:3])
+        for row in rows
+    ]
+    _show(as_json, {"run": view.run, "clusters": rows}, lines)
+
+
+@app.command()
+def name(
+    project: ProjectFolder,
+    component: Annotated[int, typer.Argument(metavar="COMPONENT", help="The cluster's number, as clusters lists it.")],
+    class_name: Annotated[
+        str, typer.Argument(metavar="CLASS", help='The class that owns it from now on; "" takes its name away.')
+    ],
+    as_json: Json = False,
+) -> None:
+    """Give a cluster to a class; clusters of one class are merged."""
+    owner = class_name.strip() or None
+    labelling.name_component(projects.open_project(project), component, owner, _annotator())
+    done = f"cluster {component} has no name any more" if owner is None else f"cluster {component} is {owner}"
+    _show(as_json, {"component": component, "class": owner}, [done])
+
+
+@app.command()
+def label(
+    project: ProjectFolder,
+    csv: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="A CSV with columns item,class[,annotator] or item,not_class; or a .jsonl."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Take in labels of single items from a file."""
+    report = labelling.import_labels(projects.open_project(project), csv, _annotator())
+    rejected = [{"row": row.row, "reason": row.reason} for row in report.rejected]
+    lines = [f"{report.accepted} labels taken", *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]
+    _show(as_json, {"accepted": report.accepted, "rejected": rejected}, lines)
+
+
+@app.command()
+def labels(
+    project: ProjectFolder,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, ending in .csv or .jsonl.")],
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Write all that was ever said, when and by whom."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the labels to a file."""
+    rows = labelling.write_labels(projects.open_project(project), out, history=history)
+    _show(as_json, {"path": str(out), "rows": rows}, [f"{out}: {rows} rows"])
+
+
+@app.command()
+def suggest(
+    project: ProjectFolder,
+    strategy: Annotated[Strategy, typer.Option(help="How items are chosen.")] = Strategy.MIXED,
+    n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="How many items.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the items most worth labelling next."""
+    found = exploring.suggestions(projects.open_project(project), strategy, n)
+    rows = [{"item": s.item, "reason": s.reason, "predicted": s.predicted, "component": s.component} for s in found]
+    _show(as_json, {"items": rows}, [f"{s.item}  {s.reason}" for s in found])
+
+
+@app.command()
+def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
+    """Score the model. Ground truth decides where the source has it, and else labels that the model has not seen."""
+    scores = evaluating.evaluate(projects.open_project(project))
+    figures = ("accuracy_cluster_and_label", "accuracy_named", "accuracy_hungarian", "all", "old", "new")
+    value: dict[str, Any] = {
+        "run": scores.run,
+        "split": scores.split,
+        "n": scores.n,
+        **{key: getattr(scores, key) for key in figures},
+        "components_used": scores.components_used,
+        "held_out_agreement": [asdict(agreement) for agreement in scores.held_out_agreement],
+    }
+    lines = [f"{key.replace('_', ' ')}: {_text(value[key])}" for key in value if key != "held_out_agreement"]
+    lines += [
+        f"run {a.run} agrees with {a.agreement:.1%} of {a.n} labels given after it"
+        for a in scores.held_out_agreement
+        if a.agreement is not None
+    ]
+    _show(as_json, value, lines)
+
+
+@app.command()
+def export(
+    project: ProjectFolder,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write; it must not exist yet.")],
+    as_json: Json = False,
+) -> None:
+    """Write the classifier as a folder that runs anywhere. onnxruntime and Pillow are enough to use it."""
+    with _bar() as progress:
+        report = exporting.export_classifier(projects.open_project(project), out, progress)
+    value = {"path": str(report.path), "files": list(report.files), "classes": list(report.classes)}
+    _show(as_json, value, [f"{report.path}: {', '.join(value['files'])}; classes {', '.join(value['classes'])}"])
+
+
+@app.command()
+def predict(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT", help="A folder that dgm export wrote.")],
+    images: Annotated[
+        Path, typer.Argument(metavar="IMAGES", help="An image, a folder or zip of images, or a .npz/.npy file.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The CSV to write: item,class,confidence,is_new.")],
+    as_json: Json = False,
+) -> None:
+    """Classify images with an exported classifier."""
+    with _bar() as progress:
+        report = exporting.predict(export, images, out, progress)
+    _show(as_json, {"rows": report.rows, "path": str(report.path)}, [f"{report.path}: {report.rows} rows"])
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command line and exits: 0 after success, 2 with one line on stderr where something cannot be done."""
+    try:
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        code = app(given or ["--help"], prog_name="dgm", standalone_mode=False)
+    except DgmError as error:
+        _fail(str(error))
+    except typer.TyperException as error:
+        _fail(_usage(error))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    sys.exit(code or 0)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"dgm: {' '.join(message.split())}", err=True)
+    sys.exit(2)
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What was wrong with the command line, and where to read what it takes."""
+    context = getattr(error, "ctx", None)
+    return error.format_message().rstrip(".") + f"; see {context.command_path if context else 'dgm'} --help"
+
+
+def _show(as_json: bool, value: dict[str, Any], lines: Sequence[str]) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(lines))
+
+
+def _text(value: object) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, dict):
+        return " ".join(map(str, value.values()))  # pyright: ignore[reportUnknownArgumentType]
+    return "unknown" if value is None else str(value)
+
+
+@contextmanager
+def _bar() -> Generator[Progress]:
+    """A progress bar on a terminal, silence elsewhere."""
+    form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
+    with tqdm(total=1.0, file=sys.stderr, disable=None, leave=False, bar_format=form) as bar:
+
+        def progress(share: float, what: str) -> None:
+            bar.n = share
+            bar.set_description_str(what)
+
+        yield progress
+
+
+def _follow(project: Project, run: RunPaths) -> JobStatus:
+    """Waits for a run; the first Ctrl-C asks it to stop and waits on, a second one leaves it alone."""
+    with _bar() as progress:
+        try:
+            return jobs.follow(run, progress)
+        except KeyboardInterrupt:
+            typer.echo("Stopping; what was learned is kept. Press Ctrl-C again to leave without waiting.", err=True)
+            jobs.stop_training(project)
+            return jobs.follow(run, progress)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if found is None:
+        raise InputError(f"--size is {text!r}; give height and width in pixels, as in 28x32, or one number for both")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _annotator() -> str:
+    """Who sits at the terminal."""
+    return os.environ.get("USER") or os.environ.get("USERNAME") or "command line"
+
+
+if __name__ == "__main__":
+    main()

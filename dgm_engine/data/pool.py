@@ -1,0 +1,193 @@
+"""The pool: every item of a project, decoded once, memory-mapped.
+
+A pool is a folder of three files: ``pool.npy`` (the values), ``items.parquet`` (one row per item: id, split, truth)
+and ``pool.json`` (shape, class names, where it came from, what could not be read).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dgm_engine.errors import CorruptError, NotFoundError
+from dgm_engine.paths import read_json, write_json
+
+FORMAT = 1
+"""Version of the files of a pool."""
+
+ValueRange = tuple[float, float]
+"""The values of an array of images that stand for black and white."""
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Something in the source that did not become an item, and why, in the person's words."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The items of a project, N of them.
+
+    Attributes:
+        x: (N, H, W, C) uint8 images with C 1 or 3, or (N, D) float32 features; read-only.
+        items: (N,) str, the stable ids.
+        split: (N,) str, "train" or "test"; "" where the source has no split.
+        truth: (N,) int32 index into `classes`, -1 where unknown. Never shown to training.
+        classes: names of the ground-truth classes.
+        source: what the pool was made from.
+        value_range: for arrays of images, the values that became 0 and 255; None for files and features.
+        quarantined: what could not be read.
+    """
+
+    x: np.ndarray
+    items: np.ndarray
+    split: np.ndarray
+    truth: np.ndarray
+    classes: tuple[str, ...]
+    source: str = ""
+    value_range: ValueRange | None = None
+    quarantined: tuple[Quarantined, ...] = ()
+
+    @property
+    def is_images(self) -> bool:
+        """Whether the items are images rather than feature vectors."""
+        return self.x.ndim == 4
+
+    @property
+    def n_items(self) -> int:
+        """N."""
+        return len(self.items)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one item: (H, W, C) or (D,)."""
+        return self.x.shape[1:]
+
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """Rows that are trained on and shown, (M,) int64: all but the test split."""
+        return np.flatnonzero(self.split != "test")
+
+    @cached_property
+    def scored(self) -> np.ndarray:
+        """Rows that `evaluate` scores, int64: the test split, or all where there is none; only with known truth."""
+        known = self.truth >= 0
+        return np.flatnonzero(known & (self.split == "test") if (self.split != "").any() else known)
+
+    def rows(self, items: Sequence[str]) -> np.ndarray:
+        """The rows of item ids, (len(items),) int64.
+
+        Raises:
+            NotFoundError: an id is not in the pool; the message names the first such.
+        """
+        try:
+            return np.fromiter((self._row_of[item] for item in items), dtype=np.int64, count=len(items))
+        except KeyError as error:
+            example = f"such as {self.items[0]}" if self.n_items else "of which there are none"
+            raise NotFoundError(f"there is no item {error.args[0]!r}; use an id of this project, {example}") from error
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item: row for row, item in enumerate(self.items.tolist())}
+
+
+def load_pool(images_dir: Path) -> Pool:
+    """Opens the pool in ``images_dir``; the values stay on disk until they are used.
+
+    Raises:
+        CorruptError: a file is missing, damaged or of another version.
+    """
+    about = read_json(images_dir / "pool.json")
+    try:
+        if about["format"] != FORMAT:
+            raise CorruptError(f"{images_dir} has pool format {about['format']}, not {FORMAT}; update the program")
+        x = np.load(images_dir / "pool.npy", mmap_mode="r", allow_pickle=False)
+        columns = _read_columns(images_dir / "items.parquet")
+        if list(x.shape) != [len(columns["item"]), *about["shape"]]:
+            raise CorruptError(
+                f"{images_dir / 'pool.npy'} holds {x.shape}, but pool.json says {len(columns['item'])} items of "
+                f"{tuple(about['shape'])}; restore the folder from a copy or create the project again"
+            )
+        return Pool(
+            x=x,
+            items=columns["item"],
+            split=columns["split"].astype("U5"),
+            truth=columns["truth"].astype(np.int32),
+            classes=tuple(about["classes"]),
+            source=about["source"],
+            value_range=None if about["value_range"] is None else (about["value_range"][0], about["value_range"][1]),
+            quarantined=tuple(Quarantined(**entry) for entry in about["quarantined"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptError(
+            f"the pool in {images_dir} cannot be read ({error}); restore it from a copy or create the project again"
+        ) from error
+
+
+class PoolWriter:
+    """Writes a pool item by item, in constant memory, into an existing empty folder.
+
+    The number of items is not known beforehand: the header of ``pool.npy`` is written again at the end, in the room
+    that the .npy format leaves for a growing first axis.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
+        self._folder = folder
+        self._shape = shape
+        self._dtype = np.dtype(np.uint8 if len(shape) == 3 else np.float32)
+        self._n = 0
+        self._file = (folder / "pool.npy").open("wb")
+        self._write_header()
+
+    def append(self, values: np.ndarray) -> None:
+        """Adds one item of the pool's shape and dtype."""
+        if values.shape != self._shape or values.dtype != self._dtype:
+            raise ValueError(f"got {values.dtype} {values.shape}; expected {self._dtype} {self._shape}")
+        self._file.write(values.tobytes())
+        self._n += 1
+
+    def finish(self, items: Sequence[str], split: np.ndarray, truth: np.ndarray, about: dict[str, Any]) -> None:
+        """Completes the pool; ``about`` holds the remaining keys of ``pool.json``."""
+        if not len(items) == len(split) == len(truth) == self._n:
+            raise ValueError(f"got {len(items)} items, {len(split)} splits, {len(truth)} truths; expected {self._n}")
+        self._file.seek(0)
+        self._write_header()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.close()
+        _write_columns(self._folder / "items.parquet", {"item": list(items), "split": split, "truth": truth})
+        write_json(self._folder / "pool.json", {"format": FORMAT, "shape": list(self._shape), **about})
+
+    def close(self) -> None:
+        """Closes the file; what was not finished is no pool."""
+        self._file.close()
+
+    def _write_header(self) -> None:
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._n, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def quarantine_json(quarantined: Sequence[Quarantined]) -> list[dict[str, str]]:
+    """The list as plain JSON values: ``[{"path": ..., "reason": ...}]``."""
+    return [asdict(entry) for entry in quarantined]
+
+
+def _read_columns(path: Path) -> dict[str, np.ndarray]:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    return {name: table[name].to_numpy() for name in ("item", "split", "truth")}
+
+
+def _write_columns(path: Path, columns: dict[str, Any]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), path)

@@ -1,0 +1,217 @@
+"""From a source to a pool: `ingest`."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from dgm_engine.data.arrays import open_array_file
+from dgm_engine.data.builtin import BUILT_IN, open_built_in
+from dgm_engine.data.catalogue import Catalogue, read_rows, sample
+from dgm_engine.data.files import IMAGE_SUFFIXES, image_file, open_folder, open_zip
+from dgm_engine.data.pool import PoolWriter, Quarantined, ValueRange, quarantine_json
+from dgm_engine.data.survey import choose_shape
+from dgm_engine.errors import InputError, NotFoundError, StateError
+
+Progress = Callable[[float, str], None]
+"""Told the share done, 0 to 1, and what is being done, in the person's words."""
+
+MAX_SIDE = 1024
+"""Longest side that an item can be asked to have, in pixels."""
+
+KINDS = "digits, mnist, fashion-mnist, a folder of images, a .zip of images, or a .npz/.npy of images or features"
+
+
+class ClassFolders(StrEnum):
+    """What the class names that a source brings along are taken for."""
+
+    TRUTH = "truth"
+    LABELS = "labels"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """Where the items come from and how they are read.
+
+    Attributes:
+        source: one of `BUILT_IN`, or the path of a folder, a zip, an .npz or an .npy.
+        data_root: folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; None: the environment variable
+            DGM_DATA_ROOT, then torchvision's own download.
+        class_folders: class folders, and the labels inside an .npz, are ground truth to evaluate against, labels to
+            learn from, or nothing. The built-in sets always bring ground truth.
+        limit: at most so many items: a sample that is the same each time, spread evenly over the source, with every
+            class in it where the limit allows. Of a set with a test split only the train split is sampled. Files
+            that turn out unreadable count.
+        size: (height, width) in pixels; None chooses it from the data.
+        channels: 1 (grey) or 3 (colour); None chooses it from the data.
+    """
+
+    source: str
+    data_root: Path | None = None
+    class_folders: ClassFolders = ClassFolders.TRUTH
+    limit: int | None = None
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.class_folders not in tuple(ClassFolders):
+            raise InputError(f"class folders are {self.class_folders!r}; choose {', '.join(ClassFolders)}")
+        object.__setattr__(self, "class_folders", ClassFolders(self.class_folders))
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"the limit is {self.limit} items; it must be at least 1, or left out")
+        if self.size is not None and not all(1 <= side <= MAX_SIDE for side in self.size):
+            raise InputError(f"the size is {self.size}; height and width must be 1 to {MAX_SIDE} pixels, or left out")
+        if self.channels not in (None, 1, 3):
+            raise InputError(f"channels is {self.channels}; it must be 1 (grey) or 3 (colour), or left out")
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What became of a source.
+
+    Attributes:
+        items: how many items the pool holds.
+        classes: the classes that the source knows, as ground truth or as labels.
+        quarantined: what could not be read, and why.
+        labels: (item, class) to put into the label store; empty unless class folders are labels.
+    """
+
+    items: int
+    classes: tuple[str, ...]
+    quarantined: list[Quarantined]
+    labels: list[tuple[str, str]]
+
+
+def ingest(request: SourceRequest, images_dir: Path, progress: Progress | None = None) -> IngestReport:
+    """Decodes a source into a new pool at ``images_dir``, which appears whole or not at all.
+
+    Raises:
+        InputError: the source does not exist, is of no known kind, or holds nothing readable.
+        StateError: ``images_dir`` exists already.
+    """
+    if images_dir.exists():
+        raise StateError(f"{images_dir} exists already; choose another project folder, or delete that one first")
+    report = progress or _silent
+    report(0.0, "Looking through the source")
+    with open_source(request) as catalogue, _building(images_dir) as folder:
+        return _fill(request, catalogue, folder, report)
+
+
+def open_source(request: SourceRequest) -> AbstractContextManager[Catalogue]:
+    """What a source holds, before anything is decoded; the catalogue reads until the context is left.
+
+    Raises:
+        InputError: the source does not exist, is of no known kind, or holds no images.
+    """
+    if request.source in BUILT_IN:
+        return open_built_in(request.source, request.data_root)
+    path = Path(request.source).expanduser()
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        raise InputError(f"{path} is a single image; give the folder that holds the images")
+    return open_images(path)
+
+
+def open_images(path: Path, value_range: ValueRange | None = None) -> AbstractContextManager[Catalogue]:
+    """The images of an image file, folder, zip, .npz or .npy, with the ids that `ingest` gives them.
+
+    Args:
+        path: what to open.
+        value_range: for arrays of images, the values that stand for black and white; None finds them in the array.
+            Give the pool's own to have an array read as the pool was.
+
+    Raises:
+        NotFoundError: there is nothing at ``path``.
+        InputError: it is of no known kind, or holds no images.
+    """
+    if path.is_dir():
+        return open_folder(path)
+    if not path.is_file():
+        raise NotFoundError(f"there is no source {str(path)!r}; give {KINDS}")
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return open_zip(path)
+    if suffix in (".npz", ".npy"):
+        return open_array_file(path, value_range)
+    if suffix in IMAGE_SUFFIXES:
+        return image_file(path)
+    raise InputError(f"{path} is of no kind that can be read; give {KINDS}")
+
+
+def _fill(request: SourceRequest, catalogue: Catalogue, folder: Path, report: Progress) -> IngestReport:
+    """Decodes the sampled rows of the catalogue into a pool in ``folder``."""
+    wanted = sample(catalogue, request.limit)
+    report(0.0, "Choosing a size")
+    shape = choose_shape(catalogue, wanted, request.size, request.channels)
+    quarantined, kept = list(catalogue.quarantined), list[int]()
+    step = max(1, len(wanted) // 1000)
+    writer = PoolWriter(folder, shape)
+    try:
+        for done, (row, values) in enumerate(read_rows(catalogue, wanted, shape)):
+            if isinstance(values, str):
+                quarantined.append(Quarantined(catalogue.items[row], values))
+            else:
+                writer.append(values)
+                kept.append(row)
+            if done % step == 0:
+                report(done / len(wanted), "Decoding")
+        if not kept:
+            raise InputError(f"nothing in {request.source} can be read; {_first(quarantined)}")
+        items = [catalogue.items[row] for row in kept]
+        truth, classes, labels = _sort_out_classes(request.class_folders, catalogue, kept)
+        about = {
+            "source": request.source,
+            "class_folders": str(request.class_folders),
+            "classes": [] if labels else list(classes),
+            "value_range": catalogue.value_range,
+            "quarantined": quarantine_json(quarantined),
+        }
+        writer.finish(items, catalogue.split[kept], truth, about)
+    finally:
+        writer.close()
+    report(1.0, f"Decoded {len(items)} items")
+    return IngestReport(len(items), classes, quarantined, labels)
+
+
+def _sort_out_classes(
+    use: ClassFolders, catalogue: Catalogue, kept: list[int]
+) -> tuple[np.ndarray, tuple[str, ...], list[tuple[str, str]]]:
+    """Truth (N,), the names of the classes that occur, and labels (item, class) where classes are that."""
+    index = catalogue.truth[kept]
+    used = np.unique(index[index >= 0])
+    truth = np.where(index >= 0, np.searchsorted(used, index), -1).astype(np.int32)
+    classes = tuple(catalogue.classes[i] for i in used)
+    if use is ClassFolders.TRUTH or catalogue.has_split:
+        return truth, classes, []
+    unknown = np.full_like(truth, -1)
+    if use is ClassFolders.IGNORE:
+        return unknown, (), []
+    labels = [(catalogue.items[row], classes[c]) for row, c in zip(kept, truth, strict=True) if c >= 0]
+    return unknown, classes, labels
+
+
+def _first(quarantined: list[Quarantined]) -> str:
+    return f"the first of {len(quarantined)} problems is {quarantined[0].path}: {quarantined[0].reason}"
+
+
+def _silent(_share: float, _doing: str) -> None:
+    """Progress that nobody follows."""
+
+
+@contextmanager
+def _building(target: Path) -> Generator[Path]:
+    """A new folder beside ``target`` that becomes ``target`` on success and disappears otherwise."""
+    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+        folder.rename(target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error}); free some space, or choose another folder") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

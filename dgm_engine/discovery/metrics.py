@@ -1,0 +1,215 @@
+"""Accuracies of a clustering or of a named classifier against ground truth.
+
+Every function scores the items it is given and nothing else. Ground truth is never used for training, and only
+`accuracy_cluster_and_label` and the Hungarian figures look at it to decide what a group means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from dgm_engine.errors import InputError
+
+NEW = ""
+"""The predicted name of an item that belongs to no named class."""
+
+
+@dataclass(frozen=True)
+class AllOldNew:
+    """Accuracies (0 to 1) as the category-discovery field reports them; None where no item is scored.
+
+    Attributes:
+        all: over all items.
+        old: over the items whose true class has labels.
+        new: over the items whose true class has none.
+    """
+
+    all: float | None
+    old: float | None
+    new: float | None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each true class was predicted as what.
+
+    Attributes:
+        truth: R true class names, sorted.
+        predicted: C predicted names: those that are true classes first, then other names, then `NEW` where it occurs.
+        counts: (R, C) int64 numbers of items.
+    """
+
+    truth: tuple[str, ...]
+    predicted: tuple[str, ...]
+    counts: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is recognised (0 to 1); a ratio with an empty denominator is 0.
+
+    Attributes:
+        class_name: the class.
+        precision: share of the items predicted as it that are it.
+        recall: share of its items that are predicted as it.
+        f1: harmonic mean of the two.
+        n: number of its items.
+    """
+
+    class_name: str
+    precision: float
+    recall: float
+    f1: float
+    n: int
+
+
+def accuracy_cluster_and_label(component: np.ndarray, truth: np.ndarray) -> float:
+    """Many-to-one accuracy: each component takes the majority true class of the items scored here.
+
+    It is the paper's figure. It flatters: it looks at the truth it is scored on, and grows with the number of
+    components.
+
+    Args:
+        component: (n,) the component of each item.
+        truth: (n,) the true class of each item.
+
+    Raises:
+        InputError: no items, or lengths that differ.
+    """
+    counts = _counts(component, truth)
+    return float(counts.max(axis=1).sum() / counts.sum())
+
+
+def accuracy_hungarian(component: np.ndarray, truth: np.ndarray) -> float:
+    """One-to-one accuracy under the best matching of components and classes.
+
+    The numbers of components and classes may differ; items of an unmatched component count as wrong.
+
+    Args:
+        component: (n,) the component of each item.
+        truth: (n,) the true class of each item.
+
+    Raises:
+        InputError: no items, or lengths that differ.
+    """
+    return float(_matched(component, truth).mean())
+
+
+def accuracy_named(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the items whose predicted class name is the true one; `NEW` is never right.
+
+    Args:
+        predicted: (n,) class names, `NEW` for none.
+        truth: (n,) true class names.
+
+    Raises:
+        InputError: no items, or lengths that differ.
+    """
+    _check(predicted, truth)
+    return float(np.mean((predicted == truth) & (predicted != NEW)))
+
+
+def all_old_new(group: np.ndarray, truth: np.ndarray, old: Sequence[bool] | np.ndarray) -> AllOldNew:
+    """Accuracy over all items, and over those of labelled (old) and unlabelled (new) true classes.
+
+    As the category-discovery field does it (Vaze et al. 2022, "Generalized Category Discovery"): *one* Hungarian
+    assignment of groups to true classes over all items scored, then the share of right items in each subset. Matching
+    each subset on its own would give higher figures that mean less.
+
+    Args:
+        group: (n,) what each item was put into: its component, or its predicted class.
+        truth: (n,) int, the true class of each item.
+        old: (C,) for each true class, whether it has labels.
+
+    Raises:
+        InputError: lengths that differ, or a true class that `old` does not cover.
+    """
+    if truth.size == 0:
+        return AllOldNew(None, None, None)
+    if truth.min() < 0 or truth.max() >= len(old):
+        raise InputError(
+            f"true classes run from {truth.min()} to {truth.max()}, but old covers 0 to {len(old) - 1}; "
+            "score only items whose truth is known and give one entry for each class"
+        )
+    right = _matched(group, truth)
+    is_old = np.asarray(old, dtype=bool)[truth]
+    return AllOldNew(_mean(right), _mean(right[is_old]), _mean(right[~is_old]))
+
+
+def confusion_matrix(truth: np.ndarray, predicted: np.ndarray) -> Confusion:
+    """Counts of true against predicted class names, with every name that occurs.
+
+    Args:
+        truth: (n,) true class names.
+        predicted: (n,) predicted class names, `NEW` for none.
+
+    Raises:
+        InputError: no items, or lengths that differ.
+    """
+    _check(predicted, truth)
+    rows, row = np.unique(truth, return_inverse=True)
+    names = set(rows.tolist())
+    columns = sorted({*names, *np.unique(predicted).tolist()}, key=lambda name: (name not in names, name == NEW, name))
+    column_of = {name: index for index, name in enumerate(columns)}
+    column = np.array([column_of[name] for name in predicted.tolist()])
+    counts = _tally(row, column, (len(rows), len(columns)))
+    return Confusion(tuple(rows.tolist()), tuple(columns), counts)
+
+
+def per_class(truth: np.ndarray, predicted: np.ndarray) -> list[ClassFigures]:
+    """Precision, recall and F1 of every true class, in the order of `Confusion.truth`.
+
+    Args:
+        truth: (n,) true class names.
+        predicted: (n,) predicted class names, `NEW` for none.
+
+    Raises:
+        InputError: no items, or lengths that differ.
+    """
+    confusion = confusion_matrix(truth, predicted)
+    counts = confusion.counts
+    n = counts.sum(axis=1)
+    n_predicted = counts.sum(axis=0)[: len(n)]  # the first columns are the true classes, in the order of the rows
+    hits = np.diagonal(counts)
+    precision = hits / np.maximum(n_predicted, 1)
+    f1 = 2 * hits / (n + n_predicted)
+    return [
+        ClassFigures(name, float(precision[i]), float(hits[i] / n[i]), float(f1[i]), int(n[i]))
+        for i, name in enumerate(confusion.truth)
+    ]
+
+
+def _matched(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(n,) bool: whether the item's group is matched one-to-one to its true class, the total being maximal."""
+    counts = _counts(group, truth)
+    match = np.full(counts.shape[0], -1)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    match[rows] = columns
+    return match[np.unique(group, return_inverse=True)[1]] == np.unique(truth, return_inverse=True)[1]
+
+
+def _counts(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(groups that occur, classes that occur) numbers of items."""
+    _check(group, truth)
+    groups, row = np.unique(group, return_inverse=True)
+    classes, column = np.unique(truth, return_inverse=True)
+    return _tally(row, column, (len(groups), len(classes)))
+
+
+def _tally(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return np.bincount(row * shape[1] + column, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _check(predicted: np.ndarray, truth: np.ndarray) -> None:
+    if predicted.shape != truth.shape or truth.ndim != 1:
+        raise InputError(
+            f"predictions have shape {predicted.shape} and truth {truth.shape}; give one of each for every scored item"
+        )
+    if truth.size == 0:
+        raise InputError("no item with known truth to score; import ground truth with the pool")
+
+
+def _mean(right: np.ndarray) -> float | None:
+    return float(right.mean()) if right.size else None

@@ -1,0 +1,258 @@
+"""Which items are worth a person's label next, and why, in the person's words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import zip_longest
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from dgm_engine.discovery.clusters import check_shapes
+from dgm_engine.errors import InputError
+
+POOL_LIMIT = 4_000
+"""Candidates looked at closely, so that suggestions from 60,000 items take less than a second."""
+
+NON_TRIVIAL = 0.1
+"""A cluster smaller than this share of the average one is not worth a suggestion of its own."""
+
+BETWEEN = 0.5
+"""Up to this margin an item is said to lie between two classes."""
+
+SLIGHT_DOUBT = 1e-3
+"""Added to every doubt, so that a model sure of everything still gets items far apart."""
+
+
+class Strategy(StrEnum):
+    """How items are chosen.
+
+    `MIXED`: a central item of every cluster without a name or a label, then doubtful items spread over the map.
+    `UNCERTAIN`: the items for which the two likeliest classes are closest.
+    `DIVERSE`: typical items of the regions furthest from everything labelled.
+    `CLUSTERS`: the most central items of every cluster in turn, to check clusters or to name them.
+    `DISAGREEMENT`: items that the model names otherwise than their nearest labelled item; none without labels.
+    """
+
+    MIXED = "mixed"
+    UNCERTAIN = "uncertain"
+    DIVERSE = "diverse"
+    CLUSTERS = "clusters"
+    DISAGREEMENT = "disagreement"
+
+
+@dataclass(frozen=True)
+class SuggestRequest:
+    """What suggestions are made from: arrays over the same N items, in the same order.
+
+    Attributes:
+        q_y: (N, K) probabilities of the components.
+        z: (N, Z) latent means.
+        owner: (K,) the class that owns each component, None for an unnamed one.
+        labels: (N,) str: the class that a person gave the item, "" for none.
+        available: (N,) bool: whether the item may be suggested (nobody has judged or skipped it).
+        strategy: how items are chosen.
+        n: how many at most.
+        seed: of the random draws.
+    """
+
+    q_y: np.ndarray
+    z: np.ndarray
+    owner: Sequence[str | None]
+    labels: np.ndarray
+    available: np.ndarray
+    strategy: Strategy = Strategy.MIXED
+    n: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_shapes(self.q_y, self.z, self.owner)
+        if self.labels.shape != (len(self.z),) or self.available.shape != (len(self.z),):
+            raise InputError(
+                f"labels have shape {self.labels.shape} and available {self.available.shape}; "
+                f"expected one entry for each of the {len(self.z)} items"
+            )
+        if self.n < 1:
+            raise InputError(f"{self.n} suggestions were asked for; ask for at least 1")
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An item worth a label.
+
+    Attributes:
+        row: its row in the arrays of the request.
+        reason: why, as a short phrase.
+    """
+
+    row: int
+    reason: str
+
+
+def suggest(request: SuggestRequest) -> list[Suggestion]:
+    """Up to n items worth a label, the most useful first; each once, and only available ones.
+
+    Margins are between classes: a class that owns several components counts as one, an unnamed component as a class of
+    its own. Fewer than n come back where fewer are available, or where the strategy finds no more.
+    """
+    return _STRATEGIES[request.strategy](_Scene(request), request.n)
+
+
+class _Scene:
+    """A request, and what the strategies derive from it.
+
+    A group is what the person tells apart so far: a class, or an unnamed component.
+
+    Attributes:
+        z: (N, Z) float32.
+        candidates: rows that may be suggested.
+        labelled: rows that have a label.
+        component: (N,) the most probable component.
+        size: (K,) items of each component.
+        distance: (N,) from the mean of the component's items.
+        names: (G,) the name of each group, None for an unnamed component.
+        first: (N,) the likeliest group.
+        second: (N,) the next one; the same where there is only one group.
+        margin: (N,) probability of the first minus that of the second; 1 where there is only one group.
+    """
+
+    def __init__(self, request: SuggestRequest) -> None:
+        q_y = request.q_y.astype(np.float32)
+        self.z = request.z.astype(np.float32)
+        self.owner = request.owner
+        self.labels = request.labels
+        self.rng = np.random.default_rng(request.seed)
+        self.candidates = np.flatnonzero(request.available)
+        self.labelled = np.flatnonzero(request.labels != "")
+        self.component = q_y.argmax(axis=1)
+        self.size = np.bincount(self.component, minlength=len(self.owner))
+        self.distance = np.linalg.norm(self.z - self._means()[self.component], axis=1)
+        self.names, probability = _groups(q_y, self.owner)
+        rows = np.arange(len(q_y))
+        order = np.argpartition(probability, -2, axis=1) if len(self.names) > 1 else np.zeros((len(q_y), 2), np.int64)
+        self.first, self.second = order[:, -1], order[:, -2]
+        runner_up = probability[rows, self.second] if len(self.names) > 1 else 0
+        self.margin = probability[rows, self.first] - runner_up
+
+    def central(self, k: int) -> list[int]:
+        """The candidates of component k, the most central first."""
+        rows = self.candidates[self.component[self.candidates] == k]
+        return rows[np.argsort(self.distance[rows], kind="stable")].tolist()
+
+    def by_size(self) -> list[int]:
+        """The components in use, the largest first."""
+        return [k for k in np.argsort(-self.size, kind="stable").tolist() if self.size[k]]
+
+    def _means(self) -> np.ndarray:
+        """(K, Z) mean of each component's items."""
+        total = np.zeros((len(self.size), self.z.shape[1]))
+        np.add.at(total, self.component, self.z)
+        return (total / np.maximum(self.size, 1)[:, None]).astype(np.float32)
+
+
+def _groups(q_y: np.ndarray, owner: Sequence[str | None]) -> tuple[list[str | None], np.ndarray]:
+    """The names of the groups, and their probabilities (N, G)."""
+    names: list[str | None] = [*dict.fromkeys(name for name in owner if name is not None)]
+    group: list[int] = []
+    for name in owner:
+        if name is None:
+            names.append(None)
+        group.append(len(names) - 1 if name is None else names.index(name))
+    return names, q_y @ np.eye(len(names), dtype=np.float32)[group]  # (N, K) @ (K, G)
+
+
+def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
+    """Cluster centres first, since a name for a whole cluster is worth more than a single label; then spread doubt."""
+    enough = NON_TRIVIAL * len(scene.z) / len(scene.owner)
+    known = set(scene.component[scene.labelled].tolist())
+    unknown = [k for k in scene.by_size() if scene.owner[k] is None and k not in known and scene.size[k] >= enough]
+    centres = [_centre(scene, k, rows[0]) for k in unknown if (rows := scene.central(k))][:n]
+    taken = [suggestion.row for suggestion in centres]
+    rows = np.setdiff1d(scene.candidates, taken)
+    rows = rows[np.argsort(scene.margin[rows], kind="stable")[:POOL_LIMIT]]
+    known_rows = np.concatenate([scene.labelled, taken]).astype(np.int64)
+    doubtful = _spread(scene.z, rows, 1 - scene.margin[rows], known_rows, n - len(centres))
+    return centres + [Suggestion(row, _doubt(scene, row)) for row in doubtful]
+
+
+def _uncertain(scene: _Scene, n: int) -> list[Suggestion]:
+    order = np.argsort(scene.margin[scene.candidates], kind="stable")[:n]
+    return [Suggestion(row, _doubt(scene, row)) for row in scene.candidates[order].tolist()]
+
+
+def _diverse(scene: _Scene, n: int) -> list[Suggestion]:
+    """Leaves out the outer half of each cluster: what is furthest from everything is often a broken image."""
+    rows = _sample(scene, scene.candidates)
+    limit = np.array(
+        [np.median(scene.distance[scene.component == k]) if scene.size[k] else 0 for k in range(len(scene.size))]
+    )
+    typical = scene.distance[rows] <= limit[scene.component[rows]]
+    rows = np.concatenate([rows[typical], rows[~typical][: max(0, n - int(typical.sum()))]])
+    chosen = _spread(scene.z, rows, np.ones(len(rows)), scene.labelled, n)
+    return [Suggestion(row, "unlike anything labelled so far") for row in chosen]
+
+
+def _clusters(scene: _Scene, n: int) -> list[Suggestion]:
+    """Round by round, so that every cluster gets its turn before any gets its second."""
+    rounds = zip_longest(*([(k, row) for row in scene.central(k)[:n]] for k in scene.by_size()))
+    turns = [turn for one_round in rounds for turn in one_round if turn is not None]
+    return [_centre(scene, k, row) for k, row in turns[:n]]
+
+
+def _disagreement(scene: _Scene, n: int) -> list[Suggestion]:
+    """The nearer the labelled item that says otherwise, the stranger, and the earlier it comes."""
+    named = np.array([name is not None for name in scene.names])
+    rows = _sample(scene, scene.candidates[named[scene.first[scene.candidates]]])
+    if rows.size == 0 or scene.labelled.size == 0:
+        return []
+    nearest, distance = pairwise_distances_argmin_min(scene.z[rows], scene.z[scene.labelled])
+    said = scene.labels[scene.labelled[nearest]]
+    names = np.array([name or "" for name in scene.names])[scene.first[rows]]
+    order = [i for i in np.argsort(distance, kind="stable").tolist() if said[i] != names[i]][:n]
+    return [
+        Suggestion(int(rows[i]), f"probably '{names[i]}', but nearest to an image labelled '{said[i]}'") for i in order
+    ]
+
+
+_STRATEGIES: dict[Strategy, Callable[[_Scene, int], list[Suggestion]]] = {
+    Strategy.MIXED: _mixed,
+    Strategy.UNCERTAIN: _uncertain,
+    Strategy.DIVERSE: _diverse,
+    Strategy.CLUSTERS: _clusters,
+    Strategy.DISAGREEMENT: _disagreement,
+}
+
+
+def _spread(z: np.ndarray, rows: np.ndarray, weight: np.ndarray, known: np.ndarray, n: int) -> list[int]:
+    """Up to n of the rows, one by one: the largest weight times squared distance from what is known or chosen."""
+    latent = z[rows]
+    gap = pairwise_distances_argmin_min(latent, z[known])[1] ** 2 if known.size and rows.size else np.ones(len(rows))
+    left = np.ones(len(rows), dtype=bool)
+    chosen: list[int] = []
+    for _ in range(min(n, len(rows))):
+        pick = int(np.argmax(np.where(left, (weight + SLIGHT_DOUBT) * gap, -1)))
+        away = np.sum((latent - latent[pick]) ** 2, axis=1)
+        gap = np.minimum(gap, away) if known.size or chosen else away
+        left[pick] = False
+        chosen.append(int(rows[pick]))
+    return chosen
+
+
+def _sample(scene: _Scene, rows: np.ndarray) -> np.ndarray:
+    return rows if rows.size <= POOL_LIMIT else scene.rng.choice(rows, POOL_LIMIT, replace=False)
+
+
+def _centre(scene: _Scene, k: int, row: int) -> Suggestion:
+    name = scene.owner[k]
+    cluster = "an unnamed cluster" if name is None else f"a cluster named '{name}'"
+    return Suggestion(row, f"centre of {cluster} of {scene.size[k]} images")
+
+
+def _doubt(scene: _Scene, row: int) -> str:
+    first, second = scene.names[scene.first[row]], scene.names[scene.second[row]]
+    if scene.margin[row] > BETWEEN:
+        return "far from what is labelled, " + ("in an unnamed cluster" if first is None else f"probably '{first}'")
+    if first is None and second is None:
+        return "between two unnamed clusters"
+    named = [f"'{name}'" for name in (first, second) if name is not None]
+    return "between " + " and ".join([*named, "an unnamed cluster"][:2])

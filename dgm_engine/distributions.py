@@ -1,0 +1,82 @@
+"""The distributions that networks return. The last dimension is the event; all others are batch dimensions."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """N(mean, diag(exp(log_var))).
+
+    Attributes:
+        mean: (..., D).
+        log_var: (..., D).
+    """
+
+    mean: Tensor
+    log_var: Tensor
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        """(S, ..., D) reparameterised draws (Eq. 1)."""
+        noise = torch.randn(
+            (n_samples, *self.mean.shape), generator=generator, device=self.mean.device, dtype=self.mean.dtype
+        )
+        return self.mean + noise * (0.5 * self.log_var).exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """(...,) the log density at `value` (..., D)."""
+        squares = (value - self.mean) ** 2 * (-self.log_var).exp()
+        return -0.5 * (squares + self.log_var + math.log(2 * math.pi)).sum(-1)
+
+    def kl(self, other: "DiagonalGaussian") -> Tensor:
+        """(...,) KL(self || other), in closed form."""
+        ratio = self.log_var - other.log_var
+        squares = (self.mean - other.mean) ** 2 * (-other.log_var).exp()
+        return 0.5 * (ratio.exp() + squares - 1 - ratio).sum(-1)
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """Independent Bernoulli variables.
+
+    Attributes:
+        logits: (..., D).
+    """
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """(..., D) the probabilities."""
+        return self.logits.sigmoid()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """(...,) the log probability of `value` (..., D) in [0, 1].
+
+        A value between 0 and 1 is the probability of a one: the result is then the expectation over binary draws.
+        """
+        return (value * self.logits - functional.softplus(self.logits)).sum(-1)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """One of K, by logits.
+
+    Attributes:
+        logits: (..., K).
+    """
+
+    logits: Tensor
+
+    @property
+    def log_p(self) -> Tensor:
+        """(..., K) normalised log probabilities."""
+        return self.logits.log_softmax(-1)
+
+
+Likelihood = Bernoulli | DiagonalGaussian
+"""What p(x | z) returns."""

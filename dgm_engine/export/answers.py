@@ -1,0 +1,61 @@
+"""Predictions as a CSV: item, class, confidence, is_new."""
+
+import contextlib
+import csv
+import os
+import re
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dgm_engine.errors import InputError
+from dgm_engine.training.ownership import ClassPosterior
+
+COLUMNS = ("item", "class", "confidence", "is_new")
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # as in dgm_engine.labels.interchange, whose read_csv reads these files too
+
+
+def write_predictions(path: Path, batches: Iterable[tuple[Sequence[str], ClassPosterior]]) -> int:
+    """Writes the most probable answer for each item, batch by batch; the file appears whole or not at all.
+
+    The class is empty and `is_new` true where "none of the classes" is the most probable answer; the confidence is the
+    probability of the answer given. Cells that a spreadsheet would run as a formula get an apostrophe before them.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    rows = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for items, posterior in batches:
+                writer.writerows(_rows(items, posterior))
+                rows += len(items)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another file") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return rows
+
+
+def _rows(items: Sequence[str], posterior: ClassPosterior) -> Iterable[tuple[str, str, str, str]]:
+    confidence = np.column_stack([posterior.probability, posterior.p_new]).max(axis=1)
+    for item, name, share in zip(items, posterior.predicted().tolist(), confidence.tolist(), strict=True):
+        yield _cell(item), _cell(name), f"{share:.6f}", "false" if name else "true"
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text

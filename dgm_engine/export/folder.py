@@ -1,0 +1,222 @@
+"""An export folder: its files, how it is written and checked. No torch and no onnxruntime here."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+from dgm_engine.config import ModelConfig
+from dgm_engine.data.pool import ValueRange
+from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError
+from dgm_engine.paths import read_json
+
+MODEL = "model.onnx"
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+LABELS = "labels.json"
+CARD = "README.md"
+SUMS = "SHA256SUMS"
+FILES = (MODEL, WEIGHTS, CONFIG, LABELS, CARD, SUMS)
+"""The files of an export, the sums last."""
+
+PROGRAM = "dgm-studio"
+FORMAT = 1
+"""Version of the export folder."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What ``config.json`` says of an exported classifier.
+
+    Attributes:
+        model: the shape of the model behind it.
+        shape: of one item, (H, W, C) uint8 or (D,) float32.
+        owner: (K,) the class of each component, None where it has none.
+        value_range: for arrays of images, the values that stand for black and white; None for files and features.
+    """
+
+    model: ModelConfig
+    shape: tuple[int, ...]
+    owner: tuple[str | None, ...]
+    value_range: ValueRange | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in the order of the outputs, the one of `dgm_engine.training.ownership`."""
+        return tuple(sorted({name for name in self.owner if name is not None}))
+
+    @property
+    def is_images(self) -> bool:
+        """Whether it takes images rather than feature vectors."""
+        return len(self.shape) == 3
+
+    @property
+    def input_name(self) -> str:
+        """The name of the graph's input."""
+        return "images" if self.is_images else "features"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, with what a reader without this program wants to know."""
+        return {
+            "program": PROGRAM,
+            "version": program_version(),
+            "format": FORMAT,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "input": {
+                "name": self.input_name,
+                "dtype": "uint8" if self.is_images else "float32",
+                "shape": list(self.shape),
+                "value_range": self.value_range,
+            },
+            "classes": list(self.classes),
+            "owner": list(self.owner),
+            "model": self.model.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """What `to_json` wrote.
+
+        Raises:
+            CorruptError: it is damaged, or of another version.
+        """
+        try:
+            if value["format"] != FORMAT:
+                raise CorruptError(f"the export has format {value['format']}, not {FORMAT}; update the program")
+            limits = value["input"]["value_range"]
+            return cls(
+                ModelConfig.from_json(value["model"]),
+                tuple(value["input"]["shape"]),
+                tuple(value["owner"]),
+                None if limits is None else (limits[0], limits[1]),
+            )
+        except (KeyError, TypeError, IndexError, InputError) as error:
+            raise CorruptError(f"{CONFIG} is not one of an export ({error!r}); export the classifier again") from error
+
+
+def program_version() -> str:
+    """The version of this program; "unknown" where it runs without having been installed."""
+    try:
+        return metadata.version(PROGRAM)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@contextmanager
+def building(target: Path) -> Generator[Path]:
+    """A new folder beside ``target`` that takes its place on success and disappears otherwise.
+
+    Raises:
+        InputError: ``target`` exists and is neither an earlier export nor an empty folder, or cannot be written.
+    """
+    folder, old = (target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
+    try:
+        _check_replaceable(target)
+        folder.mkdir(parents=True)
+        yield folder
+        if target.exists():
+            _check_replaceable(target)  # again: something may have been put there meanwhile
+            target.rename(old)
+        folder.rename(target)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if old.exists() and not target.exists():
+            old.rename(target)
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise InputError(f"{target} cannot be written ({reason}); choose another folder") from error
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes one file of a folder that is being built, through to the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_sums(folder: Path) -> None:
+    """Writes SHA256SUMS over the other files, as ``sha256sum -c`` reads it."""
+    lines = [_sum_line(name, (folder / name).read_bytes()) for name in FILES if name != SUMS]
+    write_file(folder / SUMS, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_verified(folder: Path) -> dict[str, bytes]:
+    """The contents of an export's files by name, each checked against SHA256SUMS.
+
+    Raises:
+        NotFoundError: the folder is no export.
+        CorruptError: a file is missing or was changed.
+    """
+    if not (folder / SUMS).is_file():
+        raise NotFoundError(f"{folder} is not an exported classifier: it has no {SUMS}; give what dgm export wrote")
+    contents: dict[str, bytes] = {}
+    for name in reversed(FILES):  # the sums first
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise CorruptError(
+                f"{folder / name} cannot be read ({error.strerror}); export the classifier again"
+            ) from error
+        if name != SUMS and _sum_line(name, contents[name]).encode() not in contents[SUMS].splitlines():
+            raise CorruptError(f"{folder / name} is not what {SUMS} says; copy or export the classifier again")
+    return contents
+
+
+def read_classifier(contents: dict[str, bytes]) -> Classifier:
+    """The classifier that the files of an export describe; CorruptError where they do not."""
+    try:
+        value = json.loads(contents[CONFIG])
+    except ValueError as error:
+        raise CorruptError(f"{CONFIG} is not JSON ({error}); export the classifier again") from error
+    return Classifier.from_json(value)
+
+
+def zipped(folder: Path) -> bytes:
+    """An export as a zip that unpacks into one folder of its name.
+
+    Raises:
+        CorruptError: a file is missing or was changed.
+    """
+    contents = read_verified(folder)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in FILES:
+            archive.writestr(f"{folder.resolve().name}/{name}", contents[name])
+    return buffer.getvalue()
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raises InputError unless ``target`` is free, empty, or an earlier export that nothing else lies in."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"{target} is a file; choose a folder to export to")
+    names = {path.name for path in target.iterdir()}
+    foreign = sorted(names - set(FILES))
+    if foreign or (names and not _is_ours(target)):
+        found = f"it holds {foreign[0]}" if foreign else f"its {CONFIG} is not ours"
+        raise InputError(f"{target} exists and is not just an earlier export ({found}); choose another folder")
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return read_json(folder / CONFIG)["program"] == PROGRAM
+    except (DgmError, KeyError, TypeError):
+        return False
+
+
+def _sum_line(name: str, data: bytes) -> str:
+    return f"{hashlib.sha256(data).hexdigest()}  {name}"

@@ -1,0 +1,98 @@
+"""What is stored: one append-only table of events.
+
+Ids are given by the writer, one after the other, so the id of the last event is the store's version: whoever has
+folded the events up to an id misses none of them, on any database.
+"""
+
+import unicodedata
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+from dgm_engine.errors import InputError
+
+SCHEMA_VERSION = 1
+MAX_NAME_LENGTH = 80
+
+
+class Kind(StrEnum):
+    """What an event says."""
+
+    LABEL = "label"
+    REJECT = "reject"
+    NONE_OF_NAMED = "none_of_named"
+    CLEAR = "clear"
+    SKIP = "skip"
+    NAME = "name"
+    UNDO = "undo"
+    REDO = "redo"
+
+
+class Event(NamedTuple):
+    """One line of the history.
+
+    Attributes:
+        id: 1, 2, ... in the order of writing, without gaps.
+        batch: the id of the first event of the batch that it was written in; a batch is one undo step.
+        time: UTC, ISO 8601 with milliseconds.
+        annotator: who said it.
+        kind: what was said.
+        item: the item it is about; None for names, undo and redo.
+        class_name: the class of a label, a rejection or a name; None un-names a component on purpose.
+        lineage: for a name, the fresh run whose components are meant.
+        component: for a name, the component, from 0.
+        version: 1, 2, ... for each item; no two events share an item and a version.
+        target: for undo and redo, the batch that is meant.
+    """
+
+    id: int
+    batch: int
+    time: str
+    annotator: str
+    kind: Kind
+    item: str | None = None
+    class_name: str | None = None
+    lineage: int | None = None
+    component: int | None = None
+    version: int | None = None
+    target: int | None = None
+
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("batch", _Id, nullable=False),
+    Column("time", String(32), nullable=False),
+    Column("annotator", String(MAX_NAME_LENGTH), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("item", Text),
+    Column("class", String(MAX_NAME_LENGTH), key="class_name"),
+    Column("lineage", Integer),
+    Column("component", Integer),
+    Column("version", Integer),
+    Column("target", _Id),
+    UniqueConstraint("item", "version"),
+)
+
+store = Table("store", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
+"""One row. Writers lock it on databases that lock rows, so that they come one after the other."""
+
+
+def clean_name(name: str, what: str = "class") -> str:
+    """A name of a class or an annotator as it is stored: without surrounding blanks.
+
+    Raises:
+        InputError: nothing is left, it is too long, or it has line breaks or other control characters.
+    """
+    cleaned = name.strip()
+    if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:
+        given = f"has {len(cleaned)} characters" if cleaned else "is empty"
+        raise InputError(f"the {what} name {given}; give 1 to {MAX_NAME_LENGTH} characters")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in cleaned):
+        raise InputError(f"the {what} name {cleaned!r} has a control character; use letters, digits, signs and blanks")
+    return cleaned

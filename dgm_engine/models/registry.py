@@ -1,0 +1,13 @@
+"""The models by name."""
+
+from dgm_engine.config import ModelConfig, ModelName
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.gm_dgm import GMDGM
+from dgm_engine.nn import InputMap
+
+_MODELS = {ModelName.GM_DGM: GMDGM}
+
+
+def build_model(config: ModelConfig, inputs: InputMap, output_scale: float = 0.01) -> DeepGenerativeModel:
+    """A model with random weights; torch's global generator draws them."""
+    return _MODELS[config.name](config, inputs, output_scale)

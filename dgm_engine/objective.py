@@ -1,0 +1,157 @@
+"""The one objective, over allowed sets (DESIGN section 3), for every model.
+
+    L_A(x) = sum_{k in A} q_A(k|x) [ L(x, k) - log q_A(k|x) ]
+    J      = mean over unlabelled L_A(x) + mean over labelled [ L_A(x) + alpha log sum_{k in A} q(k|x) ]   (maximised)
+
+The classification term enters with a plus: the minus of Eq. 8 is a misprint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dgm_engine.models.base import DeepGenerativeModel
+
+
+@dataclass(frozen=True)
+class Bound:
+    """L_A(x) and its parts, for each item.
+
+    Attributes:
+        value: (B,) L_A(x).
+        log_px: (B,) its reconstruction part.
+        kl_z: (B,) its part KL(q(z | x, y) || p(z | y)).
+        kl_y: (B,) its part KL(q_A(y | x) || p(y)).
+    """
+
+    value: Tensor
+    log_px: Tensor
+    kl_z: Tensor
+    kl_y: Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the bound's expectations are taken.
+
+    Attributes:
+        generator: source of every draw.
+        n_samples: S, draws of z.
+        exact_components: m; sum over the m most probable allowed components and draw one of the rest. 0 sums over all.
+    """
+
+    generator: torch.Generator
+    n_samples: int = 1
+    exact_components: int = 0
+
+
+def restrict(log_q: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+    """q_A(k | x) and the mass that q(k | x) has on A(x).
+
+    Args:
+        log_q: (B, K) normalised log q(k | x).
+        allowed: (B, K) bool, no row empty; None allows everything.
+
+    Returns:
+        log q_A (B, K), -inf outside A, and log sum_{k in A} q(k | x) (B,).
+    """
+    if allowed is None:
+        return log_q, log_q.new_zeros(len(log_q))
+    masked = log_q.masked_fill(~allowed, -torch.inf)
+    log_mass = masked.logsumexp(-1)
+    return masked - log_mass[:, None], log_mass
+
+
+def bound(model: DeepGenerativeModel, x: Tensor, log_q_a: Tensor, log_prior: Tensor, sampling: Sampling) -> Bound:
+    """L_A(x) of Eq. 2 (A = all components), Eq. 3 (A = {k}) and everything between.
+
+    The entropy and the prior are summed exactly over all components. The costly terms are summed over all of them
+    too, or, with `sampling.exact_components` = m, exactly over the m most probable ones and by one weighted draw from
+    the rest: unbiased in value and gradient.
+
+    Args:
+        model: states L(x, k).
+        x: (B, n_kept), on the model's scale.
+        log_q_a: (B, K) of `restrict`.
+        log_prior: (K,) log p(y).
+        sampling: how expectations are taken.
+    """
+    k, weight = _choose_components(log_q_a, sampling)  # (M, B) each
+    terms = model.terms(x, k, sampling.n_samples, sampling.generator)
+    log_px, kl_z = (_weighted_sum(weight, term) for term in (terms.log_px, terms.kl_z))
+    q_a = log_q_a.exp()
+    log_ratio = (log_q_a - log_prior).masked_fill(q_a == 0, 0.0)  # 0 log 0 = 0, in the gradient too
+    kl_y = (q_a * log_ratio).sum(-1)
+    return Bound(log_px - kl_z - kl_y, log_px, kl_z, kl_y)
+
+
+def component_prior(owner: Sequence[str | None], n_classes: int | None) -> Tensor:
+    """p(y): Eq. 34 and the corrected Eq. 35, uniform where no class owns a component or `n_classes` is unknown.
+
+    Each labelled class has 1 / N_gt, shared by the components it owns. The N_mask = N_gt - (labelled classes) others
+    share N_mask / N_gt evenly over the free components; the paper's own Eq. 35 does not sum to one.
+
+    Args:
+        owner: (K,) the classes that own the components, None for the free ones.
+        n_classes: N_gt.
+
+    Returns:
+        (K,) probabilities.
+    """
+    uniform = torch.full((len(owner),), 1 / len(owner))
+    classes = {name for name in owner if name is not None}
+    free = sum(name is None for name in owner)
+    if n_classes is None or not classes:
+        return uniform
+    n_masked = max(n_classes - len(classes), 0)
+    if n_masked == 0 and free:
+        n_masked = 1  # more classes turned up than were expected: the free components still stand for one
+    if not free:
+        n_masked = 0
+    n_total = len(classes) + n_masked
+    return torch.tensor(
+        [n_masked / (n_total * free) if name is None else 1 / (n_total * owner.count(name)) for name in owner]
+    )
+
+
+def consistency(log_q: Tensor, log_q_changed: Tensor) -> Tensor:
+    """() mean KL(q(y | x) || q(y | x')), x' a small change of x; the first q is the target and gets no gradient."""
+    target = log_q.detach()
+    return (target.exp() * (target - log_q_changed)).sum(-1).mean()
+
+
+def marginal_divergence(log_q: Tensor, log_prior: Tensor) -> Tensor:
+    """() KL(mean over the batch of q(y | x) || p(y)): what keeps components in use."""
+    marginal = log_q.exp().mean(0)
+    return (marginal * (marginal.clamp_min(1e-12).log() - log_prior)).sum()
+
+
+def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """The components to visit and their weights in the sum, (M, B) each."""
+    n_exact = sampling.exact_components
+    batch, n_components = log_q_a.shape
+    if n_exact == 0 or n_exact + 1 >= n_components:
+        every = torch.arange(n_components, device=log_q_a.device)[:, None].expand(n_components, batch)
+        return every, log_q_a.exp().T
+    q_a = log_q_a.exp()
+    top = q_a.detach().topk(n_exact, dim=-1).indices  # (B, m)
+    rest = q_a.detach().scatter(-1, top, 0.0)
+    # Where nothing is left to draw from, any component will do: its weight is zero.
+    proposal = rest + (rest.sum(-1, keepdim=True) == 0)
+    drawn = torch.multinomial(proposal, 1, generator=sampling.generator)  # (B, 1)
+    rate = (proposal / proposal.sum(-1, keepdim=True)).gather(-1, drawn)
+    in_rest = (rest.gather(-1, drawn) > 0).to(q_a.dtype)
+    weight = torch.cat([q_a.gather(-1, top), in_rest * q_a.gather(-1, drawn) / rate], dim=-1)
+    return torch.cat([top, drawn], dim=-1).T, weight.T
+
+
+def _weighted_sum(weight: Tensor, term: Tensor) -> Tensor:
+    """(B,) sum over components of weight (M, B) times term (M, B).
+
+    The weights sum to one on average; sampled ones do so only on average. Measuring the term from a baseline makes
+    what they miss small: the variance falls and the expectation stays.
+    """
+    baseline = ((weight * term).sum(0) / weight.sum(0)).detach()
+    return baseline + (weight * (term - baseline)).sum(0)

@@ -1,0 +1,182 @@
+"""How good the model is: against ground truth where the source has it, against later labels where it has not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.discovery import metrics
+from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
+from dgm_engine.labels.state import LabelState
+from dgm_engine.paths import RunPaths
+from dgm_engine.services.latest import latest_run, results_of, results_stamp
+from dgm_engine.services.projects import TEST, Project
+from dgm_engine.training import runs
+from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a run's predictions agree with labels that were given after it was trained: it never saw them.
+
+    Attributes:
+        run: its number.
+        n: such labels of classes that own a cluster of the run.
+        agreement: share of them that the run predicts; None where n is 0.
+        n_unknown: further such labels, of classes that own none.
+    """
+
+    run: int
+    n: int
+    agreement: float | None
+    n_unknown: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Accuracies of the newest results. All are shares of 1; None where truth is unknown, or as said.
+
+    Attributes:
+        run: number of the run.
+        split: "test", or "all" where the source has no split.
+        n: items scored.
+        accuracy_cluster_and_label: each component takes the majority class of its scored items (as in the paper).
+        accuracy_named: of the class predicted from names and labels, "none of them" being wrong; None where nothing
+            is named.
+        accuracy_hungarian: best one-to-one match of components and classes.
+        all: best one-to-one match of classes and unnamed components with ground truth.
+        old: of that, on the classes that people labelled or named; None where there are none.
+        new: of that, on the other classes; None where there are none.
+        components_used: components that are the most probable one of at least one shown item.
+        confusion: ground-truth classes against named classes and "cluster 7" for each used component without a name;
+            None where truth is unknown.
+        per_class: of the named predictions, by ground-truth class; empty where truth is unknown or nothing is named.
+        old_classes: the ground-truth classes that people labelled or named.
+        held_out_agreement: oldest run first; see `held_out_agreement`.
+    """
+
+    run: int
+    split: str
+    n: int
+    accuracy_cluster_and_label: float | None
+    accuracy_named: float | None
+    accuracy_hungarian: float | None
+    all: float | None
+    old: float | None
+    new: float | None
+    components_used: int
+    confusion: Confusion | None
+    per_class: tuple[ClassFigures, ...]
+    old_classes: tuple[str, ...]
+    held_out_agreement: tuple[Agreement, ...]
+
+
+def evaluate(project: Project) -> Evaluation:
+    """Scores the newest results on the items that `Pool.scored` names; cached on results and labels.
+
+    A class that people named and a ground-truth class are the same where their names are, ignoring upper and lower
+    case unless ground truth itself tells classes apart by it.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    run = latest_run(project)
+    return _evaluate(project, run, results_stamp(run), project.labels.version())
+
+
+def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
+    """For each run with results, its agreement with the labels given between it and the next such run, oldest first.
+
+    Names that clusters were given in that time count as known to the run; labels of single images do not.
+    """
+    trained = [run for n in project.paths.run_numbers() if runs.has_results(run := project.paths.run(n))]
+    ends = [results_of(run).labels_version for run in trained[1:]] + [project.labels.version()]
+    return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
+
+
+@lru_cache(maxsize=8)
+def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Evaluation:
+    results = results_of(run)
+    state = project.labels.state(results.config.lineage)
+    owner = effective_owner(results.owner, state)
+    scored = project.pool.scored
+    q_y = np.asarray(results.q_y[scored], dtype=np.float32)
+    scores = _Scores.of(project, q_y, project.pool.truth[scored], owner, state) if len(scored) else _Scores()
+    return Evaluation(
+        run=run.number,
+        split=TEST if (project.pool.split == TEST).any() else "all",
+        n=len(scored),
+        accuracy_cluster_and_label=scores.cluster_and_label,
+        accuracy_named=scores.named,
+        accuracy_hungarian=scores.hungarian,
+        all=scores.by_novelty.all,
+        old=scores.by_novelty.old,
+        new=scores.by_novelty.new,
+        components_used=len(np.unique(results.q_y[np.asarray(results.shown)].argmax(axis=1))),
+        confusion=scores.confusion,
+        per_class=scores.per_class,
+        old_classes=scores.old_classes,
+        held_out_agreement=held_out_agreement(project),
+    )
+
+
+_NO_ITEMS = AllOldNew(None, None, None)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What ground truth says; as it stands, of no items."""
+
+    cluster_and_label: float | None = None
+    named: float | None = None
+    hungarian: float | None = None
+    by_novelty: AllOldNew = _NO_ITEMS
+    confusion: Confusion | None = None
+    per_class: tuple[ClassFigures, ...] = ()
+    old_classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, project: Project, q_y: NDArray[np.float32], truth: NDArray[np.int32], owner: Owner, state: LabelState
+    ) -> "_Scores":
+        """Of n items, at least one, with q_y (n, K) and truth (n,) into the pool's classes."""
+        classes = project.pool.classes
+        owner = tuple(None if name is None else _as_in_truth(name, classes) for name in owner)
+        known = {_as_in_truth(name, classes) for name in state.classes} | set(owner)
+        old = [name in known for name in classes]
+        component = q_y.argmax(axis=1)
+        group = np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])[component]
+        truth_name = np.array(classes)[truth]
+        predicted = class_probabilities(q_y, owner).predicted()
+        anything_named = any(name is not None for name in owner)
+        return cls(
+            cluster_and_label=metrics.accuracy_cluster_and_label(component, truth),
+            named=metrics.accuracy_named(predicted, truth_name) if anything_named else None,
+            hungarian=metrics.accuracy_hungarian(component, truth),
+            by_novelty=metrics.all_old_new(group, truth, old),
+            confusion=metrics.confusion_matrix(truth_name, group),
+            per_class=tuple(metrics.per_class(truth_name, predicted)) if anything_named else (),
+            old_classes=tuple(name for name, is_old in zip(classes, old, strict=True) if is_old),
+        )
+
+
+def _as_in_truth(name: str, classes: Sequence[str]) -> str:
+    """The ground-truth class that a name means, or the name itself."""
+    alike = [c for c in classes if c.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else name
+
+
+def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
+    results = results_of(run)
+    before = project.labels.state_at(results.labels_version).positive
+    state = project.labels.state_at(end, results.config.lineage)
+    given = {item: name for item, name in state.positive.items() if before.get(item) != name}
+    owner = effective_owner(results.owner, state)
+    asked = {item: name for item, name in given.items() if name in owner}
+    if not asked:
+        return Agreement(run.number, 0, None, len(given))
+    predicted = class_probabilities(results.q_y[project.pool.rows(list(asked))], owner).predicted()
+    right = [bool(guess == name) for guess, name in zip(predicted, asked.values(), strict=True)]
+    return Agreement(run.number, len(asked), sum(right) / len(right), len(given) - len(asked))

@@ -1,0 +1,221 @@
+"""Long work that a page starts and watches: training runs and layouts of the map."""
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine import jobs
+from dgm_engine.discovery.projections import Method, default_method
+from dgm_engine.errors import StateError
+from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.paths import RunPaths
+from dgm_engine.services.latest import latest_run, results_of, results_stamp
+from dgm_engine.services.projects import Progress, Project
+from dgm_engine.training import runs as training_runs
+from dgm_engine.training.results import LiveMap, load_live_map
+from dgm_engine.training.runs import TrainRequest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POLL_SECONDS = 0.2
+
+LAYOUT_WORKER = "dgm_engine.discovery.layout_worker"
+
+_starting = threading.Lock()
+"""Held while looking whether something is at work and starting it: two browser tabs must not both start it."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of the list of runs.
+
+    Attributes:
+        number: of the run.
+        status: how it stands; `details` hold epoch, elbo, components_used, labels_version.
+        model: name of the model.
+        n_components: K.
+        parent: the run that it continued from, or None.
+        lineage: the fresh run that it descends from.
+        has_results: whether its clusters can be shown.
+    """
+
+    number: int
+    status: JobStatus
+    model: str
+    n_components: int
+    parent: int | None
+    lineage: int
+    has_results: bool
+
+
+@dataclass(frozen=True)
+class LayoutState:
+    """The map's positions, as far as they are computed.
+
+    Attributes:
+        method: how items were laid out.
+        xy: (M, 2) float32 positions of `shown_rows`, or None while the first layout is under way.
+        shown_rows: (M,) pool rows, in the order of `View.rows`.
+        from_run: the run that `xy` shows, or None.
+        stale: `xy` is of an earlier run, and the newest run's layout is under way (or failed: see `status`).
+        status: of the layout job of the newest run; None where its layout was there already.
+    """
+
+    method: Method
+    xy: NDArray[np.float32] | None
+    shown_rows: NDArray[np.int64]
+    from_run: int | None
+    stale: bool
+    status: JobStatus | None
+
+
+def start_training(project: Project, request: TrainRequest) -> RunPaths:
+    """Starts a run in a process of its own: from the latest results where the shape is the same and not `fresh`.
+
+    Raises:
+        StateError: another run is at work.
+        InputError: a setting is not allowed.
+    """
+    with _starting:
+        run = training_runs.create_run(project.paths, project.pool, request)
+        training_runs.launch(run)
+    return run
+
+
+def stop_training(project: Project) -> None:
+    """Asks the run at work to stop; it ends soon and keeps what it has learned. No effect where none is at work."""
+    run = training_runs.active_run(project.paths)
+    if run is not None:
+        training_runs.request_stop(run)
+
+
+def resume_training(project: Project) -> RunPaths:
+    """Continues the last run from its last checkpoint.
+
+    Raises:
+        StateError: there is no run, it is at work, or it finished.
+    """
+    with _starting:
+        last = active_status(project)
+        if last is None:
+            raise StateError(f"project {project.name} has no run to continue; start one")
+        training_runs.resume(last[0])
+    return last[0]
+
+
+def active_status(project: Project) -> tuple[RunPaths, JobStatus] | None:
+    """The run at work and how it stands; otherwise the last run; None where nothing was ever trained."""
+    numbers = project.paths.run_numbers()
+    if not numbers:
+        return None
+    run = training_runs.active_run(project.paths) or project.paths.run(numbers[-1])
+    return run, training_runs.status(run)
+
+
+def follow(run: RunPaths, progress: Progress | None = None) -> JobStatus:
+    """Waits until a run has ended, reporting its progress, and returns its last status."""
+    while (status := training_runs.status(run)).alive:
+        if progress is not None:
+            progress(status.progress, status.phase)
+        time.sleep(POLL_SECONDS)
+    if progress is not None:
+        progress(status.progress, status.phase)
+    return status
+
+
+def curves(run: RunPaths) -> "pd.DataFrame":
+    """The run's metrics, one row per record: epoch, step, seconds, phase, elbo, log_px, ... (empty at first)."""
+    import pandas as pd  # slow to import, and the command line does without
+
+    return pd.DataFrame(training_runs.metrics(run))
+
+
+def live_map(run: RunPaths) -> LiveMap | None:
+    """A sample of the pool as the model sees it now (rows, xy, component, epoch); None before the first."""
+    return load_live_map(run)
+
+
+def runs(project: Project) -> list[RunSummary]:
+    """The project's runs, newest first."""
+    return [_summary(project.paths.run(number)) for number in reversed(project.paths.run_numbers())]
+
+
+def ensure_layout(project: Project, method: Method | None = None, *, retry: bool = False) -> LayoutState:
+    """The map of the newest results; starts the job that computes it where nobody did, and never waits for it.
+
+    Args:
+        project: whose map.
+        method: None takes the one that suits the number of items.
+        retry: start again a job that failed or was interrupted.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    run = latest_run(project)
+    shown = np.asarray(results_of(run).shown)
+    method = method or default_method(len(shown))
+    file = _layout_file(run, method)
+    if _is_current(file, run):
+        return LayoutState(method, _positions(file), shown, run.number, stale=False, status=None)
+    earlier = _earlier_layout(project, run, method)
+    with _starting:
+        status = jobs.read_status(file.with_suffix(".json"))
+        if _may_start(status, run, retry=retry):
+            previous = "-" if earlier is None else str(_layout_file(earlier, method))
+            arguments = [str(run.root), method.value, previous]
+            status = jobs.spawn(LAYOUT_WORKER, arguments, file.with_suffix(".json"), file.with_suffix(".log"))
+    if earlier is None:
+        return LayoutState(method, None, shown, None, stale=False, status=status)
+    return LayoutState(
+        method, _positions(_layout_file(earlier, method)), shown, earlier.number, stale=True, status=status
+    )
+
+
+def _summary(run: RunPaths) -> RunSummary:
+    config = training_runs.read_config(run)
+    return RunSummary(
+        number=run.number,
+        status=training_runs.status(run),
+        model=config.model.name.value,
+        n_components=config.model.n_components,
+        parent=config.parent,
+        lineage=config.lineage,
+        has_results=training_runs.has_results(run),
+    )
+
+
+def _layout_file(run: RunPaths, method: Method) -> Path:
+    return run.root / "layouts" / f"{method.value}.npy"
+
+
+def _positions(file: Path) -> NDArray[np.float32]:
+    return np.load(file, mmap_mode="r", allow_pickle=False)
+
+
+def _is_current(file: Path, run: RunPaths) -> bool:
+    """Whether the layout is there and as new as the run's results, which a resumed run replaces."""
+    return file.exists() and file.stat().st_mtime_ns >= results_stamp(run)
+
+
+def _earlier_layout(project: Project, run: RunPaths, method: Method) -> RunPaths | None:
+    """The newest run up to ``run`` that has a layout, current or not."""
+    candidates = (project.paths.run(n) for n in reversed(project.paths.run_numbers()) if n <= run.number)
+    return next((candidate for candidate in candidates if _layout_file(candidate, method).exists()), None)
+
+
+def _may_start(status: JobStatus | None, run: RunPaths, *, retry: bool) -> bool:
+    """Whether to start a layout job where the layout is missing or old.
+
+    A job that failed is not started again and again; and a run that is still at work will replace its results.
+    """
+    if (status is not None and status.alive) or training_runs.status(run).alive:
+        return False
+    if retry or status is None or status.state is JobState.FINISHED:
+        return True
+    return status.updated_at * 1e9 < results_stamp(run)

@@ -1,0 +1,123 @@
+"""What a person says about images and clusters.
+
+Every call is one batch: one step for `undo`. Items of the test split are kept for `evaluate` and cannot be labelled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dgm_engine.errors import InputError
+from dgm_engine.labels import interchange
+from dgm_engine.labels.interchange import ImportReport
+from dgm_engine.services.latest import check_component, latest_run, results_of
+from dgm_engine.services.projects import TEST, Project
+from dgm_engine.training import runs
+
+CSV, JSONL = ".csv", ".jsonl"
+HELD_OUT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
+
+
+def label_items(project: Project, items: Sequence[str], class_name: str, annotator: str) -> None:
+    """Says that items are of a class, which may be new.
+
+    Raises:
+        NotFoundError: an item does not exist.
+        InputError: an item is of the test split, or the class name is not usable.
+    """
+    project.labels.label(_checked(project, items), class_name, annotator=annotator)
+
+
+def reject_class(project: Project, items: Sequence[str], class_name: str, annotator: str) -> None:
+    """Says that items are *not* of a class. Raises as `label_items`."""
+    project.labels.reject(_checked(project, items), class_name, annotator=annotator)
+
+
+def mark_none_of_named(project: Project, items: Sequence[str], annotator: str) -> None:
+    """Says that items are of none of the classes that have a name. Raises as `label_items`."""
+    project.labels.none_of_named(_checked(project, items), annotator=annotator)
+
+
+def clear_labels(project: Project, items: Sequence[str], annotator: str) -> None:
+    """Forgets all that was said about items. Raises as `label_items`."""
+    project.labels.clear(_checked(project, items), annotator=annotator)
+
+
+def skip_items(project: Project, items: Sequence[str], annotator: str) -> None:
+    """Marks items so that they are not suggested again. Raises as `label_items`."""
+    project.labels.skip(_checked(project, items), annotator=annotator)
+
+
+def name_component(project: Project, component: int, class_name: str | None, annotator: str) -> None:
+    """Gives a cluster to a class (two clusters of one name are merged), or with None takes its name away.
+
+    Raises:
+        StateError: the project has no clusters yet.
+        NotFoundError: there is no such component.
+        InputError: the class name is not usable.
+    """
+    results = results_of(latest_run(project))
+    check_component(results, component)
+    project.labels.name_component(results.config.lineage, component, class_name, annotator=annotator)
+
+
+def undo(project: Project, annotator: str) -> str | None:
+    """Takes the last step back; says what it was, or None where there is nothing to undo."""
+    result = project.labels.undo(annotator=annotator)
+    return None if result is None else result.description
+
+
+def redo(project: Project, annotator: str) -> str | None:
+    """Does again what was last undone; says what it was, or None where there is nothing to redo."""
+    result = project.labels.redo(annotator=annotator)
+    return None if result is None else result.description
+
+
+def import_labels(project: Project, path: Path, annotator: str) -> ImportReport:
+    """Takes labels from a file; rows that cannot be used are left out and reported with a reason.
+
+    The file is JSONL where its name ends so, otherwise CSV: item,class[,annotator] or item,not_class.
+
+    Raises:
+        InputError: the file cannot be read or has no such columns.
+    """
+    rows = interchange.read_jsonl(path) if path.suffix.lower() == JSONL else interchange.read_csv(path)
+    items, held_out = project.pool.items, project.pool.split == TEST
+    kept = frozenset(items[held_out].tolist())
+    rows = [replace(row, problem=f"{row.item} {HELD_OUT}") if row.item in kept else row for row in rows]
+    return interchange.import_rows(project.labels, rows, items[~held_out].tolist(), annotator)
+
+
+def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
+    """Writes the current labels, or all events, as CSV or JSONL after the ending of ``path``; returns the rows written.
+
+    Raises:
+        InputError: ``path`` ends in neither, or cannot be written.
+    """
+    if path.suffix.lower() not in (CSV, JSONL):
+        raise InputError(f"labels cannot be written to {path.name}; choose a name that ends in {CSV} or {JSONL}")
+    write = interchange.write_csv if path.suffix.lower() == CSV else interchange.write_jsonl
+    if history:
+        events = project.labels.history()
+        write(path, events)
+        return len(events)
+    state = project.labels.state()
+    write(path, state)
+    return len(state.positive) + len(state.none_of_named) + sum(map(len, state.rejected.values()))
+
+
+def class_names(project: Project) -> tuple[str, ...]:
+    """The classes that people speak of, by labels or cluster names, in order of first appearance."""
+    run = runs.latest_results(project.paths)
+    return project.labels.state(None if run is None else results_of(run).config.lineage).classes
+
+
+def _checked(project: Project, items: Sequence[str]) -> list[str]:
+    """The items, each once; raises where there are none, one is unknown, or one is kept for `evaluate`."""
+    unique = list(dict.fromkeys(items))
+    if not unique:
+        raise InputError("no images are selected; select at least one")
+    held_out = project.pool.split[project.pool.rows(unique)] == TEST
+    if held_out.any():
+        raise InputError(f"{unique[int(held_out.argmax())]} {HELD_OUT}")
+    return unique

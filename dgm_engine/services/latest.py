@@ -1,0 +1,43 @@
+"""The newest results of a project, read once."""
+
+from functools import lru_cache
+
+from dgm_engine.errors import NotFoundError, StateError
+from dgm_engine.paths import RunPaths
+from dgm_engine.services.projects import Project
+from dgm_engine.training import runs
+from dgm_engine.training.results import Results, load_results
+
+
+def latest_run(project: Project) -> RunPaths:
+    """The newest run that has results.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    run = runs.latest_results(project.paths)
+    if run is None:
+        raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
+    return run
+
+
+def results_of(run: RunPaths) -> Results:
+    """The results of a run that has some; cached until the run writes new ones."""
+    return _load(run, results_stamp(run))
+
+
+def results_stamp(run: RunPaths) -> int:
+    """Changes whenever a run writes results."""
+    return (run.arrays / "owner.json").stat().st_mtime_ns
+
+
+def check_component(results: Results, component: int) -> None:
+    """Raises NotFoundError unless the model has that component."""
+    n_components = results.config.model.n_components
+    if not 0 <= component < n_components:
+        raise NotFoundError(f"there is no component {component}; this model's run from 0 to {n_components - 1}")
+
+
+@lru_cache(maxsize=8)
+def _load(run: RunPaths, stamp: int) -> Results:
+    return load_results(run)

@@ -1,0 +1,137 @@
+"""Long work that a page starts and watches, other than training: making a project, exporting a classifier.
+
+A task is a job (`dgm_engine.jobs`) in a folder of its own with ``task.json`` (what to do) and ``status.json`` (how it
+stands; `details` hold the outcome). It survives a refresh of the page and a restart of its server:
+``python -m dgm_engine.services.tasks FOLDER``.
+"""
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from dgm_engine import jobs
+from dgm_engine.data.sources import ClassFolders, SourceRequest
+from dgm_engine.errors import DgmError, StateError
+from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.paths import read_json, write_json
+from dgm_engine.services import exporting, projects
+from dgm_engine.services.projects import Progress, Project
+
+_SECONDS_BETWEEN_WRITES = 0.25
+Outcome = dict[str, Any]
+
+
+def start_creation(root: Path, request: SourceRequest, delete_source: bool = False) -> Path:
+    """Starts to make a project; the outcome holds root, items, labels and the number of quarantined files.
+
+    Args:
+        root: folder of the project.
+        request: what to make it from.
+        delete_source: whether the source is a temporary copy that goes when the task ends.
+
+    Returns:
+        The task's folder, to ask `status` about.
+    """
+    values = asdict(request)
+    values["data_root"] = None if request.data_root is None else str(request.data_root)
+    folder = projects.projects_home() / ".tasks" / uuid.uuid4().hex[:12]
+    return _start(folder, {"do": "create", "root": str(root), "request": values, "delete_source": delete_source})
+
+
+def start_export(project: Project, out: Path) -> Path:
+    """Starts to export the classifier; the outcome holds path, files and classes.
+
+    Raises:
+        StateError: an export of this project is under way.
+    """
+    folder = export_task(project)
+    now = jobs.read_status(folder / "status.json")
+    if now is not None and now.alive:
+        raise StateError("an export is under way; wait for it")
+    return _start(folder, {"do": "export", "root": str(project.paths.root), "out": str(out)})
+
+
+def export_task(project: Project) -> Path:
+    """The folder of a project's export task, whether there ever was one or not."""
+    return project.paths.exports / ".task"
+
+
+def status(folder: Path) -> JobStatus | None:
+    """How a task stands; None where there is none."""
+    now = jobs.read_status(folder / "status.json")
+    if now is not None and now.state is JobState.INTERRUPTED:
+        return replace(now, error=now.error or jobs.tail(folder / "log") or "it was ended from outside; try again")
+    return now
+
+
+def _start(folder: Path, task: dict[str, Any]) -> Path:
+    write_json(folder / "task.json", task)
+    jobs.spawn("dgm_engine.services.tasks", [str(folder)], folder / "status.json", folder / "log")
+    return folder
+
+
+def _create(task: dict[str, Any], progress: Progress) -> Outcome:
+    values = task["request"]
+    root = values.pop("data_root")
+    size = values.pop("size")
+    request = SourceRequest(
+        **{**values, "class_folders": ClassFolders(values["class_folders"])},
+        data_root=None if root is None else Path(root),
+        size=None if size is None else tuple(size),
+    )
+    try:
+        report = projects.create_project(Path(task["root"]), request, progress)
+    finally:
+        if task["delete_source"]:
+            Path(request.source).unlink(missing_ok=True)
+    return {
+        "root": str(report.project.paths.root),
+        "items": report.items,
+        "labels": report.labels,
+        "quarantined": len(report.quarantined),
+    }
+
+
+def _export(task: dict[str, Any], progress: Progress) -> Outcome:
+    report = exporting.export_classifier(projects.open_project(Path(task["root"])), Path(task["out"]), progress)
+    return {"path": str(report.path), "files": [str(f) for f in report.files], "classes": list(report.classes)}
+
+
+_WORK: dict[str, Callable[[dict[str, Any], Progress], Outcome]] = {"create": _create, "export": _export}
+
+
+def run(folder: Path) -> None:
+    """Does a task and leaves its last status; the body of the child process."""
+    task = read_json(folder / "task.json")
+    now = jobs.this_process(phase="Starting")
+    path, begun, written = folder / "status.json", time.monotonic(), 0.0
+
+    def progress(share: float, phase: str) -> None:
+        nonlocal written
+        if time.monotonic() - written > _SECONDS_BETWEEN_WRITES:
+            jobs.write_status(path, replace(now, progress=share, phase=phase, seconds=time.monotonic() - begun))
+            written = time.monotonic()
+
+    progress(0.0, "Starting")
+    try:
+        outcome = _WORK[task["do"]](task, progress)
+    except DgmError as error:
+        jobs.write_status(path, replace(now, state=JobState.FAILED, error=str(error)))
+    except Exception as error:
+        jobs.write_status(path, replace(now, state=JobState.FAILED, error=f"{type(error).__name__}: {error}"))
+        raise
+    else:
+        seconds = time.monotonic() - begun
+        jobs.write_status(
+            path, replace(now, state=JobState.FINISHED, progress=1.0, seconds=seconds, details=outcome, phase="Done")
+        )
+
+
+if __name__ == "__main__":
+    os.nice(5)
+    run(Path(sys.argv[1]))

@@ -1,0 +1,117 @@
+"""Batches of the pool as tensors, and the small changes of an image that its class survives."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from dgm_engine.errors import InputError
+from dgm_engine.nn import InputMap
+
+MAX_TURN = math.radians(10)
+MAX_ZOOM = 0.1
+MAX_SHIFT = 0.08
+"""Shift as a share of the side: about one pixel of 28 in either direction."""
+STATISTICS_SAMPLE = 10_000
+FEATURE_NOISE = 0.1
+"""Noise on feature vectors, in standard deviations of each feature."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The pool's values and the rows to train on.
+
+    Attributes:
+        x: (N, H, W, C) uint8 or (N, D) float32, memory-mapped.
+        rows: (M,) rows to train on.
+    """
+
+    x: NDArray[np.generic]
+    rows: NDArray[np.int64]
+
+    @property
+    def is_images(self) -> bool:
+        """Whether x holds images."""
+        return self.x.ndim == 4
+
+    def values(self, rows: NDArray[np.int64]) -> Tensor:
+        """(B, D) raw values of some pool rows: pixels in [0, 1] in the order H, W, C, or features."""
+        # Sorted reads keep a memory-mapped pool sequential; the order is restored afterwards.
+        order = np.argsort(rows)
+        batch = torch.from_numpy(np.ascontiguousarray(self.x[rows[order]]))
+        batch = batch[torch.from_numpy(np.argsort(order))].flatten(1)
+        return batch.float() / 255 if self.is_images else batch.float()
+
+    def shuffled(self, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """The rows to train on, in random order, in batches; a last one of less than half a batch is left out."""
+        order = rng.permutation(self.rows)
+        for begin in range(0, len(order), batch_size):
+            batch = order[begin : begin + batch_size]
+            if begin == 0 or 2 * len(batch) >= batch_size:
+                yield batch
+
+    def batches_per_epoch(self, batch_size: int) -> int:
+        """How many batches `shuffled` yields."""
+        whole, rest = divmod(len(self.rows), batch_size)
+        return max(1, whole + (2 * rest >= batch_size))
+
+    def sample(self, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Up to `size` rows to train on, without repetition, ascending."""
+        return np.sort(rng.choice(self.rows, min(size, len(self.rows)), replace=False))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Small turns, zooms and shifts of images; small noise on features.
+
+    Attributes:
+        inputs: from raw values to what the networks see.
+        shape: (H, W, C) of the images, or (D,).
+        generator: source of every draw.
+    """
+
+    inputs: InputMap
+    shape: tuple[int, ...]
+    generator: torch.Generator
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        """(B, n_kept) what the networks see of a changed copy of raw values (B, D)."""
+        if len(self.shape) == 1:
+            x = self.inputs(raw)
+            return x + FEATURE_NOISE * torch.randn(x.shape, generator=self.generator, device=x.device)
+        height, width, channels = self.shape
+        images = raw.view(-1, height, width, channels).permute(0, 3, 1, 2)
+        grid = functional.affine_grid(self._affine(len(raw), raw.device), list(images.shape), align_corners=False)
+        changed = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        return self.inputs(changed.permute(0, 2, 3, 1).reshape(raw.shape))
+
+    def _affine(self, n: int, device: torch.device) -> Tensor:
+        """(n, 2, 3) random affine maps."""
+        draw = 2 * torch.rand((4, n), generator=self.generator, device=device) - 1
+        turn, zoom = MAX_TURN * draw[0], 1 + MAX_ZOOM * draw[1]
+        shift = 2 * MAX_SHIFT * draw[2:]  # the grid runs from -1 to 1
+        cos, sin = zoom * turn.cos(), zoom * turn.sin()
+        return torch.stack([torch.stack([cos, -sin, shift[0]], -1), torch.stack([sin, cos, shift[1]], -1)], 1)
+
+
+def fit_inputs(table: Table, min_std: float, rng: np.random.Generator) -> InputMap:
+    """What the model is to see of the table, judged on a sample of it.
+
+    Pixels stay as they are, those whose standard deviation is `min_std` or less are left out (0 keeps every pixel);
+    features are brought to mean 0 and standard deviation 1, constant ones are left out.
+    """
+    values = table.values(table.sample(STATISTICS_SAMPLE, rng)).double()
+    mean, std = values.mean(0), values.std(0, correction=0)
+    kept = (std > min_std) if min_std > 0 or not table.is_images else torch.ones_like(std, dtype=torch.bool)
+    if not kept.any():
+        raise InputError("all images are the same, so there is nothing to tell apart; add images that differ")
+    if table.is_images:
+        shift, scale = torch.zeros_like(mean), torch.ones_like(std)
+    else:
+        shift, scale = mean, std
+    return InputMap(kept.nonzero().squeeze(1), shift[kept].float(), scale[kept].float(), mean.float())

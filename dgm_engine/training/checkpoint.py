@@ -1,0 +1,137 @@
+"""Checkpoints: safetensors beside a small JSON file with a checksum, two of them kept; nothing in them can run code."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from dgm_engine.config import ModelConfig, TrainingConfig
+from dgm_engine.errors import CorruptError, StateError
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.registry import build_model
+from dgm_engine.nn import InputMap
+from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
+from dgm_engine.training.loop import TrainingState, new_optimiser
+from dgm_engine.training.runs import RunConfig, read_config
+
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read back.
+
+    Attributes:
+        tensors: weights ("model."), Adam's moments ("adam."), and the generator's state.
+        about: step, epoch, seconds, numpy's generator, and the owners of the components.
+    """
+
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+
+    @property
+    def owner(self) -> tuple[str | None, ...]:
+        """(K,) the owners of the components at the time."""
+        return tuple(self.about["owner"])
+
+
+def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None, ...]) -> None:
+    """Writes a checkpoint and removes all but the last two."""
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    for index, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+    tensors["generator"] = state.generator.get_state()
+    data = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    path = run.checkpoints / f"{state.step:09d}.safetensors"
+    write_atomic(path, data)
+    about = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "step": state.step,
+        "epoch": state.epoch,
+        "seconds": state.seconds,
+        "rng": state.rng.bit_generator.state,
+        "owner": owner,
+    }
+    write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
+    for old in sorted(run.checkpoints.glob("*.json"))[:-KEPT]:
+        old.unlink()
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+
+
+def read_checkpoint(run: RunPaths) -> Checkpoint | None:
+    """The newest undamaged checkpoint of a run, or None where none was ever written.
+
+    Raises:
+        CorruptError: there are checkpoints and all are damaged.
+    """
+    candidates = sorted(run.checkpoints.glob("*.json"), reverse=True)
+    for path in candidates:
+        about = read_json(path)
+        data = _read_bytes(path.with_suffix(".safetensors"))
+        if hashlib.sha256(data).hexdigest() == about["sha256"]:
+            return Checkpoint(safetensors.torch.load(data), about)
+    if candidates:
+        raise CorruptError(f"the checkpoints in {run.checkpoints} are damaged; start a new run from scratch")
+    return None
+
+
+def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel:
+    """The checkpoint's model."""
+    weights = {k.removeprefix("model."): v for k, v in checkpoint.tensors.items() if k.startswith("model.")}
+    inputs = InputMap(*(weights[f"inputs.{name}"].clone() for name in ("kept", "shift", "scale", "fill")))
+    model = build_model(config, inputs)
+    model.load_state_dict(weights)
+    return model
+
+
+def restore_state(checkpoint: Checkpoint, config: RunConfig, n_items: int, device: torch.device) -> TrainingState:
+    """The training state as it was saved, to go on from."""
+    model = model_of(checkpoint, config.model).to(device)
+    state = new_state(model, config.training, n_items)
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in checkpoint.tensors.items():
+        if name.startswith("adam."):
+            _, index, part = name.split(".")
+            moments.setdefault(int(index), {})[part] = value
+    state.optimiser.load_state_dict({**state.optimiser.state_dict(), "state": moments})
+    state.generator.set_state(checkpoint.tensors["generator"])
+    state.rng.bit_generator.state = checkpoint.about["rng"]
+    state.step, state.epoch, state.seconds = (checkpoint.about[key] for key in ("step", "epoch", "seconds"))
+    return state
+
+
+def new_state(model: DeepGenerativeModel, config: TrainingConfig, n_items: int) -> TrainingState:
+    """A training state at step zero."""
+    device = model.inputs.fill.device
+    return TrainingState(
+        model,
+        new_optimiser(model, config, n_items),
+        torch.Generator(device).manual_seed(config.seed),
+        np.random.default_rng(config.seed),
+    )
+
+
+def load_model(run: RunPaths) -> tuple[DeepGenerativeModel, RunConfig]:
+    """The model of a run as it last stood, ready to classify, with the run's configuration.
+
+    Raises:
+        StateError: the run has no checkpoint yet.
+        CorruptError: its checkpoints are damaged.
+    """
+    checkpoint = read_checkpoint(run)
+    if checkpoint is None:
+        raise StateError(f"run {run.number} has not saved a model yet; wait a moment or train again")
+    config = read_config(run)
+    return model_of(checkpoint, config.model).eval(), config
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

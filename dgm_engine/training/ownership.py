@@ -1,0 +1,184 @@
+"""From components to classes: who owns what, what an item may be, and what the classes' probabilities are.
+
+Naming, labelling, rejecting and adding classes change nothing but what is computed here (DESIGN section 3, "One
+objective"): the map from components to classes and the allowed sets A(x).
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.labels.state import LabelState
+
+MIN_EXAMPLES = 0.5
+MAJORITY = 0.6
+
+Owner = tuple[str | None, ...]
+"""(K,) the class that owns each component; None where the component is free."""
+
+
+@dataclass(frozen=True)
+class ClassPosterior:
+    """What q(y | x) says of the person's classes.
+
+    Attributes:
+        classes: the named classes that own a component, sorted.
+        probability: (N, C) float32, q(class | x): the sum of q(y | x) over the class's components.
+        p_new: (N,) float32, the probability that an item belongs to none of them.
+    """
+
+    classes: tuple[str, ...]
+    probability: NDArray[np.float32]
+    p_new: NDArray[np.float32]
+
+    def predicted(self) -> NDArray[np.str_]:
+        """(N,) the most probable class; "" where "none of them" is more probable than each."""
+        names = np.array([*self.classes, ""])
+        return names[np.argmax(np.column_stack([self.probability, self.p_new]), axis=1)]
+
+
+def effective_owner(trained: Sequence[str | None], state: LabelState) -> Owner:
+    """The owners of the components, after what people said.
+
+    A name that a person gave, or took away, stands above what training gave; a class that nobody speaks of any more
+    owns nothing.
+
+    Args:
+        trained: (K,) the owners that training gave.
+        state: the labels, with the cluster names of the run's lineage.
+    """
+    classes = set(state.classes)
+    known = [owner if owner in classes else None for owner in trained]
+    for component, name in state.names.items():
+        if component < len(known):
+            known[component] = name
+    return tuple(known)
+
+
+def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) -> ClassPosterior:
+    """Sums q(y | x) over the components of each class.
+
+    Args:
+        q_y: (N, K).
+        owner: (K,).
+    """
+    classes = tuple(sorted({name for name in owner if name is not None}))
+    members = np.array([[name == c for c in (*classes, None)] for name in owner], dtype=np.float32)
+    total = np.asarray(q_y, dtype=np.float32) @ members
+    total /= np.maximum(total.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return ClassPosterior(classes, total[:, :-1], total[:, -1])
+
+
+def allowed_sets(
+    items: Sequence[str], owner: Sequence[str | None], state: LabelState, held_out: frozenset[str] = frozenset()
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A(x) of the items that something is known of.
+
+    Args:
+        items: (N,) item ids.
+        owner: (K,) the owners; every labelled class should own at least one component.
+        state: the labels.
+        held_out: labelled items to treat as if nothing were known.
+
+    Returns:
+        positions: (L,) into `items`, and allowed: (L, K) bool, no row of which is empty. An item whose labels leave no
+        component at all (everything was rejected) is treated as if nothing were known.
+    """
+    owners = np.array([name or "" for name in owner], dtype=object)
+    free = owners == ""
+    positions: list[int] = []
+    rows: list[NDArray[np.bool_]] = []
+    known = (state.positive.keys() | state.rejected.keys() | state.none_of_named) - held_out
+    for position, item in enumerate(items):
+        if item not in known:
+            continue
+        allowed = np.ones(len(owners), dtype=bool)
+        if item in state.positive:
+            allowed = owners == state.positive[item]
+        elif item in state.none_of_named:
+            allowed = free.copy()
+        for rejected in state.rejected.get(item, frozenset()):
+            allowed &= owners != rejected
+        if allowed.any() and not allowed.all():
+            positions.append(position)
+            rows.append(allowed)
+    return np.array(positions, dtype=np.int64), np.array(rows, dtype=bool).reshape(len(rows), len(owners))
+
+
+def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """How much of each class's examples every component holds.
+
+    Args:
+        q_y: (L, K) of labelled items.
+        classes: (L,) their classes.
+
+    Returns:
+        For each class, (K,) the sum of q(k | x) over its examples.
+    """
+    names = np.array(classes, dtype=object)
+    return {name: np.asarray(q_y[names == name], dtype=np.float64).sum(0) for name in dict.fromkeys(classes)}
+
+
+def give_components(
+    owner: Sequence[str | None], evidence: dict[str, NDArray[np.float64]], unnamed: frozenset[int] = frozenset()
+) -> Owner:
+    """Gives free components to the classes whose labelled examples they hold.
+
+    A free component goes to a class that has most of the labelled examples in it, if they amount to half an example
+    at least. A class that still owns nothing then gets the free component that holds most of its examples; the class
+    with the most in one choose first, and free ones that a person un-named come last.
+
+    Args:
+        owner: (K,) the owners so far.
+        evidence: of `class_evidence`.
+        unnamed: components that a person un-named.
+
+    Returns:
+        (K,) the owners; a class owns nothing only where no component was left.
+    """
+    owners = list(owner)
+    for k, name in enumerate(owners):
+        if name is None and k not in unnamed:
+            held = {c: scores[k] for c, scores in evidence.items()}
+            best = max(held, key=lambda c: held[c], default=None)
+            if best is not None and held[best] >= MIN_EXAMPLES and held[best] > MAJORITY * sum(held.values()):
+                owners[k] = best
+    waiting = [name for name in evidence if name not in owners]
+    while waiting and None in owners:
+        free = [k for k, name in enumerate(owners) if name is None]
+        free = [k for k in free if k not in unnamed] or free
+        name, k = max(((name, k) for name in waiting for k in free), key=lambda pair: evidence[pair[0]][pair[1]])
+        owners[k] = name
+        waiting.remove(name)
+    return tuple(owners)
+
+
+def carried_over(
+    q_y: NDArray[np.floating], owner: Sequence[str | None], component: NDArray[np.integer], n_components: int
+) -> Owner:
+    """Names for the components of a new lineage, from the classes that an earlier one predicts for their items.
+
+    Args:
+        q_y: (N, K') of the earlier lineage.
+        owner: (K',) its owners.
+        component: (N,) the items' components in the new one.
+        n_components: K of the new one.
+
+    Returns:
+        (K,) for each component the class that was predicted for more than half of its items, or None.
+    """
+    predicted = class_probabilities(q_y, owner).predicted()
+    owners: list[str | None] = []
+    for k in range(n_components):
+        names, counts = np.unique(predicted[component == k], return_counts=True)
+        clear = counts.size > 0 and 2 * counts.max() > counts.sum()
+        owners.append(str(names[counts.argmax()]) or None if clear else None)
+    return tuple(owners)
+
+
+def held_out_items(state: LabelState, fraction: float) -> frozenset[str]:
+    """The labelled items that training leaves alone: about `fraction` of them, the same ones in every run."""
+    return frozenset(item for item in state.positive if zlib.crc32(item.encode()) < fraction * 2**32)

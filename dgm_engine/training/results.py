@@ -1,0 +1,124 @@
+"""What a run leaves for the screens: arrays over the whole pool, read by memory map."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.errors import CorruptError
+from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
+from dgm_engine.training.runs import RunConfig, read_config
+
+
+@dataclass(frozen=True)
+class Results:
+    """The latest view of a run on the pool.
+
+    Attributes:
+        q_y: (N, K) float16, q(y | x) of every item of the pool.
+        z: (N, Z) float16, the mean of q(z | x, y*) with y* = argmax q(y | x).
+        shown: (M,) int64, the pool rows that were trained on.
+        prototypes: (K, H, W, C) uint8 images, or (K, D) float32 features: the mean of p(x | z) at the mean of p(z | y).
+        owner: the class that training gave to each component, None where it gave none.
+        labels_version: the last label event that training saw.
+        config: of the run.
+    """
+
+    q_y: NDArray[np.float16]
+    z: NDArray[np.float16]
+    shown: NDArray[np.int64]
+    prototypes: NDArray[np.generic]
+    owner: tuple[str | None, ...]
+    labels_version: int
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class LiveMap:
+    """A sample of the pool as the model sees it while it trains.
+
+    Attributes:
+        rows: (n,) pool rows.
+        xy: (n, 2) positions.
+        component: (n,) their most probable components.
+        epoch: when it was taken.
+    """
+
+    rows: NDArray[np.int64]
+    xy: NDArray[np.float32]
+    component: NDArray[np.int32]
+    epoch: int
+
+
+def load_results(run: RunPaths) -> Results:
+    """The results of a run.
+
+    Raises:
+        CorruptError: an array or the owners are missing or damaged.
+    """
+    owners = read_json(run.arrays / "owner.json")
+    return Results(
+        q_y=_load(run.arrays / "q_y.npy"),
+        z=_load(run.arrays / "z.npy"),
+        shown=_load(run.arrays / "shown.npy"),
+        prototypes=_load(run.arrays / "prototypes.npy"),
+        owner=tuple(owners["owner"]),
+        labels_version=owners["labels_version"],
+        config=read_config(run),
+    )
+
+
+def save_results(run: RunPaths, results: Results) -> None:
+    """Writes the arrays, and the owners last: their file says that the rest is there."""
+    for name in ("q_y", "z", "shown", "prototypes"):
+        save_array(run.arrays / f"{name}.npy", getattr(results, name))
+    write_json(run.arrays / "owner.json", {"owner": results.owner, "labels_version": results.labels_version})
+
+
+def load_live_map(run: RunPaths) -> LiveMap | None:
+    """The newest live map of a run, or None where there is none yet."""
+    path = run.root / "live.npy"
+    if not path.exists():
+        return None
+    table = _load(path)
+    return LiveMap(
+        rows=table["row"].astype(np.int64),
+        xy=np.stack([table["x"], table["y"]], axis=1),
+        component=table["component"],
+        epoch=int(table["epoch"][0]),
+    )
+
+
+def save_live_map(run: RunPaths, live: LiveMap) -> None:
+    """Replaces the live map; one file, so that a reader never mixes two of them."""
+    table = np.zeros(
+        len(live.rows), dtype=[("row", "<i8"), ("x", "<f4"), ("y", "<f4"), ("component", "<i4"), ("epoch", "<i4")]
+    )
+    table["row"], table["component"], table["epoch"] = live.rows, live.component, live.epoch
+    table["x"], table["y"] = live.xy.T
+    save_array(run.root / "live.npy", table)
+
+
+def append_metrics(run: RunPaths, records: list[dict[str, object]]) -> None:
+    """Adds records to the curves, by atomic replace."""
+    earlier = run.metrics.read_bytes() if run.metrics.exists() else b""
+    lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+    write_atomic(run.metrics, earlier + lines.encode())
+
+
+def save_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Writes one .npy file, atomically and without pickle."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    write_atomic(path, buffer.getvalue())
+
+
+def _load(path: Path) -> NDArray[Any]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise CorruptError(f"{path} cannot be read ({error}); train again") from error

@@ -1,0 +1,207 @@
+"""Training runs as the rest of the program sees them: created, launched, followed, stopped, resumed.
+
+No torch here: pages and the command line import this module; the work is done by `dgm_engine.training.worker` in a
+process of its own.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from dgm_engine import jobs
+from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
+from dgm_engine.data.pool import Pool
+from dgm_engine.errors import CorruptError, InputError, StateError
+from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
+
+DEFAULT_COMPONENTS = 20
+WARM_MINUTES = 20 / 60
+"""How long a retrain from an earlier run takes where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a person asks a training run to do.
+
+    Attributes:
+        model: which model.
+        n_components: K; None keeps the earlier run's, or `DEFAULT_COMPONENTS`.
+        preset: where the other settings come from.
+        minutes: wall-clock budget.
+        epochs: passes over the pool.
+        seed: of every random draw.
+        fresh: start from nothing even where an earlier run could be continued.
+        n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
+        overrides: further fields of `TrainingConfig`.
+    """
+
+    model: ModelName = ModelName.GM_DGM
+    n_components: int | None = None
+    preset: Preset = Preset.FAST
+    minutes: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    fresh: bool = False
+    n_classes: int | None = None
+    overrides: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run does: written once as ``config.json``, read by the worker.
+
+    Attributes:
+        model: the model's shape.
+        training: how it is trained.
+        parent: the run whose weights it continues from; None where it starts fresh.
+        lineage: the fresh run that it descends from; components keep their meaning within a lineage.
+    """
+
+    model: ModelConfig
+    training: TrainingConfig
+    parent: int | None
+    lineage: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "model": self.model.to_json(),
+            "training": self.training.to_json(),
+            "parent": self.parent,
+            "lineage": self.lineage,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        return cls(
+            ModelConfig.from_json(value["model"]),
+            TrainingConfig.from_json(value["training"]),
+            value["parent"],
+            value["lineage"],
+        )
+
+
+def read_config(run: RunPaths) -> RunConfig:
+    """The configuration of a run.
+
+    Raises:
+        CorruptError: it is missing or damaged.
+    """
+    value = read_json(run.config)
+    try:
+        return RunConfig.from_json(value)
+    except (KeyError, TypeError, InputError) as error:
+        raise CorruptError(f"{run.config} is not a run's configuration ({error}); delete {run.root}") from error
+
+
+def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> RunPaths:
+    """Makes the folder of a new run; `launch` starts it.
+
+    The run continues from the latest results where those have the shape that is asked for, unless `request.fresh`.
+
+    Raises:
+        StateError: another run is at work.
+        InputError: a setting is not allowed, or there are fewer images than clusters.
+    """
+    active = active_run(paths)
+    if active is not None:
+        raise StateError(f"run {active.number} is still at work; stop it or wait for it")
+    latest = latest_results(paths)
+    parent = None if latest is None or request.fresh else read_config(latest)
+    model = _model_config(pool, request, parent)
+    if parent is not None and parent.model != model:
+        parent = None
+    number = max(paths.run_numbers(), default=0) + 1
+    run = paths.run(number)
+    config = RunConfig(
+        model,
+        _training_config(request, warm=parent is not None),
+        latest.number if parent is not None and latest is not None else None,
+        number if parent is None else parent.lineage,
+    )
+    write_json(run.config, config.to_json())
+    return run
+
+
+def launch(run: RunPaths) -> jobs.JobStatus:
+    """Starts the worker on a run, or on what is left of it, in a process of its own."""
+    run.stop_request.unlink(missing_ok=True)
+    return jobs.spawn("dgm_engine.training.worker", [str(run.root)], run.status, run.log)
+
+
+def resume(run: RunPaths) -> jobs.JobStatus:
+    """Continues a run that was stopped, interrupted or failed, from its last checkpoint.
+
+    Raises:
+        StateError: the run is at work or finished.
+    """
+    now = status(run)
+    if now.alive or now.state is jobs.JobState.FINISHED:
+        raise StateError(f"run {run.number} is {now.state}; only a run that was stopped or interrupted can be resumed")
+    return launch(run)
+
+
+def status(run: RunPaths) -> jobs.JobStatus:
+    """How a run stands; `INTERRUPTED` where it was created and nobody works on it."""
+    return jobs.read_status(run.status) or jobs.JobStatus(jobs.JobState.INTERRUPTED, "Not started")
+
+
+def request_stop(run: RunPaths) -> None:
+    """Asks the worker to stop; it keeps what it has learned."""
+    run.stop_request.touch()
+
+
+def metrics(run: RunPaths) -> list[dict[str, Any]]:
+    """The run's records, oldest first."""
+    if not run.metrics.exists():
+        return []
+    return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines() if line]
+
+
+def latest_results(paths: ProjectPaths) -> RunPaths | None:
+    """The newest run that has results to show, or None."""
+    runs = (paths.run(number) for number in reversed(paths.run_numbers()))
+    return next((run for run in runs if has_results(run)), None)
+
+
+def has_results(run: RunPaths) -> bool:
+    """Whether a run has written its arrays; the owners are written last."""
+    return (run.arrays / "owner.json").exists()
+
+
+def active_run(paths: ProjectPaths) -> RunPaths | None:
+    """The run that is at work now, or None."""
+    runs = (paths.run(number) for number in reversed(paths.run_numbers()))
+    return next((run for run in runs if status(run).alive), None)
+
+
+def _model_config(pool: Pool, request: TrainRequest, parent: RunConfig | None) -> ModelConfig:
+    components = request.n_components or (parent.model.n_components if parent else DEFAULT_COMPONENTS)
+    if len(pool.shown) < components:
+        raise InputError(
+            f"{components} clusters were asked for and there are {len(pool.shown)} images; ask for fewer clusters"
+        )
+    n_features = 1
+    for side in pool.shape:
+        n_features *= side
+    return ModelConfig(
+        n_features=n_features,
+        n_components=components,
+        likelihood=LikelihoodName.BERNOULLI if pool.is_images else LikelihoodName.GAUSSIAN,
+        name=request.model,
+    )
+
+
+def _training_config(request: TrainRequest, *, warm: bool) -> TrainingConfig:
+    minutes = request.minutes
+    if warm and minutes is None and request.epochs is None:
+        minutes = WARM_MINUTES
+    return TrainingConfig.for_preset(
+        request.preset,
+        seed=request.seed,
+        **({} if minutes is None else {"max_minutes": minutes}),
+        **({} if request.epochs is None else {"max_epochs": request.epochs}),
+        **({} if request.n_classes is None else {"n_classes": request.n_classes}),
+        **request.overrides,
+    )

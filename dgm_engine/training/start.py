@@ -1,0 +1,183 @@
+"""The clustering start of a fresh model.
+
+From random weights q(y | x) stays near uniform for many epochs. So a model starts from a clustering: a VAE (the same
+encoder and decoder, its y-row at zero) is trained for a few epochs, its latent means of a sample are embedded so that
+neighbours gather (t-SNE for small piles, UMAP for large ones), a Gaussian mixture with K components is fitted there,
+p(z | y) takes the components' moments, and q(y | x) is fitted to the assignment.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from dgm_engine.config import TrainingConfig
+from dgm_engine.distributions import DiagonalGaussian
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.training.batches import Augmentation, Table
+from dgm_engine.training.loop import TrainingState, fast_bfloat16
+
+SAMPLE = 15_000
+"""Items that are embedded and clustered; q(y | x) carries the clustering to the rest."""
+TSNE_LIMIT = 5_000
+"""Up to this many items t-SNE is quicker than UMAP, whose compilation alone takes a quarter of a minute."""
+DIMENSIONS = 50
+MIN_STEPS = 400
+FIT_EPOCHS = 2
+RESTARTS = 5
+
+
+@dataclass(frozen=True)
+class StartRecord:
+    """Progress of the start.
+
+    Attributes:
+        phase: what is being done, in the person's words.
+        progress: share of the start that is done, 0 to 1.
+        elbo: the VAE's bound over the last steps, where there is one.
+    """
+
+    phase: str
+    progress: float
+    elbo: float | None = None
+
+
+def clustering_start(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[StartRecord]:
+    """Gives a fresh model its clusters, yielding progress; the model is changed in place."""
+    for share, elbo in _fit_vae(state, table, config):
+        yield StartRecord("Learning what the images look like", 0.6 * share, elbo)
+    rows = table.sample(SAMPLE, state.rng)
+    mean, log_var = _latents(state.model, table, rows)
+    yield StartRecord("Looking for groups", 0.6)
+    # A VAE of a small pile has seen too little: its latent means gather worse than the images themselves.
+    points = mean if len(table.rows) > TSNE_LIMIT else table.values(rows).numpy()
+    component = cluster(points, state.model.config.n_components, int(state.rng.integers(2**31)))
+    yield StartRecord("Fitting the clusters", 0.9)
+    state.model.set_p_z(*_moments(mean, log_var, component, state.model.config.n_components))
+    for share in _fit_q_y(state, table, rows, component, config):
+        yield StartRecord("Fitting the clusters", 0.9 + 0.1 * share)
+
+
+def cluster(z: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
+    """(N,) a Gaussian mixture's assignment of points (N, Z), after an embedding that gathers neighbours."""
+    from sklearn.mixture import GaussianMixture
+
+    embedded = _embed(np.asarray(z, dtype=np.float32), seed)
+    mixture = GaussianMixture(n_components, n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")  # not converged: good enough
+        return mixture.fit_predict(embedded)
+
+
+def _embed(z: NDArray[np.float32], seed: int) -> NDArray[np.floating]:
+    if len(z) <= TSNE_LIMIT:
+        from openTSNE import TSNE
+
+        perplexity = min(30.0, max(1.0, (len(z) - 1) / 3))
+        return np.asarray(
+            TSNE(perplexity=perplexity, neighbors="exact", n_jobs=1, random_state=seed).fit(_shortened(z))
+        )
+    from umap import UMAP
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning)  # "n_jobs value overridden": the seed wants one thread
+        return UMAP(n_neighbors=20, n_components=10, min_dist=0.0, random_state=seed).fit_transform(z)
+
+
+def _shortened(z: NDArray[np.float32]) -> NDArray[np.floating]:
+    """(N, at most 50) principal components: distances of long vectors are slow and noisy."""
+    from sklearn.decomposition import PCA
+
+    if min(z.shape) <= DIMENSIONS:
+        return z
+    return PCA(DIMENSIONS, svd_solver="randomized", random_state=0).fit_transform(z)
+
+
+def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[tuple[float, float]]:
+    """Trains q(z | x) without y and p(x | z) under p(z) = N(0, I); yields (share done, bound)."""
+    model = state.model
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    device = model.inputs.fill.device
+    for share, rows in _steps(table, config, config.start_epochs, state.rng):
+        x = model.inputs(table.values(rows).to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+            q_z = model.q_z(x, None)
+            prior = DiagonalGaussian(torch.zeros_like(q_z.mean), torch.zeros_like(q_z.log_var))
+            k = torch.zeros(len(x), dtype=torch.long, device=device)
+            log_px = model.p_x(q_z.sample(1, state.generator)[0], k).log_prob(x)
+            elbo = (log_px - q_z.kl(prior)).mean()
+        _descend(optimiser, -elbo)
+        yield share, elbo.item()
+
+
+def _fit_q_y(
+    state: TrainingState, table: Table, rows: NDArray[np.int64], component: NDArray[np.int64], config: TrainingConfig
+) -> Iterator[float]:
+    """Fits q(y | x) to an assignment of some rows, on changed copies of the images; yields the share done."""
+    model = state.model
+    device = model.inputs.fill.device
+    optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    augment = Augmentation(model.inputs, tuple(table.x.shape[1:]), state.generator)
+    target = np.zeros(len(table.x), dtype=np.int64)
+    target[rows] = component
+    for share, batch in _steps(Table(table.x, rows), config, FIT_EPOCHS, state.rng):
+        raw = table.values(batch).to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+            log_q = model.q_y(augment(raw)).log_p
+        _descend(optimiser, functional.nll_loss(log_q, torch.from_numpy(target[batch]).to(device)))
+        yield share
+
+
+def _steps(
+    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator
+) -> Iterator[tuple[float, NDArray[np.int64]]]:
+    """(share done, rows) for `epochs` passes, and more on a small pile until `MIN_STEPS` are done."""
+    per_epoch = table.batches_per_epoch(config.batch_size)
+    total = max(epochs * per_epoch, min(MIN_STEPS, epochs * 80))
+    done = 0
+    while done < total:
+        for rows in table.shuffled(config.batch_size, rng):
+            done += 1
+            yield done / total, rows
+            if done == total:
+                return
+
+
+@torch.no_grad()
+def _latents(
+    model: DeepGenerativeModel, table: Table, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Means and log variances (n, Z) of q(z | x) without y."""
+    device = model.inputs.fill.device
+    parts = [
+        model.q_z(model.inputs(table.values(part).to(device)), None)
+        for part in np.array_split(rows, len(rows) // 4096 + 1)
+    ]
+    return (
+        torch.cat([q.mean for q in parts]).cpu().numpy(),
+        torch.cat([q.log_var for q in parts]).cpu().numpy(),
+    )
+
+
+def _moments(
+    mean: NDArray[np.float32], log_var: NDArray[np.float32], component: NDArray[np.int64], n_components: int
+) -> tuple[Tensor, Tensor]:
+    """Means and log variances (K, Z) of the components: of their items' means, plus the items' own variance.
+
+    A component without items takes the moments of all.
+    """
+    members = [component == k if (component == k).any() else np.ones_like(component, bool) for k in range(n_components)]
+    means = np.stack([mean[mine].mean(0) for mine in members])
+    variances = np.stack([mean[mine].var(0) + np.exp(log_var[mine]).mean(0) for mine in members])
+    return torch.from_numpy(means), torch.from_numpy(np.log(variances))
+
+
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()

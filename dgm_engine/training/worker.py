@@ -1,0 +1,379 @@
+"""The process that trains one run: ``python -m dgm_engine.training.worker RUN``.
+
+It says how it stands in ``status.json``, writes its curves, a live map, checkpoints and results beside it, takes up
+labels that are given while it works, stops when asked, and continues a run that has checkpoints.
+"""
+
+import os
+import sys
+import time
+import traceback
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dgm_engine import jobs
+from dgm_engine.data.pool import Pool, load_pool
+from dgm_engine.discovery.projections import Method, project, refine
+from dgm_engine.errors import DgmError
+from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.labels.state import LabelState
+from dgm_engine.labels.store import LabelStore
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.registry import build_model
+from dgm_engine.objective import component_prior
+from dgm_engine.paths import ProjectPaths, RunPaths
+from dgm_engine.training.batches import Table, fit_inputs
+from dgm_engine.training.checkpoint import (
+    Checkpoint,
+    model_of,
+    new_state,
+    read_checkpoint,
+    restore_state,
+    save_checkpoint,
+)
+from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, train
+from dgm_engine.training.ownership import (
+    Owner,
+    allowed_sets,
+    carried_over,
+    class_evidence,
+    effective_owner,
+    give_components,
+    held_out_items,
+)
+from dgm_engine.training.results import (
+    LiveMap,
+    Results,
+    append_metrics,
+    load_live_map,
+    load_results,
+    save_live_map,
+    save_results,
+)
+from dgm_engine.training.runs import RunConfig, latest_results, read_config
+from dgm_engine.training.start import clustering_start
+
+LIVE_SAMPLE = 1_500
+"""Items on the live map."""
+LIVE_SHARE = 0.1
+"""The live map takes at most this share of the time."""
+CHECKPOINT_SECONDS = 20.0
+STATUS_SECONDS = 0.5
+BATCH = 4096
+
+
+class StopRequested(Exception):  # noqa: N818 - not an error
+    """The person asked the run to stop."""
+
+
+class Reporter:
+    """Tells the outside how the run stands, not more often than anybody looks."""
+
+    def __init__(self, run: RunPaths, began: float) -> None:
+        self._run = run
+        self._began = began
+        self._status = jobs.this_process()
+        self._records: list[dict[str, object]] = []
+        self._last = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time since second zero of the run."""
+        return time.monotonic() - self._began
+
+    def phase(self, phase: str, progress: float, **details: Any) -> None:  # noqa: ANN401 - figures of any kind
+        """What is being done now."""
+        changed = phase != self._status.phase
+        self._status = replace(
+            self._status,
+            phase=phase,
+            progress=round(progress, 4),
+            seconds=round(self.seconds, 2),
+            details={**self._status.details, **details},
+        )
+        if changed or time.monotonic() - self._last > STATUS_SECONDS:
+            self.flush()
+
+    def record(self, values: dict[str, object]) -> None:
+        """One record of the curves; written with the next status."""
+        self._records.append({**values, "seconds": round(self.seconds, 2)})
+
+    def flush(self) -> None:
+        """Writes the status and the records that wait."""
+        if self._records:
+            append_metrics(self._run, self._records)
+            self._records = []
+        jobs.write_status(self._run.status, self._status)
+        self._last = time.monotonic()
+
+    def end(self, state: JobState, phase: str, error: str = "") -> None:
+        """The last word."""
+        self._status = replace(self._status, state=state, error=error)
+        self.phase(phase, 1.0 if state is JobState.FINISHED else self._status.progress)
+        self.flush()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run works on.
+
+    Attributes:
+        run: its folder.
+        project: the project's folder.
+        config: what it was asked to do.
+        pool: the images.
+        table: their values, and the rows to train on.
+        labels: the label store.
+        device: where the model lives.
+    """
+
+    run: RunPaths
+    project: ProjectPaths
+    config: RunConfig
+    pool: Pool
+    table: Table
+    labels: LabelStore
+    device: torch.device
+
+    @classmethod
+    def of(cls, run: RunPaths) -> "Setting":
+        """Opens everything that a run needs."""
+        project_paths = ProjectPaths(run.root.parent.parent)
+        pool = load_pool(project_paths.images)
+        return cls(
+            run,
+            project_paths,
+            read_config(run),
+            pool,
+            Table(pool.x, pool.shown),
+            LabelStore(project_paths.labels),
+            torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        )
+
+    def label_state(self) -> LabelState:
+        """What people have said by now."""
+        return self.labels.state(self.config.lineage)
+
+
+class Worker:
+    """Works on one run from wherever it stands to its end."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.config = setting.config.training
+        checkpoint = read_checkpoint(setting.run)
+        spent = checkpoint.about["seconds"] if checkpoint else 0.0
+        self.began = time.monotonic() - spent
+        self.reporter = Reporter(setting.run, self.began)
+        self.reporter.phase("Opening the images", 0.0)
+        self.live = LiveView(setting)
+        self.needs_start = False
+        self.state, self.owner = self._state(checkpoint)
+        self.labels_version = -1
+
+    def work(self) -> None:
+        """Trains to the end of the schedule, or to a request to stop, and leaves results either way."""
+        try:
+            if self.needs_start:
+                self._start()
+            self._train()
+        except StopRequested:
+            self._save()
+            self.reporter.end(JobState.STOPPED, "Stopped")
+            return
+        self._save()
+        self.reporter.end(JobState.FINISHED, "Finished")
+
+    def _state(self, checkpoint: Checkpoint | None) -> tuple[TrainingState, Owner]:
+        """The training state and the owners: this run's own, its parent's, or new ones."""
+        config, table, device = self.setting.config, self.setting.table, self.setting.device
+        if checkpoint is not None:
+            return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
+        if config.parent is not None:
+            parent = read_checkpoint(self.setting.project.run(config.parent))
+            if parent is not None:
+                model = model_of(parent, config.model).to(device)
+                return new_state(model, self.config, len(table.rows)), parent.owner
+        self.needs_start = self.config.clustering_start
+        torch.manual_seed(self.config.seed)
+        inputs = fit_inputs(table, self.config.min_pixel_std, np.random.default_rng(self.config.seed))
+        model = build_model(config.model, inputs, self.config.output_scale).to(device)
+        return new_state(model, self.config, len(table.rows)), (None,) * config.model.n_components
+
+    def _start(self) -> None:
+        """Gives a fresh model its clusters, and the screens something to look at."""
+        before = latest_results(self.setting.project)
+        for record in clustering_start(self.state, self.setting.table, self.config):
+            self.reporter.phase(record.phase, 0.3 * record.progress)
+            if record.elbo is not None:
+                self.reporter.record({"phase": "start", "elbo": record.elbo})
+            self._check_stop()
+        if before is not None and before.number != self.setting.run.number:
+            self._carry_over(before)
+        self._learn_labels()
+        self._save()
+
+    def _carry_over(self, before: RunPaths) -> None:
+        """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
+        earlier = load_results(before)
+        owner = effective_owner(earlier.owner, self.setting.labels.state(earlier.config.lineage))
+        component = predict(self.state.model, self.setting.table, self.setting.pool.shown)[0].argmax(1)
+        self.owner = carried_over(earlier.q_y[self.setting.pool.shown], owner, component, len(self.owner))
+
+    def _train(self) -> None:
+        """The loop, begun anew with what is known whenever somebody labels something."""
+        budget = self.config.max_minutes
+        epochs = self.config.max_epochs
+        if budget is None and epochs is None:
+            epochs = default_epochs(len(self.setting.table.rows))
+        schedule = Schedule(epochs, None if budget is None else 60 * budget, self.began)
+        saved = time.monotonic()
+        progress = schedule.progress(self.state.epoch)
+        first = 0.3 if self.needs_start else 0.0
+        while progress < 1:
+            knowledge = self._learn_labels()
+            for record in train(self.state, self.setting.table, knowledge, self.config, schedule):
+                progress = record.progress
+                self._report(record, first + (1 - first) * progress)
+                self.state.seconds = self.reporter.seconds
+                self._check_stop()
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    save_checkpoint(self.setting.run, self.state, self.owner)
+                    saved = time.monotonic()
+                if self.setting.labels.version() != self.labels_version:
+                    break
+
+    def _learn_labels(self) -> Knowledge:
+        """What is known now: gives components to classes, and allowed sets to items."""
+        state = self.setting.label_state()
+        self.labels_version = state.version
+        items = [str(item) for item in self.setting.pool.items]
+        held_out = held_out_items(state, self.config.held_out_fraction)
+        owner = effective_owner(self.owner, state)
+        labelled = [item for item in state.positive if item not in held_out]
+        q_y = predict(self.state.model, self.setting.table, self.setting.pool.rows(labelled))[0]
+        evidence = class_evidence(q_y, [state.positive[item] for item in labelled])
+        unnamed = frozenset(k for k, name in state.names.items() if name is None)
+        self.owner = give_components(owner, evidence, unnamed)
+        rows, allowed = allowed_sets(items, self.owner, state, held_out)
+        device = self.setting.device
+        log_prior = component_prior(self.owner, self.config.n_classes).log().to(device)
+        return Knowledge(rows, torch.from_numpy(allowed).to(device), log_prior)
+
+    def _report(self, record: Record, progress: float) -> None:
+        used = self.live.update(self.state.model, int(record.epoch), self.reporter.seconds)
+        self.reporter.record({"phase": "train", **asdict(record), "components_used": used})
+        self.reporter.phase(
+            "Training",
+            progress,
+            epoch=round(record.epoch, 2),
+            elbo=record.elbo,
+            components_used=used,
+            labels_version=self.labels_version,
+        )
+
+    def _check_stop(self) -> None:
+        if self.setting.run.stop_request.exists():
+            raise StopRequested
+
+    def _save(self) -> None:
+        """Checkpoint and results."""
+        self.state.seconds = self.reporter.seconds
+        save_checkpoint(self.setting.run, self.state, self.owner)
+        q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
+        shown = self.setting.pool.shown
+        used = len(np.unique(q_y[shown].argmax(1)))
+        results = Results(
+            q_y, z, shown, self._prototypes(), self.owner, max(self.labels_version, 0), self.setting.config
+        )
+        save_results(self.setting.run, results)
+        self.reporter.phase("Saving", 1.0, components_used=used)
+
+    @torch.no_grad()
+    def _prototypes(self) -> NDArray[np.generic]:
+        raw = self.state.model.prototypes().cpu().numpy().reshape(-1, *self.setting.pool.shape)
+        return (255 * raw.clip(0, 1)).round().astype(np.uint8) if self.setting.pool.is_images else raw
+
+
+class LiveView:
+    """A sample of the pool whose positions follow the model while it trains."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._rows = setting.table.sample(LIVE_SAMPLE, np.random.default_rng(0))
+        self._xy = self._earlier_positions()
+        self._next = 0.0
+        self._used = 0
+
+    def update(self, model: DeepGenerativeModel, epoch: int, seconds: float) -> int:
+        """Takes a new view where it is time for one; how many components are in use in the newest."""
+        if seconds < self._next:
+            return self._used
+        began = time.monotonic()
+        q_y, z = predict(model, self._setting.table, self._rows)
+        component = q_y.argmax(1).astype(np.int32)
+        self._used = len(np.unique(component))
+        if self._xy is None:
+            self._xy = project(z, Method.TSNE, seed=0)
+        else:
+            self._xy = refine(z, self._xy, Method.TSNE, seed=0)
+        save_live_map(self._setting.run, LiveMap(self._rows, self._xy, component, epoch))
+        self._next = seconds + max(2.0, (time.monotonic() - began) / LIVE_SHARE)
+        return self._used
+
+    def _earlier_positions(self) -> NDArray[np.float32] | None:
+        parent = self._setting.config.parent
+        runs = [self._setting.run] if parent is None else [self._setting.run, self._setting.project.run(parent)]
+        maps = (load_live_map(run) for run in runs)
+        return next((live.xy for live in maps if live and np.array_equal(live.rows, self._rows)), None)
+
+
+def default_epochs(n_items: int) -> int:
+    """Passes over a pool of `n_items` where neither epochs nor minutes are given: many over a small one."""
+    return int(np.clip(300_000 // max(n_items, 1), 6, 150))
+
+
+@torch.no_grad()
+def predict(
+    model: DeepGenerativeModel, table: Table, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+    """q(y | x) (n, K) and the mean of q(z | x, y*) (n, Z) of some pool rows, without gradients."""
+    q_y = np.empty((len(rows), model.config.n_components), np.float16)
+    z = np.empty((len(rows), model.config.n_latent), np.float16)
+    device = model.inputs.fill.device
+    for begin in range(0, len(rows), BATCH):
+        part = slice(begin, begin + BATCH)
+        posterior = model.posterior(table.values(rows[part]).to(device))
+        q_y[part], z[part] = (values.cpu().numpy() for values in posterior)
+    return q_y, z
+
+
+def main(arguments: list[str]) -> None:
+    """Works on the run whose folder is the first argument, and reports whatever becomes of it."""
+    run = RunPaths(Path(arguments[0]))
+    make_room()
+    try:
+        Worker(Setting.of(run)).work()
+    except Exception as error:
+        traceback.print_exc()
+        message = str(error) if isinstance(error, DgmError) else f"{type(error).__name__}: {error}"
+        last = jobs.read_status(run.status) or JobStatus(JobState.STARTING)
+        jobs.write_status(run.status, replace(last, state=JobState.FAILED, error=message.splitlines()[0]))
+        sys.exit(1)
+
+
+def make_room() -> None:
+    """Leaves the pages a core and the right of way."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    torch.set_flush_denormal(True)
+    if hasattr(os, "nice"):
+        os.nice(10)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,128 @@
+"""Saying something about many images at once, and seeing beforehand what that would change."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dgm_engine.labels.state import LabelState
+from dgm_engine.services import labelling
+from dgm_engine.services.projects import Project
+from pages import _state
+from pages._state import Key
+from pages._text import plain
+
+
+@dataclass(frozen=True)
+class Change:
+    """What labelling items as a class would do.
+
+    Attributes:
+        new: items that have no label yet.
+        same: items that have this label already.
+        moved: for each other class, how many items would leave it.
+    """
+
+    new: int
+    same: int
+    moved: dict[str, int]
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        parts = [f"{self.new:,} get a first label"] if self.new else []
+        parts += [f"{n:,} change from {plain(name)}" for name, n in self.moved.items()]
+        parts += [f"{self.same:,} have it already"] if self.same else []
+        return ", ".join(parts) or "nothing to change"
+
+
+def preview(state: LabelState, items: Sequence[str], class_name: str) -> Change:
+    """What labelling `items` as `class_name` would change."""
+    now = Counter(state.positive.get(item) for item in items)
+    new, same = now.pop(None, 0), now.pop(class_name, 0)
+    return Change(new, same, {str(name): n for name, n in now.most_common()})
+
+
+def actions(project: Project, items: Sequence[str], picked: Sequence[str], key: str) -> None:
+    """The row of bulk actions on the picked images, or on all of them where none is picked."""
+    target = tuple(picked or items)
+    which = f"{len(target):,} picked" if picked else f"all {len(target):,}"
+    who = _state.annotator()
+    with st.container(gap="xsmall"):
+        field, button = st.columns([3, 2], gap="small")
+        with field:
+            class_name = class_box(project, Key.BULK_CLASS)
+        button.button(
+            f"Label {which}",
+            type="primary",
+            icon=":material/label:",
+            width="stretch",
+            disabled=not class_name,
+            key=f"{key}_label",
+            on_click=_label,
+            args=(project, target, class_name, who),
+        )
+        with st.container(horizontal=True, gap="xsmall"):
+            st.button(
+                "Not this class",
+                disabled=not class_name,
+                help="Rules the class out; the images may still be of any other.",
+                key=f"{key}_reject",
+                on_click=_reject,
+                args=(project, target, class_name, who),
+            )
+            st.button(
+                "None of the named",
+                help="The images belong to no class that has a name so far.",
+                key=f"{key}_none",
+                on_click=_none,
+                args=(project, target, who),
+            )
+            st.button(
+                "Clear labels",
+                help="Forgets all that was said about these images.",
+                key=f"{key}_clear",
+                on_click=_clear,
+                args=(project, target, who),
+            )
+        if class_name:
+            change = preview(project.labels.state(), target, class_name)
+            st.caption(f"As {plain(class_name)}: {change.text}.")
+
+
+def class_box(project: Project, key: str, label: str = "Class") -> str | None:
+    """A list of the classes in which a new one can be typed."""
+    return st.selectbox(
+        label,
+        labelling.class_names(project),
+        index=None,
+        accept_new_options=True,
+        placeholder="Choose a class, or type a new one",
+        label_visibility="collapsed",
+        key=key,
+    )
+
+
+@_state.callback
+def _label(project: Project, items: Sequence[str], class_name: str, who: str) -> None:
+    labelling.label_items(project, items, class_name, who)
+    _state.notify(f"{len(items):,} labelled {plain(class_name)}")
+
+
+@_state.callback
+def _reject(project: Project, items: Sequence[str], class_name: str, who: str) -> None:
+    labelling.reject_class(project, items, class_name, who)
+    _state.notify(f"{plain(class_name)} ruled out for {len(items):,}")
+
+
+@_state.callback
+def _none(project: Project, items: Sequence[str], who: str) -> None:
+    labelling.mark_none_of_named(project, items, who)
+    _state.notify(f"{len(items):,} are of no named class")
+
+
+@_state.callback
+def _clear(project: Project, items: Sequence[str], who: str) -> None:
+    labelling.clear_labels(project, items, who)
+    _state.notify(f"Labels of {len(items):,} cleared")

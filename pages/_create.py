@@ -1,0 +1,135 @@
+"""The form that makes a project, and the progress of making it."""
+
+import shutil
+import uuid
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dgm_engine.data.sources import ClassFolders, SourceRequest
+from dgm_engine.jobs import JobState
+from dgm_engine.services import projects, tasks
+from pages import _state
+from pages._state import Key
+from pages._text import count, plain
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+
+class Source(StrEnum):
+    """Where the images of a new project come from."""
+
+    FOLDER = "A folder on this computer"
+    UPLOAD = "Upload a file"
+    BUILT_IN = "A well-known set"
+
+
+_BUILT_IN = {
+    "mnist": "MNIST: 70,000 handwritten digits",
+    "fashion-mnist": "Fashion-MNIST: 70,000 pieces of clothing",
+    "digits": "Digits: 1,797 small handwritten digits",
+}
+_CLASS_FOLDERS = {
+    ClassFolders.TRUTH: "the true classes, kept aside to measure accuracy",
+    ClassFolders.LABELS: "labels to learn from",
+    ClassFolders.IGNORE: "nothing",
+}
+_SIZES = (8, 16, 28, 32, 48, 64, 96, 128)
+
+
+def form() -> None:
+    """Asks for a source and a name, and starts to make the project."""
+    kind = st.segmented_control(
+        "Source", list(Source), default=Source.FOLDER, required=True, label_visibility="collapsed", key="source_kind"
+    )
+    source, upload, suggestion = "", None, ""
+    if kind == Source.FOLDER:
+        source = st.text_input(
+            "Path of the folder", placeholder="/home/me/images", help="Images may lie in folders inside it."
+        ).strip()
+        suggestion = Path(source).name if source else ""
+    elif kind == Source.UPLOAD:
+        upload = st.file_uploader(
+            "A zip of images, or a .npz or .npy with images or feature vectors", type=["zip", "npz", "npy"]
+        )
+        suggestion = Path(upload.name).stem if upload else ""
+    else:
+        source = st.selectbox("Set", list(_BUILT_IN), format_func=_BUILT_IN.__getitem__)
+        suggestion = source
+    name = st.text_input("Name of the project", value=suggestion, max_chars=60, key=f"name_of_{suggestion}").strip()
+    options = _options(kind)
+    ready = bool(name and (source or upload is not None))
+    if st.button("Create project", type="primary", icon=":material/add:", disabled=not ready):
+        with _state.errors_shown():
+            _start(name, _kept(upload) if upload is not None else source, upload is not None, options)
+            st.rerun()
+
+
+def progress(was_alive: bool) -> None:
+    """How the making goes; when it is done the project opens."""
+    status = tasks.status(st.session_state[Key.TASK])
+    if status is None or status.state in (JobState.FAILED, JobState.STOPPED, JobState.INTERRUPTED):
+        st.error(f"The project could not be made: {plain(status.error) if status else 'unknown'}")
+        st.button("Back", on_click=_forget)
+    elif status.alive:
+        st.progress(min(max(status.progress, 0.0), 1.0), text=plain(status.phase) or "Reading")
+        st.caption("You can use other projects meanwhile.")
+    elif was_alive:
+        done = status.details
+        _forget()
+        _state.open_project(Path(done["root"]))
+        left_out = f"; {count(done['quarantined'], 'file')} could not be read" if done["quarantined"] else ""
+        _state.notify(f"{count(done['items'], 'image')} are in{left_out}. Next: Discover")
+        st.rerun(scope="app")
+
+
+def _options(kind: str) -> dict[str, object]:
+    with st.expander("How the images are read"):
+        limit = st.number_input(
+            "At most so many images", 1, 10_000_000, value=None, placeholder="all", help="A fair sample of the source."
+        )
+        options: dict[str, object] = {"limit": limit}
+        if kind != Source.BUILT_IN:
+            options["class_folders"] = st.selectbox(
+                "Folder names stand for", list(_CLASS_FOLDERS), format_func=_CLASS_FOLDERS.__getitem__
+            )
+            side = st.selectbox(
+                "Size that images are brought to",
+                [None, *_SIZES],
+                format_func=lambda s: "chosen from the images" if s is None else f"{s} x {s} pixels",
+            )
+            options["size"] = None if side is None else (side, side)
+            colours = {None: "chosen from the images", 1: "grey", 3: "colour"}
+            options["channels"] = st.selectbox("Colours", list(colours), format_func=colours.__getitem__)
+        elif root := st.text_input("Folder with the set's files", placeholder="downloaded where it is not given"):
+            options["data_root"] = Path(root).expanduser()
+        return options
+
+
+def _start(name: str, source: str, is_copy: bool, options: dict[str, object]) -> None:
+    root = projects.projects_home() / _folder_name(name)
+    request = SourceRequest(source=source, **options)  # pyright: ignore[reportArgumentType]
+    st.session_state[Key.TASK] = tasks.start_creation(root, request, delete_source=is_copy)
+
+
+def _folder_name(name: str) -> str:
+    """A name that is one visible folder inside the home of the projects, whatever was typed."""
+    kept = "".join(c if c.isalnum() or c in " -_." else "-" for c in name).strip(" .")
+    return kept or "project"
+
+
+def _kept(upload: "UploadedFile") -> str:
+    """The path of a copy of an upload; its task deletes it."""
+    folder = projects.projects_home() / ".tasks"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"upload-{uuid.uuid4().hex[:12]}{Path(upload.name).suffix.lower()}"
+    with path.open("wb") as file:
+        shutil.copyfileobj(upload, file)
+    return str(path)
+
+
+def _forget() -> None:
+    st.session_state.pop(Key.TASK, None)

@@ -1,0 +1,102 @@
+"""Charts of a training run: the curves, and the map as it changes."""
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dgm_engine.services.jobs import LiveMap
+from pages._palette import DISTINCT, cluster_colour
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BOUND = "elbo"
+PARTS = {
+    BOUND: ("Fit", "How well the model explains the images; higher is better."),
+    "log_px": ("Redrawing", "How well images are redrawn from what the model remembers of them; higher is better."),
+    "kl_z": ("Details", "How much the images differ from the typical one of their cluster."),
+    "kl_y": ("Choice", "How much the choice of a cluster says about an image."),
+    "classification": ("Labels", "How well labelled images are recognised; higher is better."),
+    "consistency": ("Steadiness", "How much clusters change under small shifts and turns; nearer 0 is better."),
+    "mutual_information": ("Balance", "How unevenly the clusters are used; nearer 0 is better."),
+}
+HEIGHT = 210
+
+
+def figures(curves: "pd.DataFrame") -> None:
+    """The newest figures in words."""
+    last = curves.iloc[-1]
+    columns = st.columns(3)
+    columns[0].metric("Passes over the images", f"{last['epoch']:.0f}")
+    columns[1].metric("Clusters in use", _shown(last.get("components_used"), "{:.0f}"))
+    columns[2].metric(
+        "Agreement with labels",
+        _shown(last.get("label_agreement"), "{:.0%}"),
+        help="Share of the labelled images that the model puts where you say.",
+    )
+
+
+def curves(table: "pd.DataFrame") -> None:
+    """The curve of the bound, the clusters in use and the agreement; the bound's parts behind an expander."""
+    train = table[table["phase"] == "train"] if "phase" in table else table
+    left, right = st.columns(2)
+    with left:
+        st.caption("**Fit**: how well the model explains the images; higher is better", help=PARTS[BOUND][1])
+        _line(train, BOUND, "curve_fit")
+    with right:
+        if "label_agreement" in train and train["label_agreement"].notna().any():
+            st.caption("**Agreement with labels**")
+            _line(train, "label_agreement", "curve_agreement", ".0%")
+        elif "components_used" in train:
+            st.caption("**Clusters in use**")
+            _line(train, "components_used", "curve_used")
+    with st.expander("What the fit is made of"):
+        shown = [part for part in PARTS if part != BOUND and part in train and train[part].notna().any()]
+        for start in range(0, len(shown), 3):
+            for column, part in zip(st.columns(3), shown[start : start + 3], strict=False):
+                with column:
+                    name, explanation = PARTS[part]
+                    st.caption(name, help=explanation)
+                    _line(train, part, f"curve_{part}", height=150)
+
+
+def live_map(live: LiveMap) -> None:
+    """A sample of the images as the model sees them at this moment."""
+    figure = go.Figure(
+        go.Scattergl(
+            x=live.xy[:, 0],
+            y=live.xy[:, 1],
+            mode="markers",
+            marker={"size": 5, "color": [cluster_colour(int(k)) for k in live.component], "opacity": 0.8},
+            hoverinfo="skip",
+        )
+    )
+    figure.update_layout(
+        height=300,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        xaxis={"visible": False},
+        yaxis={"visible": False},
+        uirevision="live",
+    )
+    st.caption(f"**Map after pass {live.epoch}**: {len(live.rows):,} of the images, coloured by cluster")
+    st.plotly_chart(figure, key="live_map", config={"displayModeBar": False}, alt="Map of a sample of the images")
+
+
+def _line(table: "pd.DataFrame", column: str, key: str, form: str = "", height: int = HEIGHT) -> None:
+    known = table[table[column].notna()]
+    figure = go.Figure(
+        go.Scatter(x=known["epoch"], y=known[column], mode="lines+markers", line={"color": DISTINCT[0], "width": 2})
+    )
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 6, "t": 4, "b": 0},
+        xaxis={"title": "pass", "rangemode": "tozero"},
+        yaxis={"tickformat": form},
+        uirevision=column,
+    )
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None or value != value else form.format(value)

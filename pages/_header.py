@@ -1,0 +1,93 @@
+"""The line at the top of every page: which project, how far its labels are, what training does, undo and redo."""
+
+import streamlit as st
+
+from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.services import jobs, labelling
+from dgm_engine.services.projects import Project
+from pages import _state
+from pages._state import callback
+from pages._text import plain
+
+REFRESH_SECONDS = 2.0
+_WORDS = {
+    JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
+    JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
+    JobState.INTERRUPTED: ("Training was interrupted", "orange", ":material/warning:"),
+    JobState.FAILED: ("Training failed", "red", ":material/error:"),
+}
+
+
+def show(project: Project | None) -> None:
+    """Draws the header; while training is at work it refreshes itself, and the page once when it ends."""
+    if project is None:
+        st.markdown("**DGM Studio**  :gray[no project open]")
+        return
+    found = jobs.active_status(project)
+    alive = found is not None and found[1].alive
+    st.fragment(_line, run_every=REFRESH_SECONDS if alive else None)(project, alive)
+
+
+def _line(project: Project, was_alive: bool) -> None:
+    found = jobs.active_status(project)
+    status = found[1] if found else None
+    if was_alive and not (status and status.alive):
+        st.rerun(scope="app")
+    labels = project.labels.state()
+    with st.container(horizontal=True, vertical_alignment="center", key="header", gap="small"):
+        st.markdown(f"**{plain(project.name)}**", width="content")
+        st.caption(f"{project.manifest.items:,} images · {len(labels.positive):,} labelled", width="content")
+        _badge(status)
+        if status is not None and not status.alive and labels.version > status.details.get("labels_version", 0):
+            st.button(
+                "Train with the new labels",
+                icon=":material/model_training:",
+                type="primary",
+                key="header_train",
+                help="Goes on from where the model stands, for 20 seconds. Settings are on the page Train.",
+                on_click=_state.start_training,
+                args=(project,),
+            )
+        st.space("stretch")
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            type="tertiary",
+            shortcut="Mod+Z",
+            key="header_undo",
+            on_click=undo_last,
+            args=(project,),
+        )
+        st.button(
+            "Redo",
+            icon=":material/redo:",
+            type="tertiary",
+            shortcut="Mod+Shift+Z",
+            key="header_redo",
+            on_click=redo_last,
+            args=(project,),
+        )
+
+
+def _badge(status: JobStatus | None) -> None:
+    if status is None:
+        st.badge("Not trained yet", color="gray", icon=":material/radio_button_unchecked:")
+    elif status.alive:
+        st.progress(min(max(status.progress, 0.0), 1.0), text=status.phase or "Training", width=260)
+    else:
+        words, colour, icon = _WORDS[status.state]
+        st.badge(words, color=colour, icon=icon, help=status.error or None)
+
+
+@callback
+def undo_last(project: Project) -> None:
+    """Takes back the last step of labelling and says what it was."""
+    done = labelling.undo(project, _state.annotator())
+    _state.notify(f"Undone: {plain(done)}" if done else "Nothing to undo", ":material/undo:")
+
+
+@callback
+def redo_last(project: Project) -> None:
+    """Does again what was last undone and says what it was."""
+    done = labelling.redo(project, _state.annotator())
+    _state.notify(f"Done again: {plain(done)}" if done else "Nothing to redo", ":material/redo:")

@@ -1,0 +1,134 @@
+"""The settings of a training run: three simple ones, and the rest in a person's words behind an expander."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dgm_engine.config import Preset, TrainingConfig
+from dgm_engine.services import labelling
+from dgm_engine.services.jobs import RunSummary
+from dgm_engine.services.projects import Project
+from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
+from pages import _state
+
+DURATIONS = {"20 s": 1 / 3, "1 min": 1.0, "3 min": 3.0, "10 min": 10.0, "30 min": 30.0, "2 h": 120.0}
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """A number of `TrainingConfig` that a person may change."""
+
+    field: str
+    label: str
+    explanation: str
+    low: float
+    high: float
+
+
+_ADVANCED = (
+    _Setting(
+        "classification_weight",
+        "Weight of your labels",
+        "How hard training tries to agree with the labels, compared with explaining the images.",
+        0.1,
+        1000.0,
+    ),
+    _Setting(
+        "consistency_weight",
+        "Steadiness under small changes",
+        "How strongly an image that is slightly moved, turned or scaled must stay in its cluster. 0 for images "
+        "whose position or size matters.",
+        0.0,
+        1000.0,
+    ),
+    _Setting(
+        "mutual_information_weight",
+        "Keep all clusters in use",
+        "How strongly training avoids clusters that fall empty.",
+        0.0,
+        1000.0,
+    ),
+    _Setting(
+        "held_out_fraction",
+        "Labels kept aside",
+        "Share of your labels that training does not see, so that it can be checked on them.",
+        0.0,
+        0.9,
+    ),
+    _Setting("learning_rate", "Size of a learning step", "Smaller is slower and steadier.", 1e-5, 1e-1),
+    _Setting("batch_size", "Images per step", "More is steadier and needs more memory.", 16, 4096),
+    _Setting("start_epochs", "Passes before the first grouping", "More give a better start and take longer.", 0, 100),
+)
+
+
+def form(project: Project, runs: list[RunSummary]) -> None:
+    """The settings and the button that starts a run with them."""
+    latest = next((run for run in runs if run.has_results), None)
+    with st.container(border=True):
+        st.subheader("Train again" if latest else "Find clusters")
+        components = st.slider(
+            "How many clusters",
+            2,
+            100,
+            latest.n_components if latest else DEFAULT_COMPONENTS,
+            help="More than the classes you expect, twice as many say: several clusters may have the same name.",
+        )
+        duration = st.select_slider("How long", list(DURATIONS), value="20 s" if latest else "1 min")
+        fresh = st.checkbox(
+            "Start again from scratch",
+            disabled=latest is None,
+            help="Forgets the clusters and their names, but not the labels of single images.",
+        )
+        if latest and components != latest.n_components and not fresh:
+            st.caption(
+                "Another number of clusters means to start from scratch: cluster names go, image labels stay.",
+            )
+        with st.expander("Advanced settings"):
+            seed, n_classes, overrides = _advanced(project)
+        request = TrainRequest(
+            n_components=components,
+            minutes=DURATIONS[duration],
+            seed=seed,
+            fresh=fresh,
+            n_classes=n_classes,
+            overrides=overrides,
+        )
+        st.button(
+            "Train" if latest else "Find clusters",
+            type="primary",
+            icon=":material/play_arrow:",
+            key="start",
+            on_click=_state.start_training,
+            args=(project, request),
+        )
+
+
+def _advanced(project: Project) -> tuple[int, int | None, dict[str, Any]]:
+    defaults = TrainingConfig.for_preset(Preset.FAST)
+    known = len(labelling.class_names(project))
+    n_classes = st.number_input(
+        "How many classes there are, if you know",
+        min_value=max(known, 1),
+        max_value=1000,
+        value=None,
+        placeholder="not known",
+        help="Tells training how many images to expect in classes without a label.",
+    )
+    overrides: dict[str, Any] = {}
+    for setting in _ADVANCED:
+        default = getattr(defaults, setting.field)
+        whole = isinstance(default, int)
+        value = st.number_input(
+            setting.label,
+            min_value=int(setting.low) if whole else setting.low,
+            max_value=int(setting.high) if whole else setting.high,
+            value=default,
+            format="%d" if whole else "%g",
+            help=setting.explanation,
+            key=f"setting_{setting.field}",
+        )
+        if value != default:
+            overrides[setting.field] = value
+    seed = st.number_input("Number of the dice", 0, 2**31 - 1, 0, help="Another number gives another, as good, result.")
+    return seed, n_classes, overrides

@@ -1,0 +1,198 @@
+"""What a page knows of its session: the open project, the person at the keyboard, the images picked out."""
+
+import functools
+import getpass
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn, ParamSpec
+
+import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
+
+from dgm_engine.errors import DgmError
+from dgm_engine.services import exploring, jobs, projects
+from dgm_engine.training.runs import TrainRequest
+
+Arguments = ParamSpec("Arguments")
+
+
+class Key(StrEnum):
+    """Every key of the session that more than one function speaks of; a widget's key where it is one."""
+
+    PROJECT = "project"  # the open project's folder; also its name in the address of the page
+    ANNOTATOR = "annotator"  # widget
+    NOTICE = "notice"  # (text, icon) to show once, after the rerun that a callback leads to
+    SELECTION = "selection"  # item ids picked out on the map or by a cluster's button
+    SELECTION_NAME = "selection_name"  # how they were picked out, in words
+    MAP = "map"  # widget: the chart
+    PANEL = "panel"  # widget: what Discover shows beside the map
+    METHOD = "method"  # widget: how the map is laid out
+    COLOUR = "colour"  # widget: what the map's colours mean
+    BULK_CLASS = "bulk_class"  # widget: the class that a bulk action is about
+    QUEUE = "queue"  # suggestions that wait on the Label page
+    QUEUE_STAMP = "queue_stamp"  # what the queue was made from
+    LABEL_MODE = "label_mode"  # widget: one by one or as a grid
+    STRATEGY = "strategy"  # widget: how suggestions are chosen
+    NEW_CLASS = "new_class"  # widget: the name of a class to add
+    TASK = "task"  # folder of the background task that this session waits for
+
+
+def open_project(root: Path) -> None:
+    """Makes a project the one that every page shows; what was picked out in another is forgotten."""
+    for key in (Key.SELECTION, Key.SELECTION_NAME, Key.QUEUE, Key.QUEUE_STAMP, Key.BULK_CLASS):
+        st.session_state.pop(key, None)
+    st.session_state[Key.PROJECT] = str(root)
+
+
+def close_project() -> None:
+    """Forgets the open project."""
+    st.session_state.pop(Key.PROJECT, None)
+    st.query_params.pop(Key.PROJECT, None)
+
+
+def current_project() -> projects.Project | None:
+    """The open project: this session's, else the one in the page's address, so that a refresh keeps it."""
+    root = st.session_state.get(Key.PROJECT) or st.query_params.get(Key.PROJECT)
+    if not root:
+        return None
+    try:
+        project = projects.open_project(Path(root))
+    except DgmError as error:
+        close_project()
+        st.toast(str(error), icon=":material/error:")
+        return None
+    st.session_state[Key.PROJECT] = str(root)
+    if st.query_params.get(Key.PROJECT) != str(root):
+        st.query_params[Key.PROJECT] = str(root)
+    return project
+
+
+def require_project() -> projects.Project:
+    """The open project; without one the page says what to do and ends here."""
+    _run_in_frame()
+    project = current_project()
+    if project is None:
+        empty("No project is open", "Create one, or open one that you have.", "pages/projects.py", "Go to Projects")
+    return project
+
+
+def _run_in_frame() -> None:
+    """Starts over where a page runs without app.py around it.
+
+    Streamlit takes a folder named pages for its old kind of application until app.py has called st.navigation once, so
+    that the first request to a new server, if it is for a page's own address, would run that page alone.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+
+
+def require_results(project: projects.Project) -> int:
+    """The number of the newest run that has results; before the first, the page offers to train and ends here."""
+    number = next((run.number for run in jobs.runs(project) if run.has_results), None)
+    if number is None:
+        with st.container(border=True, horizontal_alignment="center"):
+            st.subheader("Nothing has been learned yet")
+            _offer_training(project)
+        st.stop()
+    return number
+
+
+def require_view(project: projects.Project) -> exploring.View:
+    """The newest results; before the first, the page offers to train and ends here."""
+    require_results(project)
+    return exploring.view(project)
+
+
+def _offer_training(project: projects.Project) -> None:
+    found = jobs.active_status(project)
+    if found is not None and found[1].alive:
+        st.write("The program is looking for groups of similar images. They appear here as soon as it has some.")
+        st.page_link("pages/train.py", label="Watch it", icon=":material/arrow_forward:")
+        return
+    st.write("Let the program look for groups of similar images first. It needs no labels and takes about a minute.")
+    st.button("Find clusters", type="primary", icon=":material/play_arrow:", on_click=start_training, args=(project,))
+    st.page_link("pages/train.py", label="Choose the settings first", icon=":material/arrow_forward:")
+
+
+def empty(title: str, text: str, page: str, link: str) -> NoReturn:
+    """Says that there is nothing here yet and where to go, and ends the page."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.subheader(title)
+        st.write(text)
+        st.page_link(page, label=link, icon=":material/arrow_forward:")
+    st.stop()
+
+
+def annotator() -> str:
+    """Who labels; the name of the computer's user until somebody says otherwise."""
+    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or default_annotator()
+
+
+@functools.cache
+def default_annotator() -> str:
+    """The name of the computer's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "anonymous"
+
+
+def default(key: Key, value: object) -> Key:
+    """Gives a widget that callbacks may set its first value, and returns its key."""
+    st.session_state.setdefault(key, value)
+    return key
+
+
+def select(items: Sequence[str], name: str) -> None:
+    """Picks out items, by id, so that they stay picked out whatever the map looks like; `name` says how."""
+    st.session_state[Key.SELECTION] = tuple(items)
+    st.session_state[Key.SELECTION_NAME] = name
+
+
+def selection() -> tuple[str, ...]:
+    """The ids of the items that are picked out."""
+    return st.session_state.get(Key.SELECTION, ())
+
+
+def notify(text: str, icon: str = ":material/check:") -> None:
+    """Shows a short message after the next rerun."""
+    st.session_state[Key.NOTICE] = (text, icon)
+
+
+def show_notice() -> None:
+    """Shows the message that a callback left."""
+    if Key.NOTICE in st.session_state:
+        text, icon = st.session_state.pop(Key.NOTICE)
+        st.toast(text, icon=icon)
+
+
+@contextmanager
+def errors_shown() -> Generator[None]:
+    """Shows an error of the engine on the page as it stands."""
+    try:
+        yield
+    except DgmError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Makes a function safe as a widget's callback: an error of the engine becomes a message."""
+
+    @functools.wraps(function)
+    def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except DgmError as error:
+            notify(str(error), ":material/error:")
+
+    return safe
+
+
+@callback
+def start_training(project: projects.Project, request: TrainRequest | None = None) -> None:
+    """Starts a training run, by default with the settings that suit most projects."""
+    jobs.start_training(project, request or TrainRequest())
+    notify("Training has started", ":material/play_arrow:")

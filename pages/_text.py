@@ -1,0 +1,15 @@
+"""Text of people's own (class names, item ids, file names) on its way into Markdown."""
+
+import re
+
+_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|:$~&.])")
+
+
+def plain(text: str) -> str:
+    """The text with Markdown's marks taken out of effect, on one line."""
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
+def count(n: int, thing: str) -> str:
+    """``1 image``, ``1,437 images``."""
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"

@@ -1,0 +1,171 @@
+"""Export: the trained classifier, the labels, and the predictions for all images."""
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import streamlit as st
+
+from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.services import exporting, labelling, tasks
+from dgm_engine.services.projects import Project
+from pages import _state
+from pages._text import plain
+
+_USAGE = """import numpy as np, onnxruntime, json
+session = onnxruntime.InferenceSession("{folder}/model.onnx")
+images = np.stack([...])  # uint8 (N, {shape}), at the size the classifier was trained on
+probability, p_new = session.run(None, {{session.get_inputs()[0].name: images}})
+print(np.array({classes})[probability.argmax(axis=1)], p_new)"""
+
+
+def export(project: Project) -> None:
+    """The page."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        _classifier(project)
+    with right:
+        _labels(project)
+        _predictions(project)
+
+
+def _classifier(project: Project) -> None:
+    st.subheader("Classifier")
+    st.write("A folder that classifies images anywhere, without this program: it needs onnxruntime and Pillow only.")
+    classes = labelling.class_names(project)
+    if not classes:
+        st.info("Name clusters or label images first: a classifier needs at least one class.")
+        st.page_link("pages/discover.py", label="Name clusters", icon=":material/arrow_forward:")
+        return
+    status = tasks.status(tasks.export_task(project))
+    alive = status is not None and status.alive
+    st.button(
+        "Prepare the classifier",
+        type="primary",
+        icon=":material/package_2:",
+        disabled=alive,
+        on_click=_start,
+        args=(project,),
+    )
+    if status is not None:
+        st.fragment(_outcome, run_every=1.0 if alive else None)(project, alive)
+
+
+def _outcome(project: Project, was_alive: bool) -> None:
+    status = tasks.status(tasks.export_task(project))
+    if status is None:
+        return
+    if status.alive:
+        st.progress(min(max(status.progress, 0.0), 1.0), text=plain(status.phase))
+    elif was_alive:
+        st.rerun(scope="app")
+    elif status.state is JobState.FINISHED:
+        _ready(project, status)
+    else:
+        st.error(f"The export failed: {plain(status.error)}", icon=":material/error:")
+
+
+def _ready(project: Project, status: JobStatus) -> None:
+    folder = Path(status.details["path"])
+    if not folder.is_dir():
+        return
+    st.success(f"Ready, and checked against the model on real images: {len(status.details['classes'])} classes.")
+    st.caption("The folder:")
+    st.code(str(folder), language=None)
+    st.download_button(
+        "Download as a zip",
+        lambda: zipped(folder),
+        file_name=f"{project.name}-classifier.zip",
+        mime="application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    st.caption("Five lines that use it:")
+    st.code(usage(project, folder, status.details["classes"]), language="python")
+    st.caption("Or, with this program installed:")
+    st.code(f"dgm predict {folder} IMAGES --out predictions.csv", language="shell")
+
+
+def usage(project: Project, folder: Path, classes: list[str]) -> str:
+    """Five lines of Python that classify images with an export."""
+    shape = ", ".join(str(side) for side in project.pool.shape)
+    return _USAGE.format(folder=folder, shape=shape, classes=classes)
+
+
+def zipped(folder: Path) -> bytes:
+    """The files of a folder as a zip that unpacks into a folder of the same name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(path, Path(folder.name) / path.relative_to(folder))
+    return buffer.getvalue()
+
+
+def _labels(project: Project) -> None:
+    st.subheader("Labels")
+    n = len(project.labels.state().positive)
+    st.write(f"{n:,} labelled images, and what was ruled out. The history has every step with its author and time.")
+    with st.container(horizontal=True):
+        for label, suffix, history in (
+            ("CSV", "csv", False),
+            ("JSON lines", "jsonl", False),
+            ("History", "csv", True),
+        ):
+            st.download_button(
+                label,
+                lambda s=suffix, h=history: _written(lambda path: labelling.write_labels(project, path, history=h), s),
+                file_name=f"{project.name}-{'history' if history else 'labels'}.{suffix}",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"labels_{label}",
+            )
+    _import(project)
+
+
+def _import(project: Project) -> None:
+    with st.expander("Take in labels from a file"):
+        st.caption("CSV with the columns item and class (or not_class), or JSON lines as written above.")
+        file = st.file_uploader("Label file", type=["csv", "jsonl"], label_visibility="collapsed", key="label_file")
+        if file is not None and st.button("Take them in", icon=":material/upload:"):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / f"labels{Path(file.name).suffix.lower()}"
+                path.write_bytes(file.getvalue())
+                report = labelling.import_labels(project, path, _state.annotator())
+            st.success(f"{report.accepted:,} rows taken in, {len(report.rejected):,} left out.")
+            if report.rejected:
+                st.dataframe([{"Row": r.row, "Why left out": r.reason} for r in report.rejected], hide_index=True)
+
+
+def _predictions(project: Project) -> None:
+    st.subheader("Predictions for all images")
+    st.write("The class of every image of the project, how sure the model is, and whether the image seems new.")
+    st.download_button(
+        "CSV",
+        lambda: _written(lambda path: exporting.write_predictions(project, path), "csv"),
+        file_name=f"{project.name}-predictions.csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="predictions",
+    )
+
+
+def _written(write: Callable[[Path], int], suffix: str) -> bytes:
+    """What a service writes to a file, as bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file.{suffix}"
+        write(path)
+        return path.read_bytes()
+
+
+@_state.callback
+def _start(project: Project) -> None:
+    name = datetime.now().astimezone().strftime("classifier-%Y%m%d-%H%M%S")
+    tasks.start_export(project, project.paths.exports / name)
+
+
+open_now = _state.require_project()
+_state.require_results(open_now)
+export(open_now)

@@ -1,0 +1,120 @@
+"""Projects: open one, delete one, or make a new one."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dgm_engine.services import exploring, projects, tasks
+from dgm_engine.services.projects import ProjectCard
+from pages import _create, _state
+from pages._gallery import data_uri, strip
+from pages._state import Key
+from pages._text import count, plain
+
+_STATES = {
+    "new": ("not trained yet", "gray"),
+    "training": ("training", "blue"),
+    "clustered": ("trained", "green"),
+    "damaged": ("damaged", "red"),
+}
+_THUMBNAILS, _SIZE = 16, 40
+
+
+def show_projects() -> None:
+    """The page."""
+    cards = projects.list_projects()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Your projects")
+        if not cards:
+            st.write(
+                "None yet. The quickest way to see what this program does is the example: 1,797 handwritten digits."
+            )
+        for card in cards:
+            with st.container(border=True, gap="xsmall"):
+                _card(card)
+        if not any(card.name == projects.EXAMPLE for card in cards):
+            st.button("Open the example", type="primary", icon=":material/school:", on_click=_example)
+    with right:
+        st.subheader("New project")
+        if Key.TASK in st.session_state:
+            status = tasks.status(st.session_state[Key.TASK])
+            alive = status is not None and status.alive
+            st.fragment(_create.progress, run_every=0.7 if alive else None)(alive)
+        else:
+            _create.form()
+
+
+def _card(card: ProjectCard) -> None:
+    here = st.session_state.get(Key.PROJECT) == str(card.root)
+    words, colour = _STATES[card.state]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(card.name)}**", width="content")
+        st.badge(words, color=colour)
+        if here:
+            st.badge("open", color="primary")
+        st.space("stretch")
+        st.button(
+            "Open",
+            key=f"open_{card.root}",
+            type="secondary" if here else "primary",
+            disabled=here or card.state == "damaged",
+            on_click=_open,
+            args=(card,),
+        )
+        if st.button("", icon=":material/delete:", key=f"delete_{card.root}", type="tertiary", help="Delete"):
+            _confirm_delete(card)
+    if card.state == "damaged":
+        st.error(card.error)
+        return
+    st.html(_strip(str(card.root), card.created))
+    st.caption(f"{count(card.items, 'image')} · {count(card.n_labels, 'label')} · made {card.created[:10]}")
+    _unreadable(card)
+
+
+def _unreadable(card: ProjectCard) -> None:
+    left_out = projects.quarantined(projects.open_project(card.root))
+    if left_out:
+        with st.expander(f"{count(len(left_out), 'file')} could not be read"):
+            st.dataframe([{"File": q.path, "Why": q.reason} for q in left_out], hide_index=True, height="content")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _strip(root: str, created: str) -> str:
+    project = projects.open_project(Path(root))
+    rows = project.pool.shown
+    rows = rows[:: max(1, len(rows) // _THUMBNAILS)][:_THUMBNAILS]
+    return strip(data_uri(exploring.sprite(project, rows, len(rows), _SIZE)), len(rows), _SIZE)
+
+
+@st.dialog("Delete this project?")
+def _confirm_delete(card: ProjectCard) -> None:
+    st.write(
+        f"**{plain(card.name)}** with its {count(card.n_labels, 'label')}, all training and all exports in its folder "
+        "will be gone for good. The files that it was made from stay."
+    )
+    st.code(str(card.root), language=None)
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it"):
+            st.rerun()
+        if st.button("Delete", type="primary", icon=":material/delete:"):
+            with _state.errors_shown():
+                projects.delete_project(card.root)
+                if st.session_state.get(Key.PROJECT) == str(card.root):
+                    _state.close_project()
+                _state.notify(f"{plain(card.name)} is deleted")
+                st.rerun()
+
+
+@_state.callback
+def _open(card: ProjectCard) -> None:
+    _state.open_project(card.root)
+
+
+@_state.callback
+def _example() -> None:
+    _state.open_project(projects.create_example().paths.root)
+    _state.notify("The example is open. Next: Discover", ":material/school:")
+
+
+show_projects()

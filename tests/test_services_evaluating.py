@@ -1,0 +1,108 @@
+"""Accuracies against ground truth, and agreement with later labels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import fabricate_run, made_up_components
+from dgm_engine.data.sources import SourceRequest
+from dgm_engine.errors import StateError
+from dgm_engine.services import evaluating, labelling, projects
+from dgm_engine.services.projects import Project
+
+N_TEST, N_WRONG = 360, 18  # 18 of the rows 1437 to 1796 are divisible by 20
+
+
+def test_nothing_to_evaluate_before_training(project: Project):
+    with pytest.raises(StateError, match="train it first"):
+        evaluating.evaluate(project)
+
+
+def test_unnamed_clusters_have_the_figures_that_need_no_names(trained: Project):
+    scores = evaluating.evaluate(trained)
+    component, truth = made_up_components(trained)[1437:], trained.pool.truth[1437:]
+    nines = [int(((component == k) & (truth == 9)).sum()) for k in (9, 10)]
+    one_to_one = (N_TEST - N_WRONG - min(nines)) / N_TEST
+    assert (scores.split, scores.n, scores.components_used) == ("test", N_TEST, 11)
+    assert scores.accuracy_cluster_and_label == pytest.approx(1 - N_WRONG / N_TEST)
+    assert scores.accuracy_hungarian == pytest.approx(one_to_one)
+    assert scores.accuracy_named is None
+    assert (scores.all, scores.old, scores.new) == (pytest.approx(one_to_one), None, pytest.approx(one_to_one))
+    assert (scores.per_class, scores.old_classes) == ((), ())
+    assert scores.confusion is not None
+    assert "cluster 10" in scores.confusion.predicted
+    assert scores.confusion.counts.sum() == N_TEST
+
+
+def test_named_accuracy_counts_new_as_wrong_and_merges_clusters_of_a_class(trained: Project):
+    for component, name in ((0, "0"), (1, "1"), (9, "9"), (10, "9")):
+        labelling.name_component(trained, component, name, "ann")
+    scores = evaluating.evaluate(trained)
+    component, truth = made_up_components(trained)[1437:], trained.pool.truth[1437:]
+    merged = np.where(component == 10, 9, component)
+    named = np.isin(merged, [0, 1, 9])
+    assert scores.accuracy_named == pytest.approx(float(((merged == truth) & named).mean()))
+    assert scores.all == pytest.approx(1 - N_WRONG / N_TEST)
+    is_old = np.isin(truth, [0, 1, 9])
+    assert scores.old == pytest.approx(float((merged == truth)[is_old].mean()))
+    assert scores.new == pytest.approx(float((merged == truth)[~is_old].mean()))
+    assert scores.old_classes == ("0", "1", "9")
+    figures = {f.class_name: f for f in scores.per_class}
+    assert figures["9"].recall == pytest.approx(float((merged == 9)[truth == 9].mean()))
+    assert figures["9"].precision == pytest.approx(float((truth == 9)[merged == 9].mean()))
+    assert figures["5"].recall == 0
+
+
+def test_a_label_alone_makes_a_class_old(trained: Project):
+    labelling.label_items(trained, ["train/00004"], "4", "ann")
+    scores = evaluating.evaluate(trained)
+    assert scores.old_classes == ("4",)
+    assert scores.accuracy_named is None
+
+
+def test_names_mean_the_true_class_whatever_their_case(tmp_path: Path):
+    x = np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.array(["Trouser", "a", "A", ""] * 10))
+    opened = projects.create_project(tmp_path / "p", SourceRequest(str(tmp_path / "x.npz"))).project
+    fabricate_run(opened, 1)
+    classes = opened.pool.classes
+    for component, name in ((classes.index("Trouser"), "trouser"), (classes.index("a"), "a")):
+        labelling.name_component(opened, component, name, "ann")
+    scores = evaluating.evaluate(opened)
+    assert (scores.split, scores.n) == ("all", 30)
+    assert set(scores.old_classes) == {"Trouser", "a"}
+    recall = {f.class_name: f.recall for f in scores.per_class}
+    assert recall["Trouser"] == pytest.approx(0.8)  # rows 0, 20 of 0, 4, ..., 36 are wrong
+    assert recall["a"] == pytest.approx(1)
+    assert recall["A"] == 0
+
+
+def test_without_truth_only_agreement_is_left(tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (40, 8, 8), dtype=np.uint8))
+    opened = projects.create_project(tmp_path / "p", SourceRequest(str(tmp_path / "x.npy"))).project
+    opened.pool.truth[:] = 0
+    fabricate_run(opened, 1)
+    opened.pool.truth[:] = -1
+    labelling.name_component(opened, 0, "zero", "ann")
+    labelling.label_items(opened, ["00001", "00002", "00020"], "zero", "ann")
+    scores = evaluating.evaluate(opened)
+    assert scores.n == 0
+    figures = (scores.accuracy_cluster_and_label, scores.accuracy_named, scores.accuracy_hungarian)
+    assert figures == (scores.all, scores.old, scores.new) == (None, None, None)
+    assert (scores.confusion, scores.components_used) == (None, 2)
+    assert [(a.run, a.n, a.agreement) for a in scores.held_out_agreement] == [(1, 3, pytest.approx(2 / 3))]
+
+
+def test_agreement_counts_labels_that_the_run_never_saw(trained: Project):
+    labelling.name_component(trained, 1, "one", "ann")
+    labelling.label_items(trained, ["train/00001", "train/00011", "train/00002"], "one", "ann")  # truth 1, 1, 2
+    labelling.label_items(trained, ["train/00005"], "five", "ann")
+    fabricate_run(trained, 2)
+    labelling.label_items(trained, ["train/00021"], "one", "ann")  # truth 1
+    labelling.label_items(trained, ["train/00001"], "one", "bob")  # known to run 2
+    labelling.label_items(trained, ["train/00003"], "one", "bob")
+    labelling.undo(trained, "bob")
+    first, second = evaluating.held_out_agreement(trained)
+    assert (first.run, first.n, first.agreement, first.n_unknown) == (1, 3, pytest.approx(2 / 3), 1)
+    assert (second.run, second.n, second.agreement, second.n_unknown) == (2, 1, 1.0, 0)

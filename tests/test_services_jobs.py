@@ -1,0 +1,138 @@
+"""Training and layout jobs as a page starts and watches them."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conftest import fabricate_run
+from dgm_engine import jobs as engine_jobs
+from dgm_engine.discovery.projections import Method
+from dgm_engine.errors import StateError
+from dgm_engine.jobs import JobState
+from dgm_engine.services import jobs
+from dgm_engine.services.jobs import LayoutState
+from dgm_engine.services.projects import Project
+from dgm_engine.training.results import LiveMap, append_metrics, save_live_map
+from dgm_engine.training.runs import TrainRequest
+
+
+@pytest.fixture
+def at_work(trained: Project) -> Project:
+    """Run 2 is at work: this process says so."""
+    run = fabricate_run(trained, 2)
+    engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
+    return trained
+
+
+def wait_for_layout(project: Project, method: Method) -> LayoutState:
+    deadline = time.monotonic() + 60
+    while (state := jobs.ensure_layout(project, method)).status is not None:
+        assert time.monotonic() < deadline, state.status
+        time.sleep(0.1)
+    return state
+
+
+def test_nothing_was_ever_trained(project: Project):
+    assert jobs.active_status(project) is None
+    assert jobs.runs(project) == []
+    jobs.stop_training(project)
+    with pytest.raises(StateError, match="no run to continue"):
+        jobs.resume_training(project)
+    with pytest.raises(StateError, match="train it first"):
+        jobs.ensure_layout(project)
+
+
+def test_only_one_run_at_a_time(at_work: Project):
+    with pytest.raises(StateError, match="run 2 is still at work"):
+        jobs.start_training(at_work, TrainRequest())
+    with pytest.raises(StateError, match="run 2 is running"):
+        jobs.resume_training(at_work)
+    assert at_work.paths.run_numbers() == [1, 2]
+
+
+def test_the_run_at_work_comes_first_and_can_be_asked_to_stop(at_work: Project):
+    active = jobs.active_status(at_work)
+    assert active is not None
+    assert (active[0].number, active[1].phase) == (2, "Training")
+    jobs.stop_training(at_work)
+    assert active[0].stop_request.exists()
+    fabricate_run(at_work, 3)
+    again = jobs.active_status(at_work)
+    assert again is not None
+    assert again[0].number == 2
+
+
+def test_following_a_run_tells_its_progress_to_the_end(at_work: Project):
+    run = at_work.paths.run(2)
+    begun = engine_jobs.this_process(JobState.RUNNING)
+    seen: list[tuple[float, str]] = []
+
+    def work() -> None:
+        for share in (0.2, 0.8):
+            engine_jobs.write_status(run.status, replace(begun, progress=share, phase="Training"))
+            time.sleep(3 * jobs.POLL_SECONDS)
+        engine_jobs.write_status(run.status, replace(begun, state=JobState.FINISHED, progress=1.0, phase="Done"))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    status = jobs.follow(run, lambda share, what: seen.append((share, what)))
+    worker.join()
+    assert status.state is JobState.FINISHED
+    assert {(0.2, "Training"), (0.8, "Training")} <= set(seen)
+    assert seen[-1] == (1.0, "Done")
+
+
+def test_curves_and_the_live_map_are_read_while_they_grow(at_work: Project):
+    run = at_work.paths.run(2)
+    assert jobs.curves(run).empty
+    assert jobs.live_map(run) is None
+    append_metrics(run, [{"epoch": 1, "elbo": -3.5}, {"epoch": 2, "elbo": -3.0}])
+    save_live_map(run, LiveMap(np.array([4, 7]), np.eye(2, dtype=np.float32), np.array([0, 1], dtype=np.int32), 2))
+    assert jobs.curves(run)["elbo"].tolist() == [-3.5, -3.0]
+    live = jobs.live_map(run)
+    assert live is not None
+    assert (live.rows.tolist(), live.epoch) == ([4, 7], 2)
+
+
+def test_runs_are_listed_newest_first(at_work: Project):
+    assert [(r.number, r.parent, r.lineage, r.status.state, r.has_results) for r in jobs.runs(at_work)] == [
+        (2, 1, 1, JobState.RUNNING, True),
+        (1, None, 1, JobState.FINISHED, True),
+    ]
+
+
+def test_a_layout_appears_and_the_earlier_one_stands_in_after_a_retrain(trained: Project):
+    first = jobs.ensure_layout(trained, Method.PCA)
+    assert first.xy is None
+    assert first.status is not None
+    assert first.status.alive
+    done = wait_for_layout(trained, Method.PCA)
+    assert done.xy is not None
+    assert (done.xy.shape, done.from_run, done.stale) == ((1437, 2), 1, False)
+    assert done.shown_rows.tolist() == trained.pool.shown.tolist()
+    fabricate_run(trained, 2)
+    meanwhile = jobs.ensure_layout(trained, Method.PCA)
+    assert meanwhile.xy is not None
+    assert (meanwhile.from_run, meanwhile.stale) == (1, True)
+    assert (meanwhile.xy == done.xy).all()
+    after = wait_for_layout(trained, Method.PCA)
+    assert (after.from_run, after.stale) == (2, False)
+
+
+def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project):
+    status = trained.paths.run(1).root / "layouts" / "pca.json"
+    engine_jobs.write_status(status, engine_jobs.JobStatus(JobState.FAILED, error="no memory"))
+    state = jobs.ensure_layout(trained, Method.PCA)
+    assert state.status is not None
+    assert (state.status.state, state.status.error) == (JobState.FAILED, "no memory")
+    again = jobs.ensure_layout(trained, Method.PCA, retry=True)
+    assert again.status is not None
+    assert again.status.alive
+    wait_for_layout(trained, Method.PCA)
+
+
+def test_no_layout_is_started_for_a_run_at_work(at_work: Project):
+    assert jobs.ensure_layout(at_work, Method.PCA).status is None
