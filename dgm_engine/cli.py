@@ -14,6 +14,7 @@ import typer
 from tqdm import tqdm
 
 from dgm_engine.config import ModelName, Preset
+from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError
@@ -59,7 +60,9 @@ def new(
             help="What the folders in a source say: the truth, used only by evaluate; labels to train on; or nothing."
         ),
     ] = ClassFolders.TRUTH,
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="Take in an even sample of at most N items.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Take in an even sample of at most N items.")
+    ] = None,
     size: Annotated[
         str | None,
         typer.Option(metavar="HxW", help="Height and width of all images in pixels; chosen from the data without it."),
@@ -76,11 +79,14 @@ def new(
     )
     with _bar() as progress:
         report = projects.create_project(project, request, progress)
-    bad = [{"path": str(q.path), "reason": q.reason} for q in report.quarantined]
-    value = {"items": report.items, "classes": list(report.classes), "quarantined": bad, "labels": report.labels}
+    value = {
+        "items": report.items,
+        "classes": list(report.classes),
+        "quarantined": _bad(report.quarantined),
+        "labels": report.labels,
+    }
     lines = [f"{project}: {report.items} items, {len(report.classes)} classes of ground truth, {report.labels} labels"]
-    lines += [f"left out {q['path']}: {q['reason']}" for q in bad]
-    _show(as_json, value, lines)
+    _show(as_json, value, [*lines, *_left_out(report.quarantined)])
 
 
 @app.command()
@@ -285,7 +291,8 @@ def predict(
     """Classify images with an exported classifier."""
     with _bar() as progress:
         report = exporting.predict(export, images, out, progress)
-    _show(as_json, {"rows": report.rows, "path": str(report.path)}, [f"{report.path}: {report.rows} rows"])
+    value = {"rows": report.rows, "path": str(report.path), "quarantined": _bad(report.quarantined)}
+    _show(as_json, value, [f"{report.path}: {report.rows} rows", *_left_out(report.quarantined)])
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -315,6 +322,14 @@ def _usage(error: typer.TyperException) -> str:
 
 def _show(as_json: bool, value: dict[str, Any], lines: Sequence[str]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(lines))
+
+
+def _bad(quarantined: Sequence[Quarantined]) -> list[dict[str, str]]:
+    return [{"path": entry.path, "reason": entry.reason} for entry in quarantined]
+
+
+def _left_out(quarantined: Sequence[Quarantined]) -> list[str]:
+    return [f"left out {entry.path}: {entry.reason}" for entry in quarantined]
 
 
 def _text(value: object) -> str:

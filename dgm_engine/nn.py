@@ -39,7 +39,7 @@ class CategoricalNet(nn.Module):
 
     def forward(self, x: Tensor) -> Categorical:
         """The distribution at x."""
-        return Categorical(self.output(self.hidden(x)).float())
+        return Categorical(_full(self.output(self.hidden(x))))
 
 
 class GaussianNet(nn.Module):
@@ -54,7 +54,7 @@ class GaussianNet(nn.Module):
     def forward(self, x: Tensor) -> DiagonalGaussian:
         """The distribution at x (..., hidden[0])."""
         h = self.hidden(x)
-        return DiagonalGaussian(self.mean(h).float(), _limited(self.log_var(h).float()))
+        return DiagonalGaussian(_full(self.mean(h)), _limited(self.log_var(h)))
 
 
 class JointFirstLayer(nn.Module):
@@ -106,8 +106,8 @@ class LikelihoodNet(nn.Module):
         """The distribution at h (..., hidden[0])."""
         h = self.hidden(h)
         if self.log_var is None:
-            return Bernoulli(self.location(h).float())
-        return DiagonalGaussian(self.location(h).float(), _limited(self.log_var(h).float()))
+            return Bernoulli(_full(self.location(h)))
+        return DiagonalGaussian(_full(self.location(h)), _limited(self.log_var(h)))
 
 
 class InputMap(nn.Module):
@@ -155,4 +155,9 @@ def _glorot(layer: nn.Linear) -> nn.Linear:
 
 
 def _limited(log_var: Tensor) -> Tensor:
-    return log_var.clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT)
+    return _full(log_var).clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT)
+
+
+def _full(value: Tensor) -> Tensor:
+    """Out of bfloat16, in which matrix products may be taken but sums of many terms must not."""
+    return value.float() if value.dtype == torch.bfloat16 else value

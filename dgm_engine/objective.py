@@ -80,7 +80,8 @@ def bound(model: DeepGenerativeModel, x: Tensor, log_q_a: Tensor, log_prior: Ten
     """
     k, weight = _choose_components(log_q_a, sampling)  # (M, B) each
     terms = model.terms(x, k, sampling.n_samples, sampling.generator)
-    log_px, kl_z = (_weighted_sum(weight, term) for term in (terms.log_px, terms.kl_z))
+    n_exact = sampling.exact_components or len(k)
+    log_px, kl_z = (_weighted_sum(weight, term, n_exact) for term in (terms.log_px, terms.kl_z))
     q_a = log_q_a.exp()
     log_ratio = (log_q_a - log_prior).masked_fill(q_a == 0, 0.0)  # 0 log 0 = 0, in the gradient too
     kl_y = (q_a * log_ratio).sum(-1)
@@ -147,11 +148,13 @@ def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Ten
     return torch.cat([top, drawn], dim=-1).T, weight.T
 
 
-def _weighted_sum(weight: Tensor, term: Tensor) -> Tensor:
+def _weighted_sum(weight: Tensor, term: Tensor, n_exact: int) -> Tensor:
     """(B,) sum over components of weight (M, B) times term (M, B).
 
-    The weights sum to one on average; sampled ones do so only on average. Measuring the term from a baseline makes
-    what they miss small: the variance falls and the expectation stays.
+    The weights sum to one on average; with a sampled component, only on average. Measuring the term from a baseline
+    makes what they miss small: the variance falls and the expectation stays, as long as the baseline knows nothing of
+    the draw. So it is the mean over the exact components, the first `n_exact`.
     """
-    baseline = ((weight * term).sum(0) / weight.sum(0)).detach()
+    exact = weight[:n_exact].detach()
+    baseline = (exact * term[:n_exact].detach()).sum(0) / exact.sum(0)
     return baseline + (weight * (term - baseline)).sum(0)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Source(StrEnum):
     """Where the images of a new project come from."""
 
-    FOLDER = "A folder on this computer"
-    UPLOAD = "Upload a file"
-    BUILT_IN = "A well-known set"
+    FOLDER = "Folder"
+    UPLOAD = "Upload"
+    BUILT_IN = "Well-known set"
 
 
 _BUILT_IN = {
@@ -82,8 +82,8 @@ def progress(was_alive: bool) -> None:
         _forget()
         _state.open_project(Path(done["root"]))
         left_out = f"; {count(done['quarantined'], 'file')} could not be read" if done["quarantined"] else ""
-        _state.notify(f"{count(done['items'], 'image')} are in{left_out}. Next: Discover")
-        st.rerun(scope="app")
+        _state.notify(f"{count(done['items'], 'image')} are in{left_out}")
+        st.switch_page("pages/discover.py")
 
 
 def _options(kind: str) -> dict[str, object]:

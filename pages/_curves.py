@@ -28,7 +28,7 @@ def figures(curves: "pd.DataFrame") -> None:
     """The newest figures in words."""
     last = curves.iloc[-1]
     columns = st.columns(3)
-    columns[0].metric("Passes over the images", f"{last['epoch']:.0f}")
+    columns[0].metric("Passes over the images", _shown(last.get("epoch"), "{:.0f}"))
     columns[1].metric("Clusters in use", _shown(last.get("components_used"), "{:.0f}"))
     columns[2].metric(
         "Agreement with labels",
@@ -39,20 +39,24 @@ def figures(curves: "pd.DataFrame") -> None:
 
 def curves(table: "pd.DataFrame") -> None:
     """The curve of the bound, the clusters in use and the agreement; the bound's parts behind an expander."""
-    train = table[table["phase"] == "train"] if "phase" in table else table
+    train = table.query("phase == 'train'")
+    if train.empty:
+        st.caption("**Getting to know the images**: how well they are redrawn; higher is better")
+        _line(table, BOUND, "curve_start")
+        return
     left, right = st.columns(2)
     with left:
-        st.caption("**Fit**: how well the model explains the images; higher is better", help=PARTS[BOUND][1])
+        st.caption("**Fit**", help=PARTS[BOUND][1])
         _line(train, BOUND, "curve_fit")
     with right:
-        if "label_agreement" in train and train["label_agreement"].notna().any():
+        if _known(train, "label_agreement"):
             st.caption("**Agreement with labels**")
             _line(train, "label_agreement", "curve_agreement", ".0%")
-        elif "components_used" in train:
+        elif _known(train, "components_used"):
             st.caption("**Clusters in use**")
             _line(train, "components_used", "curve_used")
     with st.expander("What the fit is made of"):
-        shown = [part for part in PARTS if part != BOUND and part in train and train[part].notna().any()]
+        shown = [part for part in PARTS if part != BOUND and _known(train, part)]
         for start in range(0, len(shown), 3):
             for column, part in zip(st.columns(3), shown[start : start + 3], strict=False):
                 with column:
@@ -84,18 +88,22 @@ def live_map(live: LiveMap) -> None:
 
 
 def _line(table: "pd.DataFrame", column: str, key: str, form: str = "", height: int = HEIGHT) -> None:
-    known = table[table[column].notna()]
+    known = table.dropna(subset=[column])
     figure = go.Figure(
-        go.Scatter(x=known["epoch"], y=known[column], mode="lines+markers", line={"color": DISTINCT[0], "width": 2})
+        go.Scatter(x=known["seconds"], y=known[column], mode="lines", line={"color": DISTINCT[0], "width": 2})
     )
     figure.update_layout(
         height=height,
         margin={"l": 0, "r": 6, "t": 4, "b": 0},
-        xaxis={"title": "pass", "rangemode": "tozero"},
+        xaxis={"title": "seconds"},
         yaxis={"tickformat": form},
         uirevision=column,
     )
     st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+
+
+def _known(table: "pd.DataFrame", column: str) -> bool:
+    return column in table.columns and bool(table[column].notna().any())
 
 
 def _shown(value: float | None, form: str) -> str:

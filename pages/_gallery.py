@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
+from streamlit.components.v2 import component
 
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState, View
@@ -103,7 +104,7 @@ def _sprite(root: str, rows: tuple[int, ...], size: int, _project: Project) -> s
 
 @st.cache_resource
 def _component() -> "ComponentRenderer":
-    return st.components.v2.component(
+    return component(
         _NAME,
         html='<div id="root"></div>',
         css=(ASSETS / "gallery.css").read_text(encoding="utf-8"),

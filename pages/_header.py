@@ -1,5 +1,7 @@
 """The line at the top of every page: which project, how far its labels are, what training does, undo and redo."""
 
+from typing import Literal
+
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
@@ -10,7 +12,7 @@ from pages._state import callback
 from pages._text import plain
 
 REFRESH_SECONDS = 2.0
-_WORDS = {
+_WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
     JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
     JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
     JobState.INTERRUPTED: ("Training was interrupted", "orange", ":material/warning:"),
@@ -25,7 +27,7 @@ def show(project: Project | None) -> None:
         return
     found = jobs.active_status(project)
     alive = found is not None and found[1].alive
-    st.fragment(_line, run_every=REFRESH_SECONDS if alive else None)(project, alive)
+    _state.polling(_line, REFRESH_SECONDS if alive else None)(project, alive)
 
 
 def _line(project: Project, was_alive: bool) -> None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState, View
 from pages import _state
@@ -105,24 +106,26 @@ def _figure(
 ) -> go.Figure:  # stamp: what is drawn, for the cache
     points = drawn_rows(len(_xy))
     size = 7 if len(points) <= 3_000 else 5 if len(points) <= 10_000 else 3.5
-    figure = go.Figure()
+    traces: list[go.Scattergl] = []
     if colour is Colour.CONFIDENCE:
-        marker = {"size": size, "color": _view.confidence[points], "colorscale": "Cividis", "cmin": 0, "cmax": 1}
-        marker["colorbar"] = {"title": "sure", "tickformat": ".0%", "thickness": 10, "len": 0.6}
-        figure.add_trace(_points(_view, _xy, points, "confidence", marker))
+        bar = {"title": "sure", "tickformat": ".0%", "thickness": 10, "len": 0.6}
+        hues = {"color": _view.confidence[points], "colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": bar}
+        marker: dict[str, Any] = {"size": size, **hues}
+        traces.append(_points(_view, _xy, points, "confidence", marker))
     else:
         for group in _groups(_view, colour):
             members = points[group.member[points]]
             if len(members):
                 marker = {"size": size, "color": group.colour, "opacity": 0.8}
-                figure.add_trace(_points(_view, _xy, members, group.name, marker))
+                traces.append(_points(_view, _xy, members, group.name, marker))
+    figure = go.Figure(traces)
     figure.update_layout(
         annotations=_numbers(_view, _xy),
         height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         dragmode="lasso",
         hovermode="closest",
-        showlegend=colour in (Colour.CLASS, Colour.STATE) and len(figure.data) <= _LEGEND_LIMIT,
+        showlegend=colour in (Colour.CLASS, Colour.STATE) and len(traces) <= _LEGEND_LIMIT,
         legend={"orientation": "h", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
         xaxis={"visible": False},
         yaxis={"visible": False},
@@ -131,7 +134,9 @@ def _figure(
     return figure
 
 
-def _points(view: View, xy: NDArray[np.float32], rows: NDArray[np.int64], name: str, marker: dict) -> go.Scattergl:
+def _points(
+    view: View, xy: NDArray[np.float32], rows: NDArray[np.int64], name: str, marker: dict[str, Any]
+) -> go.Scattergl:
     return go.Scattergl(
         x=xy[rows, 0],
         y=xy[rows, 1],
@@ -149,7 +154,7 @@ def _groups(view: View, colour: Colour) -> list[_Group]:
     if colour is Colour.CLUSTER:
         return [
             _Group(
-                f"cluster {_title(c.component, c.class_name)}",
+                f"cluster {_title(c)}",
                 cluster_colour(c.component),
                 view.component == c.component,
             )
@@ -161,8 +166,8 @@ def _groups(view: View, colour: Colour) -> list[_Group]:
     return [_Group(words, hue, view.state == state) for state, (words, hue) in STATES.items()]
 
 
-def _title(component: int, class_name: str | None) -> str:
-    return f"{component}" if class_name is None else f"{component} {class_name}"
+def _title(cluster: Cluster) -> str:
+    return f"{cluster.component} {cluster.class_name or ''}".strip()
 
 
 def _numbers(view: View, xy: NDArray[np.float32]) -> list[dict[str, Any]]:
@@ -177,7 +182,7 @@ def _numbers(view: View, xy: NDArray[np.float32]) -> list[dict[str, Any]]:
             {
                 "x": x,
                 "y": y,
-                "text": f"<b>{_escaped(_title(cluster.component, cluster.class_name))}</b>",
+                "text": f"<b>{_escaped(_title(cluster))}</b>",
                 "showarrow": False,
                 "font": {"size": 12, "color": "#10181d"},
                 "bgcolor": "rgba(255,255,255,0.82)",

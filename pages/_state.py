@@ -18,6 +18,9 @@ from dgm_engine.training.runs import TrainRequest
 Arguments = ParamSpec("Arguments")
 
 
+_REFRESH_SECONDS = 2.0
+
+
 class Key(StrEnum):
     """Every key of the session that more than one function speaks of; a widget's key where it is one."""
 
@@ -93,9 +96,9 @@ def require_results(project: projects.Project) -> int:
     """The number of the newest run that has results; before the first, the page offers to train and ends here."""
     number = next((run.number for run in jobs.runs(project) if run.has_results), None)
     if number is None:
-        with st.container(border=True, horizontal_alignment="center"):
+        with st.container(border=True):
             st.subheader("Nothing has been learned yet")
-            _offer_training(project)
+            polling(_offer_training, _REFRESH_SECONDS)(project)
         st.stop()
     return number
 
@@ -108,6 +111,8 @@ def require_view(project: projects.Project) -> exploring.View:
 
 def _offer_training(project: projects.Project) -> None:
     found = jobs.active_status(project)
+    if any(run.has_results for run in jobs.runs(project)):
+        st.rerun(scope="app")
     if found is not None and found[1].alive:
         st.write("The program is looking for groups of similar images. They appear here as soon as it has some.")
         st.page_link("pages/train.py", label="Watch it", icon=":material/arrow_forward:")
@@ -119,7 +124,7 @@ def _offer_training(project: projects.Project) -> None:
 
 def empty(title: str, text: str, page: str, link: str) -> NoReturn:
     """Says that there is nothing here yet and where to go, and ends the page."""
-    with st.container(border=True, horizontal_alignment="center"):
+    with st.container(border=True):
         st.subheader(title)
         st.write(text)
         st.page_link(page, label=link, icon=":material/arrow_forward:")
@@ -167,6 +172,17 @@ def show_notice() -> None:
     if Key.NOTICE in st.session_state:
         text, icon = st.session_state.pop(Key.NOTICE)
         st.toast(text, icon=icon)
+
+
+def polling(function: Callable[Arguments, None], seconds: float | None) -> Callable[Arguments, None]:
+    """Makes a part of a page that draws itself again every so many seconds; None: only with the page."""
+
+    @functools.wraps(function)
+    def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        with errors_shown():
+            function(*args, **kwargs)
+
+    return st.fragment(safe, run_every=seconds)
 
 
 @contextmanager

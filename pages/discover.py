@@ -1,7 +1,5 @@
 """Discover: the map of the images, the clusters, and the images behind a selection."""
 
-from enum import StrEnum
-
 import streamlit as st
 
 from dgm_engine.discovery.projections import Method
@@ -9,27 +7,11 @@ from dgm_engine.services import jobs
 from dgm_engine.services.exploring import View
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
-from pages import _bulk, _clusters, _details, _map, _state
-from pages._gallery import PAGE_SIZE, gallery, positions
+from pages import _clusters, _map, _selection, _state
 from pages._state import Key
 
 MAP_HEIGHT = 540
 _METHODS = {Method.UMAP: "UMAP", Method.TSNE: "t-SNE", Method.PCA: "PCA"}
-
-
-class Panel(StrEnum):
-    """What stands beside the map."""
-
-    CLUSTERS = "Clusters"
-    SELECTED = "Selected"
-
-
-class Order(StrEnum):
-    """How selected images are ordered."""
-
-    UNSURE = "Least sure first"
-    SURE = "Surest first"
-    STORED = "As stored"
 
 
 def discover(project: Project, view: View) -> None:
@@ -40,18 +22,18 @@ def discover(project: Project, view: View) -> None:
     with right:
         panel = st.segmented_control(
             "Beside the map",
-            list(Panel),
+            list(_selection.Panel),
             required=True,
-            format_func=lambda p: p if p is Panel.CLUSTERS else f"{p} ({len(_state.selection()):,})",
-            key=_state.default(Key.PANEL, Panel.CLUSTERS),
+            format_func=lambda p: p if p is _selection.Panel.CLUSTERS else f"{p} ({len(_state.selection()):,})",
+            key=_state.default(Key.PANEL, _selection.Panel.CLUSTERS),
             label_visibility="collapsed",
             persist_state="session",
         )
         with st.container(height=MAP_HEIGHT + 30, border=False, gap="small"):
-            if panel == Panel.SELECTED:
-                _selected(project, view)
+            if panel == _selection.Panel.SELECTED:
+                _selection.panel(project, view)
             else:
-                _clusters.cards(project, view, Panel.SELECTED)
+                _clusters.cards(project, view, _selection.Panel.SELECTED)
 
 
 def _chart(project: Project, view: View) -> None:
@@ -78,10 +60,10 @@ def _chart(project: Project, view: View) -> None:
         )
     layout = jobs.ensure_layout(project, method)
     if layout.status is not None:
-        st.fragment(_wait, run_every=1.5 if layout.status.alive else None)(project, method)
+        _state.polling(_wait, 1.5 if layout.status.alive else None)(project, method)
     if layout.xy is None:
         return
-    _map.draw(view, layout.xy, _map.Colour(colour), Panel.SELECTED, MAP_HEIGHT)
+    _map.draw(view, layout.xy, _map.Colour(colour), _selection.Panel.SELECTED, MAP_HEIGHT)
     st.caption(_what_is_drawn(view, layout))
 
 
@@ -107,34 +89,6 @@ def _what_is_drawn(view: View, layout: LayoutState) -> str:
     if layout.stale:
         text += f". Positions are of run {layout.from_run}, colours are of run {view.run}"
     return f"{text}. Draw around points to select images; double-click to end the selection."
-
-
-def _selected(project: Project, view: View) -> None:
-    items = view.items[positions(view, _state.selection())]
-    if not len(items):
-        st.info(
-            "Nothing is selected. Draw a line around some points of the map, or press “Show images” on a cluster.",
-            icon=":material/gesture_select:",
-        )
-        return
-    place = positions(view, items)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{len(items):,} images** {st.session_state.get(Key.SELECTION_NAME, '')}", width="content")
-        st.space("stretch")
-        order = st.selectbox("Order", list(Order), key="order", label_visibility="collapsed", width=160)
-        st.button(
-            "", icon=":material/close:", type="tertiary", help="End selection", on_click=_state.select, args=((), "")
-        )
-    if order != Order.STORED:
-        items = items[(view.confidence[place] * (1 if order == Order.UNSURE else -1)).argsort(kind="stable")]
-    actions = st.container()
-    pages = -(-len(items) // PAGE_SIZE)
-    page = st.pagination(pages, key=f"page_{len(items)}", max_visible_pages=5) if pages > 1 else 1
-    picked = gallery(project, view, items[(page - 1) * PAGE_SIZE : page * PAGE_SIZE].tolist(), "selected")
-    with actions:
-        _bulk.actions(project, items.tolist(), picked, "bulk")
-    if len(picked) == 1:
-        _details.show(project, picked[0])
 
 
 open_now = _state.require_project()

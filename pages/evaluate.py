@@ -1,5 +1,8 @@
 """Evaluate: how good the clusters and classes are."""
 
+from typing import Any
+
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -37,8 +40,8 @@ def evaluate(project: Project) -> None:
     result = evaluating.evaluate(project)
     truth_known = result.confusion is not None
     if truth_known:
-        which = "images of the test split, which training never saw" if result.split == "test" else "images"
-        st.caption(f"Scored on {result.n:,} {which} whose true class is known, with run {result.run}.")
+        which = "of the test split, which training never saw" if result.split == "test" else "whose true class is known"
+        st.caption(f"Run {result.run}, scored on {result.n:,} images {which}.")
         _accuracies(result)
     else:
         st.info(
@@ -70,9 +73,9 @@ def _accuracies(result: Evaluation) -> None:
 
 def _confusion(confusion: Confusion) -> None:
     st.subheader("What is taken for what")
-    share = confusion.counts / confusion.counts.sum(axis=1, keepdims=True).clip(min=1)
-    names = [name or "no class" for name in confusion.predicted]
-    text = [[f"{n}" if n else "" for n in row] for row in confusion.counts.tolist()]
+    counts, names = _columns(confusion)
+    share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    text = [[f"{n}" if n else "" for n in row] for row in counts.tolist()]
     figure = go.Figure(
         go.Heatmap(
             z=share,
@@ -80,7 +83,7 @@ def _confusion(confusion: Confusion) -> None:
             y=[_cell(name) for name in confusion.truth],
             text=text if len(names) <= 24 else None,
             texttemplate="%{text}" if len(names) <= 24 else None,
-            customdata=confusion.counts,
+            customdata=counts,
             hovertemplate="true %{y}<br>taken for %{x}<br>%{customdata} images, %{z:.0%}<extra></extra>",
             colorscale="Blues",
             zmin=0,
@@ -99,9 +102,19 @@ def _confusion(confusion: Confusion) -> None:
     st.plotly_chart(figure, key="confusion", config={"displayModeBar": False}, alt="Confusion matrix")
 
 
+def _columns(confusion: Confusion) -> tuple[np.ndarray, list[str]]:
+    """The columns worth drawing: classes in the order of the rows, then clusters by the class they hold most of."""
+    truth = list(confusion.truth)
+    filled = np.flatnonzero(confusion.counts.sum(axis=0))
+    main = confusion.counts.argmax(axis=0)
+    named = [j for j in filled if confusion.predicted[j] in truth]
+    others = sorted((j for j in filled if confusion.predicted[j] not in truth), key=lambda j: main[j])
+    order = [*named, *others]
+    return confusion.counts[:, order], [confusion.predicted[j] or "no class" for j in order]
+
+
 def _per_class(result: Evaluation) -> None:
     st.subheader("Class by class")
-    percent = {"min_value": 0.0, "max_value": 1.0, "format": "percent"}
     st.dataframe(
         [
             {"Class": c.class_name, "Found": c.recall, "Right": c.precision, "Both": c.f1, "Images": c.n}
@@ -109,11 +122,15 @@ def _per_class(result: Evaluation) -> None:
         ],
         hide_index=True,
         column_config={
-            "Found": st.column_config.ProgressColumn(help="Share of the class's images that are found", **percent),
-            "Right": st.column_config.ProgressColumn(help="Share of the images said to be it that are it", **percent),
-            "Both": st.column_config.ProgressColumn(help="Harmonic mean of the two (F1)", **percent),
+            "Found": _share("Share of the class's images that are found"),
+            "Right": _share("Share of the images said to be it that are it"),
+            "Both": _share("Harmonic mean of the two (F1)"),
         },
     )
+
+
+def _share(explanation: str) -> Any:  # noqa: ANN401 - Streamlit does not publish the type
+    return st.column_config.ProgressColumn(help=explanation, min_value=0.0, max_value=1.0, format="percent")
 
 
 def _held_out(result: Evaluation) -> None:

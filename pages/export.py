@@ -51,7 +51,7 @@ def _classifier(project: Project) -> None:
         args=(project,),
     )
     if status is not None:
-        st.fragment(_outcome, run_every=1.0 if alive else None)(project, alive)
+        _state.polling(_outcome, 1.0 if alive else None)(project, alive)
 
 
 def _outcome(project: Project, was_alive: bool) -> None:

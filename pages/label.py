@@ -1,7 +1,5 @@
 """Label: the images whose label helps most, one after the other or as a grid."""
 
-from enum import StrEnum
-
 import streamlit as st
 
 from dgm_engine.discovery.suggestions import Strategy
@@ -14,7 +12,8 @@ from pages._shortcuts import RESERVED, keys_for
 from pages._state import Key
 from pages._text import plain
 
-BATCH = {"one": 20, "grid": 40}
+ONE, GRID = "One by one", "Grid"
+BATCH = {ONE: 20, GRID: 40}
 _WORDS = {
     Strategy.MIXED: "Most helpful",
     Strategy.UNCERTAIN: "Least sure",
@@ -24,22 +23,14 @@ _WORDS = {
 }
 
 
-class Mode(StrEnum):
-    """How suggestions are shown."""
-
-    ONE = "one"
-    GRID = "grid"
-
-
 def label(project: Project, run: int) -> None:
     """The page."""
     with st.container(horizontal=True, vertical_alignment="center"):
         mode = st.segmented_control(
             "How",
-            list(Mode),
-            default=Mode.ONE,
+            [ONE, GRID],
+            default=ONE,
             required=True,
-            format_func={Mode.ONE: "One by one", Mode.GRID: "Grid"}.__getitem__,
             key=Key.LABEL_MODE,
             label_visibility="collapsed",
             persist_state="session",
@@ -58,7 +49,7 @@ def label(project: Project, run: int) -> None:
     waiting = _waiting(project, queue)
     if not waiting:
         st.success("No more images to suggest this way. Choose another way above, or train again with your labels.")
-    elif mode == Mode.GRID:
+    elif mode == GRID:
         _grid(project, waiting)
     else:
         _one(project, waiting, len(queue))
@@ -88,8 +79,10 @@ def _one(project: Project, waiting: list[SuggestedItem], total: int) -> None:
         _details.picture(project, now.row, 320)
         st.caption(f"{plain(now.item)} · {total - len(waiting) + 1} of {total}")
     with side:
-        guess = f"**{plain(now.predicted)}** ({now.confidence:.0%} sure)" if now.predicted else "no named class"
-        st.markdown(f"The model says {guess}, cluster {now.component}.")
+        if now.predicted:
+            st.markdown(f"The model says **{plain(now.predicted)}** ({now.confidence:.0%} sure).")
+        else:
+            st.markdown(f"The model puts it in cluster {now.component}, which has no name yet.")
         st.caption(f"Why this one: {plain(now.reason)}")
         _class_buttons(project, now)
         _new_class(project, now)
@@ -124,20 +117,16 @@ def _new_class(project: Project, now: SuggestedItem) -> None:
 
 def _other_buttons(project: Project, now: SuggestedItem) -> None:
     with st.container(horizontal=True, gap="small"):
-        st.button(
-            "Accept" if now.predicted else "Nothing to accept",
-            shortcut=RESERVED["accept"],
-            disabled=not now.predicted,
-            on_click=_say,
-            args=(project, now, now.predicted),
-        )
-        st.button(
-            f"Not {plain(now.predicted)}" if now.predicted else "Not this",
-            shortcut=RESERVED["reject"],
-            disabled=not now.predicted,
-            on_click=_not_this,
-            args=(project, now),
-        )
+        if now.predicted:
+            st.button(
+                f"Accept {plain(now.predicted)}",
+                shortcut=RESERVED["accept"],
+                on_click=_say,
+                args=(project, now, now.predicted),
+            )
+            st.button(
+                f"Not {plain(now.predicted)}", shortcut=RESERVED["reject"], on_click=_not_this, args=(project, now)
+            )
         st.button("None of these", shortcut=RESERVED["none"], on_click=_none, args=(project, now))
         st.button("Skip", shortcut=RESERVED["skip"], on_click=_skip, args=(project, now))
         st.button("Undo", shortcut=RESERVED["undo"], key="label_undo", on_click=_header.undo_last, args=(project,))

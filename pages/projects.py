@@ -1,6 +1,7 @@
 """Projects: open one, delete one, or make a new one."""
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from pages._gallery import data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
 
-_STATES = {
+_STATES: dict[str, tuple[str, Literal["gray", "blue", "green", "red"]]] = {
     "new": ("not trained yet", "gray"),
     "training": ("training", "blue"),
     "clustered": ("trained", "green"),
@@ -33,14 +34,15 @@ def show_projects() -> None:
         for card in cards:
             with st.container(border=True, gap="xsmall"):
                 _card(card)
-        if not any(card.name == projects.EXAMPLE for card in cards):
-            st.button("Open the example", type="primary", icon=":material/school:", on_click=_example)
+        has_example = any(card.name == projects.EXAMPLE for card in cards)
+        if not has_example and st.button("Open the example", type="primary", icon=":material/school:"):
+            _go_to(projects.create_example().paths.root)
     with right:
         st.subheader("New project")
         if Key.TASK in st.session_state:
             status = tasks.status(st.session_state[Key.TASK])
             alive = status is not None and status.alive
-            st.fragment(_create.progress, run_every=0.7 if alive else None)(alive)
+            _state.polling(_create.progress, 0.7 if alive else None)(alive)
         else:
             _create.form()
 
@@ -54,14 +56,8 @@ def _card(card: ProjectCard) -> None:
         if here:
             st.badge("open", color="primary")
         st.space("stretch")
-        st.button(
-            "Open",
-            key=f"open_{card.root}",
-            type="secondary" if here else "primary",
-            disabled=here or card.state == "damaged",
-            on_click=_open,
-            args=(card,),
-        )
+        if st.button("Open", key=f"open_{card.root}", type="primary", disabled=card.state == "damaged"):
+            _go_to(card.root)
         if st.button("", icon=":material/delete:", key=f"delete_{card.root}", type="tertiary", help="Delete"):
             _confirm_delete(card)
     if card.state == "damaged":
@@ -106,15 +102,9 @@ def _confirm_delete(card: ProjectCard) -> None:
                 st.rerun()
 
 
-@_state.callback
-def _open(card: ProjectCard) -> None:
-    _state.open_project(card.root)
-
-
-@_state.callback
-def _example() -> None:
-    _state.open_project(projects.create_example().paths.root)
-    _state.notify("The example is open. Next: Discover", ":material/school:")
+def _go_to(root: Path) -> None:
+    _state.open_project(root)
+    st.switch_page("pages/discover.py")
 
 
 show_projects()

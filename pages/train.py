@@ -28,7 +28,7 @@ def train(project: Project) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         if found is not None and alive:
-            st.fragment(_at_work, run_every=REFRESH_SECONDS)(project)
+            _state.polling(_at_work, REFRESH_SECONDS)(project)
         else:
             if found is not None:
                 _last_word(project, *found)
@@ -37,7 +37,7 @@ def train(project: Project) -> None:
         if found is None:
             _explain()
         else:
-            st.fragment(_watch, run_every=REFRESH_SECONDS if alive else None)(project)
+            _state.polling(_watch, REFRESH_SECONDS if alive else None)(project)
     _history(jobs.runs(project))
 
 
@@ -80,11 +80,12 @@ def _watch(project: Project) -> None:
     curves = jobs.curves(run)
     if curves.empty:
         st.caption("The curves appear after the first pass over the images." if status.alive else "")
+    else:
+        _curves.figures(curves)
     live = jobs.live_map(run)
     if live is not None:
         _curves.live_map(live)
     if not curves.empty:
-        _curves.figures(curves)
         _curves.curves(curves)
 
 

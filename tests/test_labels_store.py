@@ -79,7 +79,7 @@ class Reference:
                     positive.pop(item, None)
                     rejected.pop(item, None)
                     none.discard(item)
-        used = set(positive.values()) | {name for (run, _), name in names.items() if lineage in (None, run)}
+        used = {*positive.values(), *names.values()}
         return {
             "positive": positive,
             "rejected": {item: frozenset(classes) for item, classes in rejected.items() if classes},

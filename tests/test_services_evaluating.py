@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import fabricate_run, made_up_components
+
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import StateError
 from dgm_engine.services import evaluating, labelling, projects

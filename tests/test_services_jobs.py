@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from conftest import fabricate_run
+
 from dgm_engine import jobs as engine_jobs
 from dgm_engine.discovery.projections import Method
 from dgm_engine.errors import StateError

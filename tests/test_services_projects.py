@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import fabricate_run
 from PIL import Image
 
-from conftest import fabricate_run
 from dgm_engine import jobs
 from dgm_engine.data.sources import ClassFolders, SourceRequest
-from dgm_engine.errors import InputError, NotFoundError, StateError
+from dgm_engine.errors import CorruptError, InputError, NotFoundError, StateError
 from dgm_engine.services import projects
 from dgm_engine.services.projects import Project
 
@@ -91,7 +91,7 @@ def test_deleting_removes_the_folder_and_nothing_beside_it(project: Project):
 def test_a_project_at_work_is_not_deleted(trained: Project):
     status = jobs.this_process(jobs.JobState.RUNNING)
     jobs.write_status(trained.paths.run(1).status, status)
-    with pytest.raises(StateError, match="run 1 .* stop it"):
+    with pytest.raises(StateError, match=r"run 1 .* stop it"):
         projects.delete_project(trained.paths.root)
     jobs.write_status(trained.paths.run(1).status, replace(status, state=jobs.JobState.FINISHED))
     projects.delete_project(trained.paths.root)
@@ -122,5 +122,5 @@ def test_the_list_tells_how_far_each_project_is(home: Path, pile: Path):
 def test_a_project_of_a_later_version_says_so(project: Project):
     manifest = json.loads(project.paths.manifest.read_text())
     project.paths.manifest.write_text(json.dumps({**manifest, "version": 99}))
-    with pytest.raises(Exception, match="version 99.*update the program"):
+    with pytest.raises(CorruptError, match=r"version 99.*update the program"):
         projects.open_project(project.paths.root)

@@ -23,12 +23,6 @@ from dgm_engine.errors import CorruptError, DgmError
 from dgm_engine.jobs import JobState, JobStatus, this_process, write_status
 from dgm_engine.paths import RunPaths, write_atomic
 
-MODULE = "dgm_engine.discovery.layout_worker"
-"""What `dgm_engine.jobs.spawn` starts."""
-
-NO_PREVIOUS = "-"
-"""The third argument where there is no earlier layout."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +39,7 @@ def layout_path(run: RunPaths, method: Method) -> Path:
 def main(arguments: Sequence[str]) -> int:
     """Runs the worker; 0 where the layout was written."""
     run, method = RunPaths(Path(arguments[0])), Method(arguments[1])
-    previous = None if arguments[2] == NO_PREVIOUS else Path(arguments[2])
+    previous = None if arguments[2] == "-" else Path(arguments[2])
     logging.basicConfig(level=logging.INFO)
     os.nice(10)  # the page comes first
     reporter = _Reporter(layout_status_path(run, method))

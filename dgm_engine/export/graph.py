@@ -1,6 +1,5 @@
 """The classifier as an ONNX graph, from raw pixels to the probabilities of classes."""
 
-import io
 import warnings
 from collections.abc import Sequence
 from typing import cast
@@ -58,10 +57,9 @@ def to_onnx(model: DeepGenerativeModel, classifier: Classifier) -> bytes:
     program = cast("torch.onnx.ONNXProgram", program)
     ClearMetadataAndDocStringPass()(program.model)  # it holds stack traces, with paths of this machine
     program.model.ir_version = IR_VERSION
-    buffer = io.BytesIO()
-    program.save(buffer)
-    onnx.checker.check_model(buffer.getvalue(), full_check=True)
-    return buffer.getvalue()
+    data = program.model_proto.SerializeToString()
+    onnx.checker.check_model(data, full_check=True)
+    return data
 
 
 def _members(owner: Sequence[str | None], classes: Sequence[str]) -> Tensor:

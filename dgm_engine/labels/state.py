@@ -28,8 +28,8 @@ class LabelState:
         skipped: items passed over and not judged since.
         names: component to its class in the lineage asked for, None where it was un-named on purpose; empty where no
             lineage was asked for.
-        classes: the classes that label an item or name a component (of the lineage asked for, or of any where none
-            was), in the order in which they first appeared.
+        classes: the classes that label an item or name a component, of any lineage, in the order in which they first
+            appeared.
         annotators: item to who judged it last; skipping is no judgement.
     """
 
@@ -134,16 +134,16 @@ class Fold:
     def state(self, lineage: int | None = None) -> LabelState:
         """What holds now; see `LabelState` for what the lineage does."""
         items = self._items.items()
-        names = {key: name for key, name in self._names.items() if lineage is None or key[0] == lineage}
+        names = {component: name or None for (of, component), name in self._names.items() if of == lineage}
         positive = {item: judgement.positive for item, judgement in items if judgement.positive}
-        in_use = {*positive.values(), *names.values()}
+        in_use = {*positive.values(), *self._names.values()}
         return LabelState(
             version=self.version,
             positive=positive,
             rejected={item: judgement.rejected for item, judgement in items if judgement.rejected},
             none_of_named=frozenset(item for item, judgement in items if judgement.none_of_named),
             skipped=frozenset(item for item, judgement in items if judgement.skipped),
-            names={} if lineage is None else {component: name or None for (_, component), name in names.items()},
+            names=names,
             classes=tuple(name for name in self._classes if name in in_use),
             annotators={item: judgement.annotator for item, judgement in items if judgement.annotator},
         )

@@ -14,12 +14,12 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner
+from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner, held_out_items
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a run's predictions agree with labels that were given after it was trained: it never saw them.
+    """How a run's predictions agree with labels that it never saw: given after it was trained, or held out from it.
 
     Attributes:
         run: its number.
@@ -87,8 +87,9 @@ def evaluate(project: Project) -> Evaluation:
 
 
 def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
-    """For each run with results, its agreement with the labels given between it and the next such run, oldest first.
+    """For each run with results, oldest first, its agreement with labels that it never saw.
 
+    They are those given between it and the next such run, and those that it was told to leave alone before that.
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     trained = [run for n in project.paths.run_numbers() if runs.has_results(run := project.paths.run(n))]
@@ -170,9 +171,11 @@ def _as_in_truth(name: str, classes: Sequence[str]) -> str:
 
 def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
     results = results_of(run)
-    before = project.labels.state_at(results.labels_version).positive
+    known = project.labels.state_at(results.labels_version)
+    left_alone = held_out_items(known, results.config.training.held_out_fraction)
+    seen = {item: name for item, name in known.positive.items() if item not in left_alone}
     state = project.labels.state_at(end, results.config.lineage)
-    given = {item: name for item, name in state.positive.items() if before.get(item) != name}
+    given = {item: name for item, name in state.positive.items() if seen.get(item) != name}
     owner = effective_owner(results.owner, state)
     asked = {item: name for item, name in given.items() if name in owner}
     if not asked:

@@ -1,24 +1,25 @@
 """What leaves a project: the classifier, and its predictions for all images."""
 
-import csv
-import io
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgm_engine.errors import InputError, StateError
-from dgm_engine.paths import write_atomic
+from dgm_engine.export import answers
+from dgm_engine.export.card import About
+from dgm_engine.export.predict import PredictReport
+from dgm_engine.export.predict import predict as predict_with
+from dgm_engine.services import evaluating
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Progress, Project
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 
 if TYPE_CHECKING:
     from dgm_engine.export.bundle import ExportReport
-    from dgm_engine.export.predict import PredictReport
 
-N_CHECK_IMAGES = 64
-"""Images of the pool, evenly spread, on which the export must agree with the model."""
+N_CHECKED = 256
+"""Items of the pool, evenly spread, on which the export must agree with the model."""
 
 
 def export_classifier(project: Project, out: Path, progress: Progress | None = None) -> "ExportReport":
@@ -26,46 +27,44 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
 
     Raises:
         StateError: nothing was trained yet, or no cluster has a class.
-        InputError: ``out`` exists already.
+        InputError: ``out`` is something else than an earlier export, or cannot be written.
+        JobError: the export and the model disagree; nothing was written.
     """
-    run = latest_run(project)
-    results = results_of(run)
-    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
-    classes = tuple(sorted({name for name in owner if name is not None}))
-    if not classes:
-        raise StateError(f"no cluster of {project.name} has a class yet; name one, or label images and train again")
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another folder, or delete that one first")
-    report = progress or _silent
-    report(0.0, "Loading the model")
     from dgm_engine.export import bundle  # torch: not where pages import
     from dgm_engine.training.checkpoint import load_model
 
-    model, _ = load_model(run)
-    report(0.2, "Writing the classifier and checking it on images of the project")
-    check = project.pool.x[np.unique(np.linspace(0, project.pool.n_items - 1, N_CHECK_IMAGES).astype(np.int64))]
-    done = bundle.export_classifier(
-        model, bundle.ExportSpec(classes=classes, owner=owner, shape=project.pool.shape), out, check
+    run = latest_run(project)
+    results, pool = results_of(run), project.pool
+    state = project.labels.state(results.config.lineage)
+    owner = effective_owner(results.owner, state)
+    scores = evaluating.evaluate(project)
+    about = About(
+        name=project.name,
+        n_items=len(results.shown),
+        labelled=Counter(state.positive.values()),
+        accuracies={what: share for what, share in _accuracies(scores).items() if share is not None},
+        training=results.config.training,
     )
-    report(1.0, "Exported")
-    return done
+    checked = np.unique(np.linspace(0, pool.n_items - 1, N_CHECKED).astype(np.int64))
+    spec = bundle.ExportSpec(owner, pool.shape, pool.value_range, about)
+    return bundle.export_classifier(load_model(run)[0], spec, out, pool.x[checked], progress)
 
 
-def predict(export: Path, images: Path, out: Path, progress: Progress | None = None) -> "PredictReport":
+def predict(export: Path, images: Path, out: Path, progress: Progress | None = None) -> PredictReport:
     """Classifies a file, a folder, a zip or an array with an exported classifier; writes a CSV.
 
     Raises:
         InputError: the export or the images cannot be used.
+        CorruptError: a file of the export is damaged.
     """
-    from dgm_engine.export.predict import predict as run  # onnxruntime: not where pages import
-
-    return run(export, images, out, progress)
+    return predict_with(export, images, out, progress)
 
 
 def write_predictions(project: Project, path: Path) -> int:
-    """Writes item,class,confidence,is_new for all items of the project as CSV; returns the rows written.
+    """Writes item,class,confidence,is_new for all items of the project as CSV, as `predict` does.
 
-    Confidence is the probability of the class, or of being new. Cells are as `predict` writes them.
+    Returns:
+        How many rows were written.
 
     Raises:
         StateError: nothing was trained yet.
@@ -73,19 +72,17 @@ def write_predictions(project: Project, path: Path) -> int:
     """
     results = results_of(latest_run(project))
     owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
-    posterior = class_probabilities(results.q_y, owner)
-    confidence = np.column_stack([posterior.probability, posterior.p_new]).max(axis=1)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["item", "class", "confidence", "is_new"])
-    for item, name, share in zip(project.pool.items, posterior.predicted(), confidence, strict=True):
-        writer.writerow([item, name, f"{share:.4f}", str(name == "").lower()])
-    try:
-        write_atomic(path, text.getvalue().encode())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another file") from error
-    return len(posterior.p_new)
+    return answers.write_predictions(path, [(project.pool.items.tolist(), class_probabilities(results.q_y, owner))])
 
 
-def _silent(share: float, what: str) -> None:
-    """Progress that nobody follows."""
+def _accuracies(scores: evaluating.Evaluation) -> dict[str, float | None]:
+    """What the model card says of the model."""
+    where = "the held-out test split" if scores.split == "test" else "all items whose class is known"
+    return {
+        f"Predicted class right, on {where} ({scores.n} items)": scores.accuracy_named,
+        f"The same, had every cluster the class most frequent in it, on {where}": scores.accuracy_cluster_and_label,
+        **{
+            f"Agreement of run {a.run} with {a.n} labels that it never saw": a.agreement
+            for a in scores.held_out_agreement
+        },
+    }

@@ -76,13 +76,15 @@ def _start(folder: Path, task: dict[str, Any]) -> Path:
 
 
 def _create(task: dict[str, Any], progress: Progress) -> Outcome:
-    values = task["request"]
-    root = values.pop("data_root")
-    size = values.pop("size")
+    values: dict[str, Any] = task["request"]
+    root, size = values["data_root"], values["size"]
     request = SourceRequest(
-        **{**values, "class_folders": ClassFolders(values["class_folders"])},
+        source=values["source"],
         data_root=None if root is None else Path(root),
-        size=None if size is None else tuple(size),
+        class_folders=ClassFolders(values["class_folders"]),
+        limit=values["limit"],
+        size=None if size is None else (size[0], size[1]),
+        channels=values["channels"],
     )
     try:
         report = projects.create_project(Path(task["root"]), request, progress)

@@ -78,7 +78,7 @@ def _embed(z: NDArray[np.float32], seed: int) -> NDArray[np.floating]:
     if len(z) <= TSNE_LIMIT:
         from openTSNE import TSNE
 
-        perplexity = min(30.0, max(1.0, (len(z) - 1) / 3))
+        perplexity = min(30, max(1, (len(z) - 1) // 3))
         return np.asarray(
             TSNE(perplexity=perplexity, neighbors="exact", n_jobs=1, random_state=seed).fit(_shortened(z))
         )

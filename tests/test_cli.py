@@ -1,0 +1,224 @@
+"""The command line: what it prints, how it exits, how it is stopped."""
+
+import csv
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import N_COMPONENTS
+from PIL import Image
+
+from dgm_engine import cli
+from dgm_engine.services import exporting
+from dgm_engine.services.projects import Project, open_project
+
+COMMANDS = ["new", "info", "train", "clusters", "name", "label", "labels", "suggest", "evaluate", "export", "predict"]
+
+
+@pytest.fixture
+def dgm(capsys: pytest.CaptureFixture[str]):
+    """Runs a command line in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def asked(dgm):
+    """Runs a command line with --json and returns the one object that it prints."""
+
+    def run(*arguments: object):
+        code, out, err = dgm(*arguments, "--json")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    return run
+
+
+def start(*arguments: object, **options) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dgm_engine.cli", *map(str, arguments)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **{**pipes, **options})
+
+
+def test_help_lists_the_commands_in_the_order_of_the_work(dgm):
+    code, out, _ = dgm("--help")
+    assert code == 0
+    lines = [line.split() for line in out.split("Commands:")[1].splitlines() if line.strip()]
+    assert [words[0] for words in lines] == COMMANDS
+    assert all(words[-1].endswith(".") and not words[-1].endswith("...") for words in lines)
+    assert dgm()[1] == out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_and_argument_is_explained(dgm, command):
+    code, out, _ = dgm(command, "--help")
+    assert code == 0
+    assert "--json" in out
+    for line in out.splitlines():
+        if line.startswith("  -") and len(line.split("  ")) < 3:  # too long for one line: the text is on the next
+            following = out.splitlines()[out.splitlines().index(line) + 1]
+            assert following.strip()
+            assert not following.startswith("  -")
+
+
+def test_new_reports_what_was_taken_in_and_what_not(asked, dgm, tmp_path: Path):
+    (tmp_path / "pile" / "cat").mkdir(parents=True)
+    for i in range(3):
+        Image.fromarray(np.full((12, 12), 50 * i, dtype=np.uint8)).save(tmp_path / "pile" / "cat" / f"{i}.png")
+    (tmp_path / "pile" / "bad.png").write_text("no image")
+    made = asked("new", tmp_path / "p", "--source", tmp_path / "pile", "--class-folders", "labels", "--size", "8x6")
+    assert (made["items"], made["classes"], made["labels"]) == (3, ["cat"], 3)
+    assert [entry["path"] for entry in made["quarantined"]] == ["bad.png"]
+    about = asked("info", tmp_path / "p")
+    assert (about["items"], about["shape"], about["labelled"], about["state"]) == (3, [8, 6, 1], 3, "new")
+    code, out, _ = dgm("new", tmp_path / "q", "--source", tmp_path / "pile")
+    assert code == 0
+    assert "left out bad.png" in out
+
+
+def test_naming_labelling_and_evaluating(asked, trained: Project, tmp_path: Path):
+    root = trained.paths.root
+    listed = asked("clusters", root)["clusters"]
+    assert [c["component"] for c in listed] == list(range(N_COMPONENTS))
+    assert {"size", "class", "confidence", "exemplars"} <= listed[0].keys()
+    assert listed[3]["class"] is None
+    assert set(listed[3]["exemplars"]) <= set(trained.pool.items.tolist())
+    for component in range(9):
+        assert asked("name", root, component, str(component)) == {"component": component, "class": str(component)}
+    (tmp_path / "labels.csv").write_text("item,class,annotator\ntrain/00009,9,eve\ntest/00001,9,eve\ntrain/00001,,\n")
+    report = asked("label", root, "--csv", tmp_path / "labels.csv")
+    assert report["accepted"] == 1
+    assert [(entry["row"], "test split" in entry["reason"]) for entry in report["rejected"]] == [(2, True), (3, False)]
+    scores = asked("evaluate", root)
+    assert (scores["split"], scores["n"], scores["components_used"]) == ("test", 360, 11)
+    assert scores["accuracy_cluster_and_label"] == pytest.approx(0.95)
+    assert 0 < scores["accuracy_named"] < scores["all"] <= scores["old"]
+    assert {"accuracy_hungarian", "new"} <= scores.keys()
+    assert asked("name", root, 0, "")["class"] is None
+    assert asked("clusters", root)["clusters"][0]["class"] is None
+
+
+def test_suggestions_and_labels_out(asked, trained: Project, tmp_path: Path):
+    root = trained.paths.root
+    found = asked("suggest", root, "--n", 3, "--strategy", "uncertain")["items"]
+    assert len(found) == 3
+    assert all(entry["reason"] for entry in found)
+    rows = "".join(json.dumps({"item": entry["item"], "class": "x"}) + "\n" for entry in found)
+    (tmp_path / "in.jsonl").write_text(rows)
+    assert asked("label", root, "--csv", tmp_path / "in.jsonl") == {"accepted": 3, "rejected": []}
+    assert asked("labels", root, "--out", tmp_path / "out.csv")["rows"] == 3
+    with (tmp_path / "out.csv").open() as file:
+        assert {row["item"]: row["class"] for row in csv.DictReader(file)} == {e["item"]: "x" for e in found}
+    assert asked("labels", root, "--out", tmp_path / "all.jsonl", "--history")["rows"] == 3
+
+
+@pytest.mark.parametrize("command", ["clusters", "suggest", "evaluate"])
+def test_what_needs_training_says_so(dgm, project: Project, command):
+    code, out, err = dgm(command, project.paths.root)
+    assert (code, out) == (2, "")
+    assert "train it first" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train"], "PROJECT"),
+        (["train", "{root}", "--components", "many"], "--components"),
+        (["train", "{root}", "--components", "1"], "--components"),
+        (["train", "{root}", "--model", "gan"], "--model"),
+        (["train", "{root}", "--minutes", "1", "--epochs", "1"], "--minutes and --epochs"),
+        (["train", "{root}", "--components", "5000"], "5000 clusters"),
+        (["suggest", "{root}", "--n", "0"], "--n"),
+        (["suggest", "{root}", "--strategy", "lucky"], "--strategy"),
+        (["new", "{root}/new"], "--source"),
+        (["new", "{root}/new", "--source", "nowhere"], "nowhere"),
+        (["new", "{root}/new", "--source", "digits", "--size", "big"], "--size"),
+        (["new", "{root}/new", "--source", "digits", "--channels", "2"], "channels"),
+        (["new", "{root}", "--source", "digits"], "not an empty folder"),
+        (["info", "{root}/missing"], "missing"),
+        (["label", "{root}", "--csv", "{root}/missing.csv"], "missing.csv"),
+        (["label", "{root}", "--csv", "{root}/project.json"], "project.json"),
+        (["labels", "{root}", "--out", "labels.xlsx"], "labels.xlsx"),
+        (["export", "{root}", "{root}/out"], "train it first"),
+        (["predict", "{root}/missing", "{root}", "--out", "x.csv"], "missing"),
+        (["info", "{root}", "--nonsense"], "--nonsense"),
+        (["dance"], "dance"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr(dgm, project: Project, arguments, words):
+    code, out, err = dgm(*(argument.replace("{root}", str(project.paths.root)) for argument in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith("dgm: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert project.paths.run_numbers() == []
+
+
+def test_progress_is_shown_on_a_terminal_only(tmp_path: Path):
+    master, slave = pty.openpty()
+    shown = start("new", tmp_path / "p", "--source", "digits", "--json", stderr=slave)
+    out, _ = shown.communicate(timeout=60)
+    assert "Decod" in os.read(master, 100_000).decode()
+    os.close(slave)
+    os.close(master)
+    assert json.loads(out)["items"] == 1797
+    out, err = start("new", tmp_path / "q", "--source", "digits").communicate(timeout=60)
+    assert err == ""
+    assert "1797 items" in out
+
+
+@pytest.mark.slow
+def test_from_a_stopped_training_to_predictions_elsewhere(asked, dgm, project: Project, tmp_path: Path):
+    root = project.paths.root
+    process = start("train", root, "--components", 12, "--minutes", 5, "--json")
+    deadline = time.monotonic() + 90
+    while "epoch" not in (status(root).get("details") or {}):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert "still at work" in dgm("train", root)[2]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    run = json.loads(out)
+    assert (run["run"], run["state"]) == (1, "stopped")
+    assert run["epochs"] > 0
+    assert run["seconds"] > 0
+    assert run["elbo"] < 0
+    assert 2 <= run["components_used"] <= 12
+
+    for cluster in asked("clusters", root)["clusters"][:6]:
+        asked("name", root, cluster["component"], f"class {cluster['component'] % 3}")
+    exported = asked("export", root, tmp_path / "export")
+    assert exported["classes"] == ["class 0", "class 1", "class 2"]
+    assert {"model.onnx", "SHA256SUMS"} <= set(exported["files"])
+    pool = open_project(root).pool
+    np.save(tmp_path / "images.npy", pool.x)
+    predicted = asked("predict", tmp_path / "export", tmp_path / "images.npy", "--out", tmp_path / "out.csv")
+    assert predicted["rows"] == pool.n_items
+    exporting.write_predictions(open_project(root), tmp_path / "own.csv")
+    with (tmp_path / "out.csv").open() as out_file, (tmp_path / "own.csv").open() as own_file:
+        pairs = list(zip(csv.DictReader(out_file), csv.DictReader(own_file), strict=True))
+    assert list(pairs[0][0]) == ["item", "class", "confidence", "is_new"]
+    assert {row["class"] for row, _ in pairs} <= {"", "class 0", "class 1", "class 2"}
+    assert all(abs(float(row["confidence"]) - float(own["confidence"])) < 2e-3 for row, own in pairs)
+    assert np.mean([row["class"] == own["class"] for row, own in pairs]) > 0.995  # near ties, stored as float16
+
+
+def status(root: Path) -> dict[str, object]:
+    path = root / "runs" / "0001" / "status.json"
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,88 @@
+"""The layout worker as a real child process."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
+from dgm_engine.discovery.projections import Method, project
+from dgm_engine.jobs import JobState, JobStatus, read_status, spawn
+from dgm_engine.paths import RunPaths
+
+MODULE = "dgm_engine.discovery.layout_worker"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunPaths:
+    """A run of 100 items of which the 80 with an odd place in a shuffled order are shown."""
+    run = RunPaths(tmp_path / "0001")
+    run.arrays.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(100, 5)) + 8 * np.eye(5)[np.arange(100) % 3]
+    np.save(run.arrays / "z.npy", z.astype(np.float16))
+    np.save(run.arrays / "shown.npy", rng.permutation(100)[:80])
+    return run
+
+
+def lay_out(run: RunPaths, method: Method, previous: str = "-") -> JobStatus:
+    """Runs the worker to its end."""
+    status_path = layout_status_path(run, method)
+    spawn(MODULE, [str(run.root), method, previous], status_path, run.log)
+    deadline = time.monotonic() + 60
+    while (status := read_status(status_path)) is None or status.alive:
+        assert time.monotonic() < deadline, run.log.read_text()
+        time.sleep(0.05)
+    return status
+
+
+def shown_z(run: RunPaths) -> np.ndarray:
+    return np.load(run.arrays / "z.npy")[np.load(run.arrays / "shown.npy")]
+
+
+def test_it_lays_out_the_shown_items_in_their_order(run):
+    status = lay_out(run, Method.PCA)
+    assert (status.state, status.progress, status.error) == (JobState.FINISHED, 1.0, "")
+    assert status.details == {"n": 80, "fitted": 80}
+    assert status.seconds > 0
+    xy = np.load(layout_path(run, Method.PCA), allow_pickle=False)
+    assert xy == pytest.approx(project(shown_z(run), Method.PCA), abs=1e-4)
+    assert [p.name for p in layout_path(run, Method.PCA).parent.iterdir() if p.name.startswith(".")] == []
+
+
+def test_it_starts_from_an_earlier_layout_of_the_same_items(run, tmp_path):
+    previous = tmp_path / "previous.npy"
+    earlier = project(shown_z(run), Method.TSNE, seed=5) @ np.array([[0, -1], [1, 0]], dtype=np.float32) + 50
+    np.save(previous, earlier)
+    assert lay_out(run, Method.TSNE, str(previous)).state is JobState.FINISHED
+    xy = np.load(layout_path(run, Method.TSNE))
+    assert np.linalg.norm(xy - earlier, axis=1).mean() < earlier.std() / 4
+
+
+def test_an_earlier_layout_of_other_items_is_left_aside(run, tmp_path):
+    previous = tmp_path / "previous.npy"
+    np.save(previous, np.zeros((3, 2)))
+    assert lay_out(run, Method.PCA, str(previous)).state is JobState.FINISHED
+    assert "starting afresh" in run.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda z: z.unlink(), "z.npy is missing; train the run again"),
+        (lambda z: z.write_bytes(b"\x93NUMPY\x01"), "z.npy cannot be read"),
+        (lambda z: np.save(z, np.full((100, 5), np.nan)), "z holds numbers that are not finite"),
+        (lambda z: np.save(z, np.zeros((10, 5))), "IndexError"),
+    ],
+)
+def test_a_failure_is_said_in_one_line(run, damage, said):
+    damage(run.arrays / "z.npy")
+    status = lay_out(run, Method.PCA)
+    assert status.state is JobState.FAILED
+    assert said in status.error
+    assert "\n" not in status.error
+    assert not layout_path(run, Method.PCA).exists()
+    assert "Traceback" in run.log.read_text()
+    assert json.loads(layout_status_path(run, Method.PCA).read_text())["state"] == "failed"

@@ -1,0 +1,122 @@
+"""From components to classes: naming, labels and rejections as owners, allowed sets and class probabilities."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dgm_engine.labels.store import LabelStore
+from dgm_engine.training.ownership import (
+    allowed_sets,
+    carried_over,
+    class_evidence,
+    class_probabilities,
+    effective_owner,
+    give_components,
+    held_out_items,
+)
+
+ME = "tester"
+ITEMS = [f"i{n}" for n in range(6)]
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    store = LabelStore(tmp_path / "labels.db")
+    yield store
+    store.close()
+
+
+def test_a_name_stands_above_what_training_gave_and_undo_brings_that_back(store):
+    store.label(["i0"], "boot", annotator=ME)
+    store.name_component(1, 0, "shoe", annotator=ME)
+    assert effective_owner(("boot", "boot", None), store.state(1)) == ("shoe", "boot", None)
+    store.name_component(1, 1, None, annotator=ME)
+    assert effective_owner(("boot", "boot", None), store.state(1)) == ("shoe", None, None)
+    store.undo(annotator=ME)
+    store.undo(annotator=ME)
+    assert effective_owner(("boot", "boot", None), store.state(1)) == ("boot", "boot", None)
+
+
+def test_names_of_another_lineage_do_not_count_and_forgotten_classes_own_nothing(store):
+    store.name_component(1, 0, "shoe", annotator=ME)
+    assert effective_owner((None, "gone"), store.state(2)) == (None, None)
+
+
+def test_allowed_sets_say_what_each_label_means(store):
+    owner = ("shoe", "shoe", "bag", None, None)
+    store.label(["i0"], "shoe", annotator=ME)
+    store.reject(["i1"], "shoe", annotator=ME)
+    store.none_of_named(["i2"], annotator=ME)
+    store.reject(["i3"], "shoe", annotator=ME)
+    store.reject(["i3"], "bag", annotator=ME)
+    store.skip(["i4"], annotator=ME)
+    positions, allowed = allowed_sets(ITEMS, owner, store.state(1))
+    assert dict(zip(positions.tolist(), allowed.astype(int).tolist(), strict=True)) == {
+        0: [1, 1, 0, 0, 0],
+        1: [0, 0, 1, 1, 1],
+        2: [0, 0, 0, 1, 1],
+        3: [0, 0, 0, 1, 1],
+    }
+
+
+def test_an_item_with_nothing_left_to_be_is_treated_as_unknown(store):
+    store.none_of_named(["i0"], annotator=ME)
+    positions, allowed = allowed_sets(ITEMS, ("shoe", "bag"), store.state(1))
+    assert positions.size == 0
+    assert allowed.shape == (0, 2)
+
+
+def test_held_out_labels_are_left_alone_and_stay_the_same(store):
+    items = [f"item{n}" for n in range(400)]
+    store.label(items, "shoe", annotator=ME)
+    held_out = held_out_items(store.state(1), 0.25)
+    assert 60 < len(held_out) < 140
+    assert held_out_items(store.state(1), 0.25) == held_out
+    positions, _ = allowed_sets(items, ("shoe", None), store.state(1), held_out)
+    assert {items[p] for p in positions} == set(items) - held_out
+    assert held_out_items(store.state(1), 0.0) == frozenset()
+
+
+def test_class_probabilities_sum_over_components_and_to_one():
+    q_y = np.array([[0.5, 0.2, 0.2, 0.1], [0.1, 0.1, 0.1, 0.7]])
+    posterior = class_probabilities(q_y, ("shoe", None, "bag", "shoe"))
+    assert posterior.classes == ("bag", "shoe")
+    np.testing.assert_allclose(posterior.probability, [[0.2, 0.6], [0.1, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(posterior.p_new, [0.2, 0.1], rtol=1e-6)
+    assert class_probabilities(q_y, (None, "shoe", None, None)).predicted().tolist() == ["", ""]
+
+
+def test_without_names_everything_is_new():
+    posterior = class_probabilities(np.full((2, 3), 1 / 3), (None, None, None))
+    assert posterior.classes == ()
+    np.testing.assert_allclose(posterior.p_new, 1, rtol=1e-6)
+
+
+def test_a_free_component_goes_to_the_class_of_most_of_its_examples():
+    q_y = np.array([[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.3, 0.1, 0.6]])
+    evidence = class_evidence(q_y, ["shoe", "shoe", "bag"])
+    assert give_components((None, None, None), evidence) == ("shoe", None, "bag")
+
+
+def test_a_component_in_which_classes_disagree_goes_to_none_of_them():
+    evidence = {"shoe": np.array([1.0, 0.6, 0.0]), "bag": np.array([0.9, 0.0, 0.6])}
+    assert give_components((None, None, None), evidence) == (None, "shoe", "bag")
+
+
+def test_a_class_that_owns_nothing_gets_the_free_component_that_holds_most_of_it():
+    evidence = {"boot": np.array([0.95, 0.01, 0.04])}
+    assert give_components(("shoe", None, None), evidence) == ("shoe", None, "boot")
+    assert give_components(("shoe", "bag", "hat"), evidence) == ("shoe", "bag", "hat")
+
+
+def test_an_un_named_component_is_taken_only_when_no_other_is_free():
+    evidence = {"boot": np.array([0.0, 0.9, 0.1])}
+    assert give_components(("shoe", None, None), evidence, frozenset({1})) == ("shoe", None, "boot")
+    assert give_components(("shoe", None, "bag"), evidence, frozenset({1})) == ("shoe", "boot", "bag")
+
+
+def test_names_are_carried_over_to_the_components_that_came_out_of_them():
+    q_y = np.eye(3)[[0, 0, 0, 1, 1, 2]]
+    component = np.array([1, 1, 1, 0, 2, 2])
+    assert carried_over(q_y, ("shoe", "bag", None), component, 4) == ("bag", "shoe", None, None)

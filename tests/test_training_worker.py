@@ -1,0 +1,208 @@
+"""The training worker as a real process: results, labels taken up, stop, kill -9, resume, failure."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from dgm_engine import jobs
+from dgm_engine.errors import CorruptError, InputError, StateError
+from dgm_engine.jobs import JobState
+from dgm_engine.training import runs
+from dgm_engine.training.checkpoint import load_model, read_checkpoint
+from dgm_engine.training.results import load_live_map, load_results
+from dgm_engine.training.runs import TrainRequest
+
+QUICK = {"start_epochs": 2, "exact_components": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(digits_template, tmp_path_factory):
+    """A digits project with one short finished run of 12 components. Tests that change it must copy it."""
+    from dgm_engine.services.projects import open_project
+
+    root = tmp_path_factory.mktemp("worker") / "digits"
+    project = open_project(shutil.copytree(digits_template, root))
+    run = start(project, TrainRequest(n_components=12, epochs=8, overrides=QUICK))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    return project
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    from dgm_engine.services.projects import open_project
+
+    return open_project(shutil.copytree(finished.paths.root, tmp_path / "digits"))
+
+
+def start(project, request):
+    run = runs.create_run(project.paths, project.pool, request)
+    runs.launch(run)
+    return run
+
+
+def wait(run, until=lambda status: not status.alive, seconds=90):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = runs.status(run)
+        if until(status) or not status.alive:
+            return status
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s: {runs.status(run)}, {jobs.tail(run.log)}")
+
+
+def training(status):
+    return status.details.get("epoch", 0) > 0
+
+
+def test_a_run_leaves_results_curves_a_live_map_and_a_model(finished):
+    run = runs.latest_results(finished.paths)
+    results, pool = load_results(run), finished.pool
+    assert results.q_y.shape == (pool.n_items, 12)
+    np.testing.assert_allclose(results.q_y.astype(float).sum(1), 1, atol=0.01)
+    assert results.z.shape == (pool.n_items, results.config.model.n_latent)
+    assert results.prototypes.shape == (12, *pool.shape)
+    assert results.prototypes.std(0).max() > 20  # they show different things
+    truth, component = pool.truth[pool.shown], results.q_y[pool.shown].argmax(1)
+    assert sum(np.bincount(truth[component == k]).max() for k in np.unique(component)) / len(truth) > 0.6
+    records = runs.metrics(run)
+    bounds = [record["elbo"] for record in records if record["phase"] == "train"]
+    assert len(bounds) >= 4
+    starts = [record["elbo"] for record in records if record["phase"] == "start"]
+    assert starts[-1] > starts[0]
+    live = load_live_map(run)
+    assert live is not None
+    assert live.xy.shape == (len(live.rows), 2)
+    model, _ = load_model(run)
+    probability = model.classify(_raw(pool, pool.shown[:5])).detach().numpy()
+    np.testing.assert_allclose(probability, results.q_y[pool.shown[:5]].astype(float), atol=2e-3)
+
+
+def _raw(pool, rows):
+    from dgm_engine.training.batches import Table
+
+    return Table(pool.x, pool.shown).values(rows)
+
+
+def test_a_warm_run_learns_labels_names_and_rejections(copied):
+    first = runs.latest_results(copied.paths)
+    results, pool = load_results(first), copied.pool
+    component = results.q_y.argmax(1)
+    rows = pool.shown[pool.truth[pool.shown] == 0][:25]
+    wrong = int(np.bincount(component[pool.shown[pool.truth[pool.shown] == 1]], minlength=12).argmax())
+    copied.labels.label(pool.items[rows].tolist(), "zero", annotator="tester")
+    copied.labels.name_component(first.number, wrong, "one", annotator="tester")
+    run = start(copied, TrainRequest(epochs=15, overrides=QUICK))
+    assert runs.read_config(run).parent == first.number
+    assert runs.read_config(run).lineage == first.number
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    after = load_results(run)
+    assert after.owner[wrong] == "one"
+    assert after.labels_version == copied.labels.version()
+    zeros = [k for k, name in enumerate(after.owner) if name == "zero"]
+    assert zeros
+    assert after.q_y[rows][:, zeros].astype(float).sum(1).mean() > 0.8
+    agreement = [r["label_agreement"] for r in runs.metrics(run) if r["phase"] == "train"]
+    assert agreement[-1] > 0.8
+
+
+def test_labels_given_while_it_trains_are_taken_up(copied):
+    run = start(copied, TrainRequest(minutes=5))
+    wait(run, training)
+    items = copied.pool.items[copied.pool.shown[:3]].tolist()
+    copied.labels.label(items, "mine", annotator="tester")
+    version = copied.labels.version()
+    status = wait(run, lambda s: s.details.get("labels_version") == version)
+    assert status.alive
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+    assert "mine" in load_results(run).owner
+
+
+def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
+    run = start(copied, TrainRequest(epochs=100, fresh=True, n_components=8, overrides=QUICK))
+    wait(run, training)
+    with pytest.raises(StateError, match="still at work"):
+        runs.create_run(copied.paths, copied.pool, TrainRequest())
+    runs.request_stop(run)
+    stopped = wait(run)
+    assert stopped.state is JobState.STOPPED
+    checkpoint = read_checkpoint(run)
+    assert checkpoint is not None
+    runs.resume(run)
+    resumed = wait(run, lambda s: s.details.get("epoch", 0) > stopped.details["epoch"] + 1)
+    assert resumed.seconds > stopped.seconds
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+    again = read_checkpoint(run)
+    assert again is not None
+    assert again.about["step"] > checkpoint.about["step"]
+    epochs = [r["epoch"] for r in runs.metrics(run) if r["phase"] == "train"]
+    assert epochs == sorted(epochs)
+
+
+def test_a_killed_worker_reads_as_interrupted_and_can_be_resumed(copied):
+    run = start(copied, TrainRequest(epochs=60, fresh=True, n_components=8, overrides=QUICK))
+    status = wait(run, training)
+    os.kill(status.pid, signal.SIGKILL)
+    assert wait(run).state is JobState.INTERRUPTED
+    results = load_results(run)  # written after the start, whole
+    assert results.q_y.shape[1] == 8
+    runs.resume(run)
+    assert wait(run, lambda s: s.details.get("epoch", 0) > 1).details["epoch"] > 1
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+
+
+def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied):
+    first = runs.latest_results(copied.paths)
+    results, pool = load_results(first), copied.pool
+    component, truth = results.q_y[pool.shown].argmax(1), pool.truth[pool.shown]
+    for k in range(12):
+        digit = int(np.bincount(truth[component == k], minlength=10).argmax())
+        copied.labels.name_component(first.number, k, f"digit {digit}", annotator="tester")
+    run = start(copied, TrainRequest(epochs=2, fresh=True, n_components=12, seed=1, overrides=QUICK))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    assert runs.read_config(run).lineage == run.number
+    assert sum(name is not None for name in load_results(run).owner) >= 8
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(copied):
+    run = runs.latest_results(copied.paths)
+    newest = sorted(run.checkpoints.glob("*.safetensors"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100] + bytes(100))
+    older = read_checkpoint(run)
+    assert older is not None
+    assert older.about["step"] < int(newest.stem)
+    for path in run.checkpoints.glob("*.safetensors"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(CorruptError, match="damaged"):
+        read_checkpoint(run)
+
+
+def test_a_failure_is_told_in_one_line(copied):
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=1))
+    config = json.loads(run.config.read_text())
+    config["training"]["learning_rate"] = -1
+    run.config.write_text(json.dumps(config))
+    runs.launch(run)
+    status = wait(run)
+    assert status.state is JobState.FAILED
+    assert "learning_rate" in status.error
+    assert "\n" not in status.error
+
+
+def test_more_clusters_than_images_is_refused(copied):
+    with pytest.raises(InputError, match="clusters"):
+        runs.create_run(copied.paths, copied.pool, TrainRequest(n_components=5000))
+
+
+def test_another_shape_starts_fresh(copied):
+    first = runs.latest_results(copied.paths)
+    config = runs.read_config(runs.create_run(copied.paths, copied.pool, TrainRequest(n_components=9)))
+    assert config.parent is None
+    assert config.lineage != runs.read_config(first).lineage
