@@ -7,8 +7,10 @@ import streamlit as st
 from pages import _header, _state
 from pages._state import Key
 
-st.set_page_config("DGM Studio", ":material/scatter_plot:", layout="wide", initial_sidebar_state=210)
-st.html(Path(__file__).parent / "assets" / "style.css")
+ASSETS = Path(__file__).parent / "assets"
+
+st.set_page_config("DGM Studio", ASSETS / "icon.png", layout="wide", initial_sidebar_state=210)
+st.html(ASSETS / "style.css")
 
 page = st.navigation(
     [

@@ -347,11 +347,14 @@ def _text(value: object) -> str:
 def _bar() -> Generator[Progress]:
     """A progress bar on a terminal, silence elsewhere."""
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}"
-    with tqdm(total=1.0, file=sys.stderr, disable=None, leave=False, bar_format=form) as bar:
+    said = ""
+    with tqdm(total=1.0, miniters=0, file=sys.stderr, disable=None, leave=False, bar_format=form) as bar:
 
         def progress(share: float, what: str) -> None:
-            bar.n = share
-            bar.set_description_str(what)
+            nonlocal said
+            bar.update(share - bar.n)
+            bar.set_description_str(what, refresh=what != said)
+            said = what
 
         yield progress
 

@@ -96,6 +96,8 @@ class TrainingConfig(_Config):
         learning_rate: of Adam.
         classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
+        neighbour_weight: of the agreement of q(y | x) with q(y | x') at a near neighbour x' of x in the space in which
+            the clustering start looked for groups. It holds the groups together and carries labels to their likes.
         mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
         exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the
             rest is drawn. 0 sums over all of them.
@@ -120,8 +122,9 @@ class TrainingConfig(_Config):
     learning_rate: float = 1e-3
     classification_weight: float | None = 30.0
     consistency_weight: float = 30.0
+    neighbour_weight: float = 30.0
     mutual_information_weight: float = 30.0
-    exact_components: int = 3
+    exact_components: int = 1
     clustering_start: bool = True
     start_epochs: int = 5
     output_scale: float = 0.01
@@ -135,7 +138,7 @@ class TrainingConfig(_Config):
         object.__setattr__(self, "preset", Preset(self.preset))
         _at_least(self, 1, "batch_size", "labelled_batch_size", "n_samples")
         _at_least(self, 0, "seed", "consistency_weight", "mutual_information_weight", "exact_components")
-        _at_least(self, 0, "start_epochs", "weight_decay", "min_pixel_std", "held_out_fraction")
+        _at_least(self, 0, "neighbour_weight", "start_epochs", "weight_decay", "min_pixel_std", "held_out_fraction")
         _above_zero(self, "learning_rate", "output_scale", "max_epochs", "max_minutes", "n_classes")
         _above_zero(self, "classification_weight")
         if self.held_out_fraction >= 1:
@@ -155,6 +158,7 @@ _PAPER: dict[str, object] = {
     "learning_rate": 3e-4,
     "classification_weight": None,
     "consistency_weight": 0.0,
+    "neighbour_weight": 0.0,
     "mutual_information_weight": 0.0,
     "exact_components": 0,
     "clustering_start": False,

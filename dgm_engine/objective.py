@@ -123,6 +123,11 @@ def consistency(log_q: Tensor, log_q_changed: Tensor) -> Tensor:
     return (target.exp() * (target - log_q_changed)).sum(-1).mean()
 
 
+def neighbour_agreement(log_q: Tensor, log_q_neighbour: Tensor) -> Tensor:
+    """() mean log sum_k q(k | x) q(k | x'): the log probability that x and its neighbour x' share their component."""
+    return (log_q + log_q_neighbour).logsumexp(-1).mean()
+
+
 def marginal_divergence(log_q: Tensor, log_prior: Tensor) -> Tensor:
     """() KL(mean over the batch of q(y | x) || p(y)): what keeps components in use."""
     marginal = log_q.exp().mean(0)

@@ -43,8 +43,9 @@ def cards(project: Project, view: View, panel: str) -> None:
 def _card(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...], panel: str) -> None:
     st.html(_picture(project, view, cluster))
     name, show = st.columns([3, 2], vertical_alignment="center", gap="small")
-    key = f"name_{view.run}_{cluster.component}"
-    st.session_state[key] = cluster.class_name
+    # The key holds the name that stands, so that the field of an earlier state can never speak for this one.
+    key = f"name_{view.run}_{cluster.component}_{cluster.class_name}"
+    st.session_state.setdefault(key, cluster.class_name)
     name.selectbox(
         f"Name of cluster {cluster.component}",
         classes,
@@ -54,7 +55,7 @@ def _card(project: Project, view: View, cluster: Cluster, classes: tuple[str, ..
         label_visibility="collapsed",
         key=key,
         on_change=_name,
-        args=(project, cluster.component, key),
+        args=(project, cluster, key),
     )
     show.button(
         "Show images",
@@ -95,10 +96,13 @@ def _images(root: str, run: int, component: int, rows: tuple[int, ...], _project
 
 
 @_state.callback
-def _name(project: Project, component: int, key: str) -> None:
-    name: str | None = st.session_state[key] or None
-    labelling.name_component(project, component, name, _state.annotator())
-    _state.notify(f"Cluster {component} is now {plain(name)}" if name else f"Cluster {component} has no name any more")
+def _name(project: Project, cluster: Cluster, key: str) -> None:
+    name: str | None = st.session_state.pop(key) or None
+    if name == cluster.class_name:  # Streamlit also calls back when it merely echoes a value that a page has set
+        return
+    labelling.name_component(project, cluster.component, name, _state.annotator())
+    title = f"Cluster {cluster.component}"
+    _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
 
 
 @_state.callback

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 
+REFRESH_SECONDS = 0.7
+
+
 class Source(StrEnum):
     """Where the images of a new project come from."""
 
@@ -68,22 +71,29 @@ def form() -> None:
             st.rerun()
 
 
-def progress(was_alive: bool) -> None:
-    """How the making goes; when it is done the project opens."""
-    status = tasks.status(st.session_state[Key.TASK])
-    if status is None or status.state in (JobState.FAILED, JobState.STOPPED, JobState.INTERRUPTED):
-        st.error(f"The project could not be made: {plain(status.error) if status else 'unknown'}")
-        st.button("Back", on_click=_forget)
-    elif status.alive:
-        st.progress(min(max(status.progress, 0.0), 1.0), text=plain(status.phase) or "Reading")
+def outcome(folder: Path) -> None:
+    """How the making of a project goes; when it is done the project opens."""
+    status = tasks.status(folder)
+    if status is not None and status.alive:
+        _state.polling(_progress, REFRESH_SECONDS)(folder)
         st.caption("You can use other projects meanwhile.")
-    elif was_alive:
+    elif status is not None and status.state is JobState.FINISHED:
         done = status.details
         _forget()
         _state.open_project(Path(done["root"]))
         left_out = f"; {count(done['quarantined'], 'file')} could not be read" if done["quarantined"] else ""
         _state.notify(f"{count(done['items'], 'image')} are in{left_out}")
         st.switch_page("pages/discover.py")
+    else:
+        st.error(f"The project could not be made: {plain(status.error) if status else 'its task is gone'}")
+        st.button("Back", on_click=_forget)
+
+
+def _progress(folder: Path) -> None:
+    status = tasks.status(folder)
+    if status is None or not status.alive:
+        st.rerun(scope="app")
+    st.progress(min(max(status.progress, 0.0), 1.0), text=plain(status.phase) or "Reading")
 
 
 def _options(kind: str) -> dict[str, object]:

@@ -96,7 +96,7 @@ def _line(table: "pd.DataFrame", column: str, key: str, form: str = "", height: 
         height=height,
         margin={"l": 0, "r": 6, "t": 4, "b": 0},
         xaxis={"title": "seconds"},
-        yaxis={"tickformat": form},
+        yaxis={"tickformat": form, "range": [0, 1.03] if form else None},
         uirevision=column,
     )
     st.plotly_chart(figure, key=key, config={"displayModeBar": False})

@@ -26,20 +26,15 @@ def show(project: Project | None) -> None:
         st.markdown("**DGM Studio**  :gray[no project open]")
         return
     found = jobs.active_status(project)
-    alive = found is not None and found[1].alive
-    _state.polling(_line, REFRESH_SECONDS if alive else None)(project, alive)
-
-
-def _line(project: Project, was_alive: bool) -> None:
-    found = jobs.active_status(project)
     status = found[1] if found else None
-    if was_alive and not (status and status.alive):
-        st.rerun(scope="app")
     labels = project.labels.state()
     with st.container(horizontal=True, vertical_alignment="center", key="header", gap="small"):
         st.markdown(f"**{plain(project.name)}**", width="content")
         st.caption(f"{project.manifest.items:,} images · {len(labels.positive):,} labelled", width="content")
-        _badge(status)
+        if status is not None and status.alive:
+            _state.polling(_progress, REFRESH_SECONDS)(project)
+        else:
+            _badge(status)
         if status is not None and not status.alive and labels.version > status.details.get("labels_version", 0):
             st.button(
                 "Train with the new labels",
@@ -71,11 +66,16 @@ def _line(project: Project, was_alive: bool) -> None:
         )
 
 
+def _progress(project: Project) -> None:
+    found = jobs.active_status(project)
+    if found is None or not found[1].alive:
+        st.rerun(scope="app")
+    st.progress(min(max(found[1].progress, 0.0), 1.0), text=plain(found[1].phase) or "Training", width=260)
+
+
 def _badge(status: JobStatus | None) -> None:
     if status is None:
         st.badge("Not trained yet", color="gray", icon=":material/radio_button_unchecked:")
-    elif status.alive:
-        st.progress(min(max(status.progress, 0.0), 1.0), text=status.phase or "Training", width=260)
     else:
         words, colour, icon = _WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)

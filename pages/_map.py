@@ -53,7 +53,7 @@ class _Group:
     member: NDArray[np.bool_]
 
 
-def draw(view: View, xy: NDArray[np.float32], colour: Colour, panel: str, height: int = 560) -> None:
+def draw(view: View, xy: NDArray[np.float32], colour: Colour, panel: str) -> None:
     """Draws the map; a lasso or box becomes the session's selection, a double click ends it.
 
     Args:
@@ -61,12 +61,12 @@ def draw(view: View, xy: NDArray[np.float32], colour: Colour, panel: str, height
         xy: (M, 2) positions, in the order of the view.
         colour: what colours mean.
         panel: value to set `Key.PANEL` to when images are selected.
-        height: pixels.
     """
-    figure = _figure(view, xy, colour, (view.run, view.labels_version, float(np.abs(xy[:64]).sum())), height)
+    figure = _figure(view, xy, colour, (view.run, view.labels_version, float(np.abs(xy[:64]).sum())))
     st.plotly_chart(
         figure,
         key=Key.MAP,
+        height="stretch",
         config=_CONFIG,
         on_select=lambda: _on_select(view, xy, panel),
         selection_mode=("lasso", "box"),
@@ -102,7 +102,7 @@ def _on_select(view: View, xy: NDArray[np.float32], panel: str) -> None:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _figure(
-    _view: View, _xy: NDArray[np.float32], colour: Colour, stamp: tuple[int, int, float], height: int
+    _view: View, _xy: NDArray[np.float32], colour: Colour, stamp: tuple[int, int, float]
 ) -> go.Figure:  # stamp: what is drawn, for the cache
     points = drawn_rows(len(_xy))
     size = 7 if len(points) <= 3_000 else 5 if len(points) <= 10_000 else 3.5
@@ -121,7 +121,6 @@ def _figure(
     figure = go.Figure(traces)
     figure.update_layout(
         annotations=_numbers(_view, _xy),
-        height=height,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         dragmode="lasso",
         hovermode="closest",

@@ -98,7 +98,7 @@ def require_results(project: projects.Project) -> int:
     if number is None:
         with st.container(border=True):
             st.subheader("Nothing has been learned yet")
-            polling(_offer_training, _REFRESH_SECONDS)(project)
+            _offer_training(project)
         st.stop()
     return number
 
@@ -111,15 +111,19 @@ def require_view(project: projects.Project) -> exploring.View:
 
 def _offer_training(project: projects.Project) -> None:
     found = jobs.active_status(project)
-    if any(run.has_results for run in jobs.runs(project)):
-        st.rerun(scope="app")
     if found is not None and found[1].alive:
         st.write("The program is looking for groups of similar images. They appear here as soon as it has some.")
         st.page_link("pages/train.py", label="Watch it", icon=":material/arrow_forward:")
+        polling(_wait_for_results, _REFRESH_SECONDS)(project)
         return
     st.write("Let the program look for groups of similar images first. It needs no labels and takes about a minute.")
     st.button("Find clusters", type="primary", icon=":material/play_arrow:", on_click=start_training, args=(project,))
     st.page_link("pages/train.py", label="Choose the settings first", icon=":material/arrow_forward:")
+
+
+def _wait_for_results(project: projects.Project) -> None:
+    if any(run.has_results for run in jobs.runs(project)):
+        st.rerun(scope="app")
 
 
 def empty(title: str, text: str, page: str, link: str) -> NoReturn:

@@ -10,7 +10,7 @@ from dgm_engine.services.projects import Project
 from pages import _clusters, _map, _selection, _state
 from pages._state import Key
 
-MAP_HEIGHT = 540
+MAP_HEIGHT = 540  # before assets/style.css stretches it to the window
 _METHODS = {Method.UMAP: "UMAP", Method.TSNE: "t-SNE", Method.PCA: "PCA"}
 
 
@@ -29,7 +29,7 @@ def discover(project: Project, view: View) -> None:
             label_visibility="collapsed",
             persist_state="session",
         )
-        with st.container(height=MAP_HEIGHT + 30, border=False, gap="small"):
+        with st.container(key="panel_frame", height=MAP_HEIGHT, border=False, gap="small"):
             if panel == _selection.Panel.SELECTED:
                 _selection.panel(project, view)
             else:
@@ -63,7 +63,8 @@ def _chart(project: Project, view: View) -> None:
         _state.polling(_wait, 1.5 if layout.status.alive else None)(project, method)
     if layout.xy is None:
         return
-    _map.draw(view, layout.xy, _map.Colour(colour), _selection.Panel.SELECTED, MAP_HEIGHT)
+    with st.container(key="map_frame", height=MAP_HEIGHT, border=False):
+        _map.draw(view, layout.xy, _map.Colour(colour), _selection.Panel.SELECTED)
     st.caption(_what_is_drawn(view, layout))
 
 
@@ -87,7 +88,7 @@ def _what_is_drawn(view: View, layout: LayoutState) -> str:
     if drawn < len(view.items):
         text += "; a selection reaches all of them"
     if layout.stale:
-        text += f". Positions are of run {layout.from_run}, colours are of run {view.run}"
+        text += f". Positions are still of the results before, colours of run {view.run}"
     return f"{text}. Draw around points to select images; double-click to end the selection."
 
 

@@ -49,7 +49,7 @@ def evaluate(project: Project) -> None:
             "each run is compared with the labels that you gave after it, which it cannot have learned from.",
             icon=":material/info:",
         )
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns([4, 3], gap="medium")
     with left:
         if result.confusion is not None:
             _confusion(result.confusion)
@@ -130,7 +130,7 @@ def _per_class(result: Evaluation) -> None:
 
 
 def _share(explanation: str) -> Any:  # noqa: ANN401 - Streamlit does not publish the type
-    return st.column_config.ProgressColumn(help=explanation, min_value=0.0, max_value=1.0, format="percent")
+    return st.column_config.ProgressColumn(help=explanation, width=90, min_value=0.0, max_value=1.0, format="percent")
 
 
 def _held_out(result: Evaluation) -> None:

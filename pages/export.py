@@ -15,11 +15,11 @@ from dgm_engine.services.projects import Project
 from pages import _state
 from pages._text import plain
 
-_USAGE = """import numpy as np, onnxruntime, json
-session = onnxruntime.InferenceSession("{folder}/model.onnx")
-images = np.stack([...])  # uint8 (N, {shape}), at the size the classifier was trained on
-probability, p_new = session.run(None, {{session.get_inputs()[0].name: images}})
-print(np.array({classes})[probability.argmax(axis=1)], p_new)"""
+_USAGE = """import json, numpy as np, onnxruntime
+session = onnxruntime.InferenceSession("{name}/model.onnx")
+x = np.zeros((1, {shape}), np.{kind})  # your {things}, as many as you like
+known, p_new, _ = session.run(None, {{session.get_inputs()[0].name: x}})
+print(np.array(json.load(open("{name}/labels.json"))["classes"])[known.argmax(1)], p_new)"""
 
 
 def export(project: Project) -> None:
@@ -74,7 +74,7 @@ def _ready(project: Project, status: JobStatus) -> None:
         return
     st.success(f"Ready, and checked against the model on real images: {len(status.details['classes'])} classes.")
     st.caption("The folder:")
-    st.code(str(folder), language=None)
+    st.code(str(folder), language=None, wrap_lines=True)
     st.download_button(
         "Download as a zip",
         lambda: zipped(folder),
@@ -83,16 +83,17 @@ def _ready(project: Project, status: JobStatus) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-    st.caption("Five lines that use it:")
-    st.code(usage(project, folder, status.details["classes"]), language="python")
+    st.caption("Five lines that use it. Its README.md shows how to bring files to the right size.")
+    st.code(usage(project, folder), language="python", wrap_lines=True)
     st.caption("Or, with this program installed:")
-    st.code(f"dgm predict {folder} IMAGES --out predictions.csv", language="shell")
+    st.code(f"dgm predict {folder} IMAGES --out predictions.csv", language="shell", wrap_lines=True)
 
 
-def usage(project: Project, folder: Path, classes: list[str]) -> str:
+def usage(project: Project, folder: Path) -> str:
     """Five lines of Python that classify images with an export."""
     shape = ", ".join(str(side) for side in project.pool.shape)
-    return _USAGE.format(folder=folder, shape=shape, classes=classes)
+    kind, things = ("uint8", "images") if project.pool.is_images else ("float32", "feature vectors")
+    return _USAGE.format(name=folder.name, shape=shape, kind=kind, things=things)
 
 
 def zipped(folder: Path) -> bytes:

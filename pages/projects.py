@@ -5,7 +5,7 @@ from typing import Literal
 
 import streamlit as st
 
-from dgm_engine.services import exploring, projects, tasks
+from dgm_engine.services import exploring, projects
 from dgm_engine.services.projects import ProjectCard
 from pages import _create, _state
 from pages._gallery import data_uri, strip
@@ -40,9 +40,7 @@ def show_projects() -> None:
     with right:
         st.subheader("New project")
         if Key.TASK in st.session_state:
-            status = tasks.status(st.session_state[Key.TASK])
-            alive = status is not None and status.alive
-            _state.polling(_create.progress, 0.7 if alive else None)(alive)
+            _create.outcome(st.session_state[Key.TASK])
         else:
             _create.form()
 
@@ -93,13 +91,16 @@ def _confirm_delete(card: ProjectCard) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it"):
             st.rerun()
-        if st.button("Delete", type="primary", icon=":material/delete:"):
-            with _state.errors_shown():
-                projects.delete_project(card.root)
-                if st.session_state.get(Key.PROJECT) == str(card.root):
-                    _state.close_project()
-                _state.notify(f"{plain(card.name)} is deleted")
-                st.rerun()
+        if st.button("Delete", type="primary", icon=":material/delete:", on_click=_delete, args=(card,)):
+            st.rerun()
+
+
+@_state.callback
+def _delete(card: ProjectCard) -> None:
+    projects.delete_project(card.root)
+    if st.session_state.get(Key.PROJECT) == str(card.root):
+        _state.close_project()
+    _state.notify(f"{plain(card.name)} is deleted")
 
 
 def _go_to(root: Path) -> None:

@@ -1,6 +1,7 @@
 """Projects to test with: digits, untrained, and with a run whose results were made up."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.paths import RunPaths, write_json
+from dgm_engine.services.jobs import stop_training
 from dgm_engine.services.projects import Project, create_project, open_project
 from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig
@@ -23,9 +25,11 @@ def digits_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(digits_template: Path, tmp_path: Path) -> Project:
-    """Digits, never trained."""
-    return open_project(Path(shutil.copytree(digits_template, tmp_path / "digits")))
+def project(digits_template: Path, tmp_path: Path) -> Iterator[Project]:
+    """Digits, never trained; a run that a test leaves at work is stopped."""
+    project = open_project(Path(shutil.copytree(digits_template, tmp_path / "digits")))
+    yield project
+    stop_training(project)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The command line: what it prints, how it exits, how it is stopped."""
 
+import contextlib
 import csv
 import json
 import os
@@ -7,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -169,13 +171,17 @@ def test_bad_input_is_one_line_on_stderr(dgm, project: Project, arguments, words
 
 
 def test_progress_is_shown_on_a_terminal_only(tmp_path: Path):
-    master, slave = pty.openpty()
-    shown = start("new", tmp_path / "p", "--source", "digits", "--json", stderr=slave)
-    out, _ = shown.communicate(timeout=60)
-    assert "Decod" in os.read(master, 100_000).decode()
-    os.close(slave)
-    os.close(master)
-    assert json.loads(out)["items"] == 1797
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 80))
+    process = start("new", tmp_path / "p", "--source", "digits", "--json", stderr=end)
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # what Linux says where the process at the other end is gone
+        while chunk := os.read(terminal, 10_000):
+            shown += chunk
+    os.close(terminal)
+    assert b"Decoding" in shown
+    assert json.loads(process.communicate(timeout=60)[0])["items"] == 1797
     out, err = start("new", tmp_path / "q", "--source", "digits").communicate(timeout=60)
     assert err == ""
     assert "1797 items" in out

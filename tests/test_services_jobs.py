@@ -15,7 +15,7 @@ from dgm_engine.jobs import JobState
 from dgm_engine.services import jobs
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
-from dgm_engine.training.results import LiveMap, append_metrics, save_live_map
+from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
 from dgm_engine.training.runs import TrainRequest
 
 
@@ -120,19 +120,36 @@ def test_a_layout_appears_and_the_earlier_one_stands_in_after_a_retrain(trained:
     assert (meanwhile.xy == done.xy).all()
     after = wait_for_layout(trained, Method.PCA)
     assert (after.from_run, after.stale) == (2, False)
+    fabricate_run(trained, 2)  # as a resumed run does
+    again = jobs.ensure_layout(trained, Method.PCA)
+    assert (again.from_run, again.stale) == (2, True)
+    assert wait_for_layout(trained, Method.PCA).stale is False
 
 
-def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project):
-    status = trained.paths.run(1).root / "layouts" / "pca.json"
-    engine_jobs.write_status(status, engine_jobs.JobStatus(JobState.FAILED, error="no memory"))
+def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jobs, "LAYOUT_WORKER", "no.such.module")
+    wait_until_dead(trained)
+    monkeypatch.undo()
     state = jobs.ensure_layout(trained, Method.PCA)
     assert state.status is not None
-    assert (state.status.state, state.status.error) == (JobState.FAILED, "no memory")
+    assert not state.status.alive
     again = jobs.ensure_layout(trained, Method.PCA, retry=True)
     assert again.status is not None
     assert again.status.alive
     wait_for_layout(trained, Method.PCA)
 
 
-def test_no_layout_is_started_for_a_run_at_work(at_work: Project):
-    assert jobs.ensure_layout(at_work, Method.PCA).status is None
+def test_a_run_at_work_keeps_the_earlier_layout(at_work: Project):
+    xy = np.random.default_rng(0).normal(size=(1437, 2)).astype(np.float32)
+    save_array(at_work.paths.run(1).root / "layouts" / "pca.npy", xy)
+    state = jobs.ensure_layout(at_work, Method.PCA)
+    assert state.xy is not None
+    assert (state.xy == xy).all()
+    assert (state.from_run, state.stale, state.status) == (1, True, None)
+
+
+def wait_until_dead(project: Project) -> None:
+    deadline = time.monotonic() + 60
+    while (status := jobs.ensure_layout(project, Method.PCA).status) is None or status.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

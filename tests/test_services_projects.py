@@ -65,6 +65,12 @@ def test_a_folder_in_use_is_refused_and_an_empty_one_taken(pile: Path, tmp_path:
     assert projects.create_project(tmp_path / "empty", SourceRequest(str(pile))).items == 6
 
 
+def test_a_place_that_cannot_be_a_folder_is_refused(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another place"):
+        projects.create_project(tmp_path / "file" / "p", SourceRequest("digits"))
+
+
 def test_opening_is_cached_until_the_project_is_another(pile: Path, tmp_path: Path):
     projects.create_project(tmp_path / "p", SourceRequest(str(pile)))
     first = projects.open_project(tmp_path / "p")
@@ -121,6 +127,6 @@ def test_the_list_tells_how_far_each_project_is(home: Path, pile: Path):
 
 def test_a_project_of_a_later_version_says_so(project: Project):
     manifest = json.loads(project.paths.manifest.read_text())
-    project.paths.manifest.write_text(json.dumps({**manifest, "version": 99}))
+    project.paths.manifest.write_text(json.dumps({**manifest, "version": 99, "more": 1}))
     with pytest.raises(CorruptError, match=r"version 99.*update the program"):
         projects.open_project(project.paths.root)

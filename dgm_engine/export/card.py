@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from dgm_engine import __version__
 from dgm_engine.config import TrainingConfig
 from dgm_engine.data.arrays import BYTE_RANGE
-from dgm_engine.export.folder import CONFIG, LABELS, MODEL, SUMS, WEIGHTS, Classifier, program_version
+from dgm_engine.export.folder import CONFIG, LABELS, MODEL, SUMS, WEIGHTS, Classifier
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 
@@ -113,7 +114,7 @@ def model_card(classifier: Classifier, about: About) -> str:
     return _CARD.format(
         title=_plain(about.name) or "A classifier",
         summary=_summary(classifier),
-        version=program_version(),
+        version=__version__,
         date=datetime.now(UTC).date(),
         package="Pillow" if classifier.is_images else "numpy",
         usage=usage(classifier.shape),

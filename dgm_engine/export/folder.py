@@ -11,10 +11,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
+from dgm_engine import __version__
 from dgm_engine.config import ModelConfig
 from dgm_engine.data.pool import ValueRange
 from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError
@@ -69,7 +69,7 @@ class Classifier:
         """As plain JSON values, with what a reader without this program wants to know."""
         return {
             "program": PROGRAM,
-            "version": program_version(),
+            "version": __version__,
             "format": FORMAT,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "input": {
@@ -102,14 +102,6 @@ class Classifier:
             )
         except (KeyError, TypeError, IndexError, InputError) as error:
             raise CorruptError(f"{CONFIG} is not one of an export ({error!r}); export the classifier again") from error
-
-
-def program_version() -> str:
-    """The version of this program; "unknown" where it runs without having been installed."""
-    try:
-        return metadata.version(PROGRAM)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 @contextmanager

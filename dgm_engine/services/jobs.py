@@ -13,7 +13,7 @@ from dgm_engine import jobs
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.paths import RunPaths
+from dgm_engine.paths import RunPaths, write_atomic
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import Progress, Project
 from dgm_engine.training import runs as training_runs
@@ -64,7 +64,7 @@ class LayoutState:
         shown_rows: (M,) pool rows, in the order of `View.rows`.
         from_run: the run that `xy` shows, or None.
         stale: `xy` is of an earlier run, and the newest run's layout is under way (or failed: see `status`).
-        status: of the layout job of the newest run; None where its layout was there already.
+        status: of the layout job of the newest run; None where none is needed, or the run's training has to end first.
     """
 
     method: Method
@@ -160,21 +160,18 @@ def ensure_layout(project: Project, method: Method | None = None, *, retry: bool
     run = latest_run(project)
     shown = np.asarray(results_of(run).shown)
     method = method or default_method(len(shown))
-    file = _layout_file(run, method)
-    if _is_current(file, run):
-        return LayoutState(method, _positions(file), shown, run.number, stale=False, status=None)
     earlier = _earlier_layout(project, run, method)
     with _starting:
-        status = jobs.read_status(file.with_suffix(".json"))
-        if _may_start(status, run, retry=retry):
-            previous = "-" if earlier is None else str(_layout_file(earlier, method))
-            arguments = [str(run.root), method.value, previous]
-            status = jobs.spawn(LAYOUT_WORKER, arguments, file.with_suffix(".json"), file.with_suffix(".log"))
+        status = _layout_status(run, method)
+        if _is_current(status, run, method):
+            return LayoutState(method, _positions(run, method), shown, run.number, stale=False, status=None)
+        # A run at work will soon replace its results: where there is something to look at, its layout can wait.
+        waits = earlier is not None and training_runs.status(run).alive
+        if not waits and _may_start(status, retry=retry):
+            status = _start_layout(run, method, earlier)
     if earlier is None:
         return LayoutState(method, None, shown, None, stale=False, status=status)
-    return LayoutState(
-        method, _positions(_layout_file(earlier, method)), shown, earlier.number, stale=True, status=status
-    )
+    return LayoutState(method, _positions(earlier, method), shown, earlier.number, stale=True, status=status)
 
 
 def _summary(run: RunPaths) -> RunSummary:
@@ -194,13 +191,8 @@ def _layout_file(run: RunPaths, method: Method) -> Path:
     return run.root / "layouts" / f"{method.value}.npy"
 
 
-def _positions(file: Path) -> NDArray[np.float32]:
-    return np.load(file, mmap_mode="r", allow_pickle=False)
-
-
-def _is_current(file: Path, run: RunPaths) -> bool:
-    """Whether the layout is there and as new as the run's results, which a resumed run replaces."""
-    return file.exists() and file.stat().st_mtime_ns >= results_stamp(run)
+def _positions(run: RunPaths, method: Method) -> NDArray[np.float32]:
+    return np.load(_layout_file(run, method), mmap_mode="r", allow_pickle=False)
 
 
 def _earlier_layout(project: Project, run: RunPaths, method: Method) -> RunPaths | None:
@@ -209,13 +201,33 @@ def _earlier_layout(project: Project, run: RunPaths, method: Method) -> RunPaths
     return next((candidate for candidate in candidates if _layout_file(candidate, method).exists()), None)
 
 
-def _may_start(status: JobStatus | None, run: RunPaths, *, retry: bool) -> bool:
-    """Whether to start a layout job where the layout is missing or old.
+def _layout_status(run: RunPaths, method: Method) -> JobStatus | None:
+    """How the layout job stands that was started on the run's present results, which a resumed run replaces.
 
-    A job that failed is not started again and again; and a run that is still at work will replace its results.
+    None where none was; a job that is still busy with earlier results counts until it is done.
     """
-    if (status is not None and status.alive) or training_runs.status(run).alive:
-        return False
-    if retry or status is None or status.state is JobState.FINISHED:
-        return True
-    return status.updated_at * 1e9 < results_stamp(run)
+    file = _layout_file(run, method)
+    status = jobs.read_status(file.with_suffix(".json"))
+    basis = file.with_suffix(".basis")
+    if status is None or status.alive or (basis.exists() and basis.read_text() == str(results_stamp(run))):
+        return status
+    return None
+
+
+def _is_current(status: JobStatus | None, run: RunPaths, method: Method) -> bool:
+    return status is not None and status.state is JobState.FINISHED and _layout_file(run, method).exists()
+
+
+def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
+    """Whether to start a layout job: not twice, and not again by itself after it failed."""
+    return status is None or (not status.alive and (retry or status.state is JobState.FINISHED))
+
+
+def _start_layout(run: RunPaths, method: Method, earlier: RunPaths | None) -> JobStatus:
+    file = _layout_file(run, method)
+    previous = "-" if earlier is None else str(_layout_file(earlier, method))
+    arguments = [str(run.root), method.value, previous]
+    stamp = results_stamp(run)
+    status = jobs.spawn(LAYOUT_WORKER, arguments, file.with_suffix(".json"), file.with_suffix(".log"))
+    write_atomic(file.with_suffix(".basis"), str(stamp).encode())
+    return status

@@ -3,9 +3,8 @@
 import contextlib
 import os
 import shutil
-import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -140,15 +139,11 @@ def create_project(root: Path, request: SourceRequest, progress: Progress | None
     root = Path(root).expanduser().absolute()
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder; choose another place for the project")
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=root.parent, prefix=f".{root.name}."))
     try:
-        report = _fill(ProjectPaths(partial), root.name, request, progress)
-        partial.chmod(0o755)
-        partial.rename(root)  # takes the place of an empty folder, and fails where somebody else was faster
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        with _building(root) as folder:
+            report = _fill(ProjectPaths(folder), root.name, request, progress)
+    except OSError as error:
+        raise InputError(f"{root} cannot be made ({error.strerror}); choose another place for the project") from error
     return CreateReport(open_project(root), report.items, report.classes, report.quarantined, len(report.labels))
 
 
@@ -194,6 +189,20 @@ def quarantined(project: Project) -> list[Quarantined]:
     return list(project.pool.quarantined)
 
 
+@contextlib.contextmanager
+def _building(root: Path) -> Generator[Path]:
+    """A new folder beside ``root`` that becomes ``root`` on success and disappears otherwise."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    folder = root.with_name(f".{root.name}.{uuid.uuid4().hex}")
+    folder.mkdir()
+    try:
+        yield folder
+        folder.rename(root)  # takes the place of an empty folder, and fails where somebody else was faster
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _fill(paths: ProjectPaths, name: str, request: SourceRequest, progress: Progress | None) -> IngestReport:
     """Writes all files of a new project into its folder, which is there and empty."""
     report = ingest(request, paths.images, progress)
@@ -232,13 +241,12 @@ def _read_manifest(path: Path) -> Manifest:
     value = read_json(path)
     try:
         version = value.pop("version")
+        if version != MANIFEST_VERSION:
+            raise CorruptError(f"{path} has version {version}, not {MANIFEST_VERSION}; update the program")
         value["classes"] = tuple(value["classes"])
-        manifest = Manifest(**value)
+        return Manifest(**value)
     except (AttributeError, KeyError, TypeError) as error:
         raise CorruptError(f"{path} is not a project's manifest ({error}); restore it from a copy") from error
-    if version != MANIFEST_VERSION:
-        raise CorruptError(f"{path} has version {version}, this program reads {MANIFEST_VERSION}; update the program")
-    return manifest
 
 
 def _card(root: Path) -> ProjectCard:

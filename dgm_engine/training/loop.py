@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dgm_engine.config import TrainingConfig
 from dgm_engine.models.base import DeepGenerativeModel
-from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, restrict
+from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, neighbour_agreement, restrict
 from dgm_engine.training.batches import Augmentation, Table
 
 STEPS_PER_RECORD = 25
@@ -50,6 +50,7 @@ class Record:
         classification: log q(A(x) | x) over the labelled items; None without any.
         label_agreement: share of them whose most probable component is allowed; None without any.
         consistency: KL(q(y | x) || q(y | x')); None where its weight is zero.
+        neighbours: log probability that neighbours share their component; None where its weight is zero.
         mutual_information: KL(mean q(y | x) || p(y)); None where its weight is zero.
     """
 
@@ -63,6 +64,7 @@ class Record:
     classification: float | None
     label_agreement: float | None
     consistency: float | None
+    neighbours: float | None
     mutual_information: float | None
 
 
@@ -77,7 +79,8 @@ class TrainingState:
         rng: source of numpy's draws.
         step: optimiser steps done.
         epoch: passes done.
-        seconds: wall-clock time spent before this process.
+        seconds: wall-clock time spent so far.
+        neighbours: (N, n) pool rows of each row's nearest neighbours, where the start found them.
     """
 
     model: DeepGenerativeModel
@@ -87,6 +90,7 @@ class TrainingState:
     step: int = 0
     epoch: int = 0
     seconds: float = 0.0
+    neighbours: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,10 +123,13 @@ def new_optimiser(model: DeepGenerativeModel, config: TrainingConfig, n_items: i
 
 
 def train(
-    state: TrainingState, table: Table, knowledge: Knowledge, config: TrainingConfig, schedule: Schedule
+    state: TrainingState, table: Table, knowledge: Callable[[], Knowledge], config: TrainingConfig, schedule: Schedule
 ) -> Iterator[Record]:
-    """Optimises J until the schedule ends, yielding a record every few steps. The model is fit to use at each yield."""
-    step = _Step(state, table, knowledge, config)
+    """Optimises J until the schedule ends, yielding a record every few steps. The model is fit to use at each yield.
+
+    `knowledge` is asked again after each record, so that what people say meanwhile is learned at once.
+    """
+    step = _Step(state, table, knowledge(), config)
     steps_per_epoch = table.batches_per_epoch(config.batch_size)
     progress = schedule.progress(state.epoch)
     while progress < 1:
@@ -138,6 +145,7 @@ def train(
             if last or progress >= 1 or len(parts) == STEPS_PER_RECORD:
                 yield _record(parts, epochs, state.step, progress)
                 parts = []
+                step.learn(knowledge())
             if progress >= 1:
                 return
 
@@ -146,42 +154,67 @@ class _Step:
     """One optimiser step on a batch of unlabelled rows and a batch of labelled ones."""
 
     def __init__(self, state: TrainingState, table: Table, knowledge: Knowledge, config: TrainingConfig) -> None:
-        self.state, self.table, self.knowledge, self.config = state, table, knowledge, config
+        self.state, self.table, self.config = state, table, config
         self.device = knowledge.log_prior.device
         self.sampling = Sampling(state.generator, config.n_samples, config.exact_components)
         self.augment = Augmentation(state.model.inputs, tuple(table.x.shape[1:]), state.generator)
-        self.alpha = config.classification_weight or 0.1 * len(table.rows) / max(1, len(knowledge.rows))
+        self.learn(knowledge)
+
+    def learn(self, knowledge: Knowledge) -> None:
+        """Takes over what is known now."""
+        self.knowledge = knowledge
+        self.alpha = self.config.classification_weight or 0.1 * len(self.table.rows) / max(1, len(knowledge.rows))
 
     def __call__(self, rows: NDArray[np.int64]) -> dict[str, float]:
-        model, config, prior = self.state.model, self.config, self.knowledge.log_prior
+        """Takes the step and returns the averages of a `Record`."""
         labelled = self._labelled()
-        n_labelled = len(labelled)
-        raw = self.table.values(np.concatenate([self.knowledge.rows[labelled], rows])).to(self.device)
-        allowed = torch.ones(len(raw), model.config.n_components, dtype=torch.bool, device=self.device)
-        allowed[:n_labelled] = self.knowledge.allowed[labelled]
+        rows = np.concatenate([self.knowledge.rows[labelled], rows])
+        raw = self.table.values(rows).to(self.device)
+        allowed = torch.ones(len(raw), self.state.model.config.n_components, dtype=torch.bool, device=self.device)
+        allowed[: len(labelled)] = self.knowledge.allowed[labelled]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
             x = self._seen(raw)
-            log_q = model.q_y(x).log_p
-            log_q_a, log_mass = restrict(log_q, allowed)
-            parts = bound(model, x, log_q_a, prior, self.sampling)
-            objective = parts.value[n_labelled:].mean()
-            record = {"elbo": parts.value, "log_px": parts.log_px, "kl_z": parts.kl_z, "kl_y": parts.kl_y}
-            if n_labelled:
-                objective = objective + (parts.value + self.alpha * log_mass)[:n_labelled].mean()
-                agreed = allowed.gather(1, log_q.argmax(-1, keepdim=True))
-                record["classification"] = log_mass[:n_labelled]
-                record["label_agreement"] = agreed[:n_labelled].float()
-            if config.consistency_weight:
-                changed = model.q_y(self.augment(raw)).log_p
-                record["consistency"] = consistency(log_q, changed)
-                objective = objective - config.consistency_weight * record["consistency"]
-            if config.mutual_information_weight:
-                record["mutual_information"] = marginal_divergence(log_q[n_labelled:], prior)
-                objective = objective - config.mutual_information_weight * record["mutual_information"]
+            log_q = self.state.model.q_y(x).log_p
+            objective, record = self._bound(x, log_q, allowed, len(labelled))
+            for name, (weight, value) in self._helpers(rows, raw, log_q, len(labelled)).items():
+                objective = objective + weight * value
+                record[name] = value
         self.state.optimiser.zero_grad(set_to_none=True)
         (-objective).backward()
         self.state.optimiser.step()
         return {name: value.detach().mean().item() for name, value in record.items()}
+
+    def _bound(self, x: Tensor, log_q: Tensor, allowed: Tensor, n_labelled: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """J, and its parts per item; the first `n_labelled` items are the labelled ones."""
+        log_q_a, log_mass = restrict(log_q, allowed)
+        parts = bound(self.state.model, x, log_q_a, self.knowledge.log_prior, self.sampling)
+        objective = parts.value[n_labelled:].mean()
+        record = {"elbo": parts.value, "log_px": parts.log_px, "kl_z": parts.kl_z, "kl_y": parts.kl_y}
+        if n_labelled:
+            objective = objective + (parts.value + self.alpha * log_mass)[:n_labelled].mean()
+            agreed = allowed.gather(1, log_q.argmax(-1, keepdim=True))
+            record["classification"] = log_mass[:n_labelled]
+            record["label_agreement"] = agreed[:n_labelled].float()
+        return objective, record
+
+    def _helpers(
+        self, rows: NDArray[np.int64], raw: Tensor, log_q: Tensor, n_labelled: int
+    ) -> dict[str, tuple[float, Tensor]]:
+        """The terms that the paper does not have: name to weight and value, to be added to J."""
+        config, model, neighbours = self.config, self.state.model, self.state.neighbours
+        terms: dict[str, tuple[float, Tensor]] = {}
+        if config.consistency_weight:
+            value = consistency(log_q, model.q_y(self.augment(raw)).log_p)
+            terms["consistency"] = (-config.consistency_weight, value)
+        if config.neighbour_weight and neighbours is not None:
+            chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))]
+            near = self.table.values(chosen.astype(np.int64)).to(self.device)
+            value = neighbour_agreement(log_q, model.q_y(self.augment(near)).log_p)
+            terms["neighbours"] = (config.neighbour_weight, value)
+        if config.mutual_information_weight:
+            value = marginal_divergence(log_q[n_labelled:], self.knowledge.log_prior)
+            terms["mutual_information"] = (-config.mutual_information_weight, value)
+        return terms
 
     def _labelled(self) -> NDArray[np.int64]:
         """Positions in the knowledge of a batch of labelled items: all of them where they are few."""
@@ -211,5 +244,5 @@ def _set_rate(optimiser: torch.optim.Adam, rate: float, progress: float) -> None
 
 def _record(parts: list[dict[str, float]], epoch: float, step: int, progress: float) -> Record:
     means = {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
-    optional = ("classification", "label_agreement", "consistency", "mutual_information")
+    optional = ("classification", "label_agreement", "consistency", "neighbours", "mutual_information")
     return Record(epoch, step, progress, **{name: None for name in optional if name not in means}, **means)

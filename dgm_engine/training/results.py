@@ -62,10 +62,10 @@ def load_results(run: RunPaths) -> Results:
     """
     owners = read_json(run.arrays / "owner.json")
     return Results(
-        q_y=_load(run.arrays / "q_y.npy"),
-        z=_load(run.arrays / "z.npy"),
-        shown=_load(run.arrays / "shown.npy"),
-        prototypes=_load(run.arrays / "prototypes.npy"),
+        q_y=load_array(run.arrays / "q_y.npy"),
+        z=load_array(run.arrays / "z.npy"),
+        shown=load_array(run.arrays / "shown.npy"),
+        prototypes=load_array(run.arrays / "prototypes.npy"),
         owner=tuple(owners["owner"]),
         labels_version=owners["labels_version"],
         config=read_config(run),
@@ -84,7 +84,7 @@ def load_live_map(run: RunPaths) -> LiveMap | None:
     path = run.root / "live.npy"
     if not path.exists():
         return None
-    table = _load(path)
+    table = load_array(path)
     return LiveMap(
         rows=table["row"].astype(np.int64),
         xy=np.stack([table["x"], table["y"]], axis=1),
@@ -117,7 +117,12 @@ def save_array(path: Path, array: NDArray[np.generic]) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _load(path: Path) -> NDArray[Any]:
+def load_array(path: Path) -> NDArray[Any]:
+    """One .npy file, memory-mapped and without pickle.
+
+    Raises:
+        CorruptError: it is missing or damaged.
+    """
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:

@@ -27,6 +27,9 @@ SAMPLE = 15_000
 TSNE_LIMIT = 5_000
 """Up to this many items t-SNE is quicker than UMAP, whose compilation alone takes a quarter of a minute."""
 DIMENSIONS = 50
+N_NEIGHBOURS = 10
+EXACT_LIMIT = 20_000
+"""Up to this many items neighbours are found by comparing all with all."""
 MIN_STEPS = 400
 FIT_EPOCHS = 2
 RESTARTS = 5
@@ -48,19 +51,37 @@ class StartRecord:
 
 
 def clustering_start(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[StartRecord]:
-    """Gives a fresh model its clusters, yielding progress; the model is changed in place."""
+    """Gives a fresh model its clusters, and the state its neighbours; yields progress. Both are changed in place."""
     for share, elbo in _fit_vae(state, table, config):
         yield StartRecord("Learning what the images look like", 0.6 * share, elbo)
-    rows = table.sample(SAMPLE, state.rng)
-    mean, log_var = _latents(state.model, table, rows)
     yield StartRecord("Looking for groups", 0.6)
+    mean, log_var = _latents(state.model, table)
     # A VAE of a small pile has seen too little: its latent means gather worse than the images themselves.
-    points = mean if len(table.rows) > TSNE_LIMIT else table.values(rows).numpy()
-    component = cluster(points, state.model.config.n_components, int(state.rng.integers(2**31)))
-    yield StartRecord("Fitting the clusters", 0.9)
-    state.model.set_p_z(*_moments(mean, log_var, component, state.model.config.n_components))
-    for share in _fit_q_y(state, table, rows, component, config):
+    points = _shortened(table.values(table.rows).numpy() if len(table.rows) <= TSNE_LIMIT else mean)
+    chosen = np.sort(state.rng.permutation(len(table.rows))[:SAMPLE])
+    component = cluster(points[chosen], state.model.config.n_components, int(state.rng.integers(2**31)))
+    state.model.set_p_z(*_moments(mean[chosen], log_var[chosen], component, state.model.config.n_components))
+    if config.neighbour_weight:
+        yield StartRecord("Looking for neighbours", 0.8)
+        state.neighbours = np.zeros((len(table.x), N_NEIGHBOURS), dtype=np.int32)
+        state.neighbours[table.rows] = table.rows[find_neighbours(points)]
+    for share in _fit_q_y(state, table, table.rows[chosen], component, config):
         yield StartRecord("Fitting the clusters", 0.9 + 0.1 * share)
+
+
+def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
+    """(N, N_NEIGHBOURS) positions of the nearest other points (N, Z); where there are too few, some repeat."""
+    n = min(N_NEIGHBOURS + 1, len(points))
+    if len(points) <= EXACT_LIMIT:
+        from sklearn.neighbors import NearestNeighbors
+
+        found = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(points).kneighbors(points, return_distance=False)
+    else:
+        from pynndescent import NNDescent
+
+        found = np.asarray(NNDescent(points, n_neighbors=n, random_state=0, n_jobs=1).neighbor_graph[0])  # type: ignore[index]
+    others = found[:, 1:] if n > 1 else found
+    return others[:, np.arange(N_NEIGHBOURS) % others.shape[1]]
 
 
 def cluster(z: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
@@ -149,19 +170,15 @@ def _steps(
 
 
 @torch.no_grad()
-def _latents(
-    model: DeepGenerativeModel, table: Table, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Means and log variances (n, Z) of q(z | x) without y."""
+def _latents(model: DeepGenerativeModel, table: Table) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Means and log variances (M, Z) of q(z | x) without y, of the rows to train on."""
     device = model.inputs.fill.device
-    parts = [
-        model.q_z(model.inputs(table.values(part).to(device)), None)
-        for part in np.array_split(rows, len(rows) // 4096 + 1)
-    ]
-    return (
-        torch.cat([q.mean for q in parts]).cpu().numpy(),
-        torch.cat([q.log_var for q in parts]).cpu().numpy(),
+    parts = np.array_split(table.rows, len(table.rows) // 4096 + 1)
+    found = [model.q_z(model.inputs(table.values(rows).to(device)), None) for rows in parts]
+    mean, log_var = (
+        torch.cat(values).cpu().numpy() for values in zip(*((q.mean, q.log_var) for q in found), strict=True)
     )
+    return mean, log_var
 
 
 def _moments(

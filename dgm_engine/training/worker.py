@@ -50,8 +50,10 @@ from dgm_engine.training.results import (
     LiveMap,
     Results,
     append_metrics,
+    load_array,
     load_live_map,
     load_results,
+    save_array,
     save_live_map,
     save_results,
 )
@@ -63,6 +65,9 @@ LIVE_SAMPLE = 1_500
 LIVE_SHARE = 0.1
 """The live map takes at most this share of the time."""
 CHECKPOINT_SECONDS = 20.0
+LEARN_SECONDS = 4.0
+START_SHARE = 0.3
+"""Of the progress that a fresh run shows, so much is the clustering start."""
 STATUS_SECONDS = 0.5
 BATCH = 4096
 
@@ -155,6 +160,11 @@ class Setting:
             torch.device("cuda" if torch.cuda.is_available() else "cpu"),
         )
 
+    @property
+    def neighbours(self) -> Path:
+        """The file of neighbours; the fresh run of the lineage found them."""
+        return self.project.run(self.config.lineage).arrays / "neighbours.npy"
+
     def label_state(self) -> LabelState:
         """What people have said by now."""
         return self.labels.state(self.config.lineage)
@@ -174,7 +184,10 @@ class Worker:
         self.live = LiveView(setting)
         self.needs_start = False
         self.state, self.owner = self._state(checkpoint)
-        self.labels_version = -1
+        if setting.neighbours.exists():
+            self.state.neighbours = load_array(setting.neighbours)
+        self.items = [str(item) for item in setting.pool.items]
+        self.known = self._learn()
 
     def work(self) -> None:
         """Trains to the end of the schedule, or to a request to stop, and leaves results either way."""
@@ -209,13 +222,15 @@ class Worker:
         """Gives a fresh model its clusters, and the screens something to look at."""
         before = latest_results(self.setting.project)
         for record in clustering_start(self.state, self.setting.table, self.config):
-            self.reporter.phase(record.phase, 0.3 * record.progress)
+            self.reporter.phase(record.phase, START_SHARE * record.progress)
             if record.elbo is not None:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
+        if self.state.neighbours is not None:
+            save_array(self.setting.neighbours, self.state.neighbours)
         if before is not None and before.number != self.setting.run.number:
             self._carry_over(before)
-        self._learn_labels()
+        self.known = self._learn()
         self._save()
 
     def _carry_over(self, before: RunPaths) -> None:
@@ -226,33 +241,33 @@ class Worker:
         self.owner = carried_over(earlier.q_y[self.setting.pool.shown], owner, component, len(self.owner))
 
     def _train(self) -> None:
-        """The loop, begun anew with what is known whenever somebody labels something."""
-        budget = self.config.max_minutes
-        epochs = self.config.max_epochs
+        """The loop, with reports, checkpoints and an ear for the person."""
+        budget, epochs = self.config.max_minutes, self.config.max_epochs
         if budget is None and epochs is None:
             epochs = default_epochs(len(self.setting.table.rows))
         schedule = Schedule(epochs, None if budget is None else 60 * budget, self.began)
         saved = time.monotonic()
-        progress = schedule.progress(self.state.epoch)
-        first = 0.3 if self.needs_start else 0.0
-        while progress < 1:
-            knowledge = self._learn_labels()
-            for record in train(self.state, self.setting.table, knowledge, self.config, schedule):
-                progress = record.progress
-                self._report(record, first + (1 - first) * progress)
-                self.state.seconds = self.reporter.seconds
-                self._check_stop()
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    save_checkpoint(self.setting.run, self.state, self.owner)
-                    saved = time.monotonic()
-                if self.setting.labels.version() != self.labels_version:
-                    break
+        first = START_SHARE if self.needs_start else 0.0
+        for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
+            self._report(record, first + (1 - first) * record.progress)
+            self.state.seconds = self.reporter.seconds
+            self._check_stop()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save_checkpoint(self.setting.run, self.state, self.owner)
+                saved = time.monotonic()
+        self._learn()
 
-    def _learn_labels(self) -> Knowledge:
-        """What is known now: gives components to classes, and allowed sets to items."""
+    def _knowledge(self) -> Knowledge:
+        """What is known now; looked at anew when somebody said something, and now and then because owners change."""
+        if self.setting.labels.version() != self.labels_version or time.monotonic() - self.learned > LEARN_SECONDS:
+            self.known = self._learn()
+        return self.known
+
+    def _learn(self) -> Knowledge:
+        """Gives components to classes, and allowed sets to items."""
+        self.learned = time.monotonic()
         state = self.setting.label_state()
         self.labels_version = state.version
-        items = [str(item) for item in self.setting.pool.items]
         held_out = held_out_items(state, self.config.held_out_fraction)
         owner = effective_owner(self.owner, state)
         labelled = [item for item in state.positive if item not in held_out]
@@ -260,7 +275,7 @@ class Worker:
         evidence = class_evidence(q_y, [state.positive[item] for item in labelled])
         unnamed = frozenset(k for k, name in state.names.items() if name is None)
         self.owner = give_components(owner, evidence, unnamed)
-        rows, allowed = allowed_sets(items, self.owner, state, held_out)
+        rows, allowed = allowed_sets(self.items, self.owner, state, held_out)
         device = self.setting.device
         log_prior = component_prior(self.owner, self.config.n_classes).log().to(device)
         return Knowledge(rows, torch.from_numpy(allowed).to(device), log_prior)
@@ -288,9 +303,7 @@ class Worker:
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
-        results = Results(
-            q_y, z, shown, self._prototypes(), self.owner, max(self.labels_version, 0), self.setting.config
-        )
+        results = Results(q_y, z, shown, self._prototypes(), self.owner, self.labels_version, self.setting.config)
         save_results(self.setting.run, results)
         self.reporter.phase("Saving", 1.0, components_used=used)
 
