@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from dgm_engine.labels.state import LabelState
 
 MIN_EXAMPLES = 0.5
-MAJORITY = 0.6
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
@@ -127,8 +126,8 @@ def give_components(
 ) -> Owner:
     """Gives free components to the classes whose labelled examples they hold.
 
-    A free component goes to a class that has most of the labelled examples in it, if they amount to half an example
-    at least. A class that still owns nothing then gets the free component that holds most of its examples; the class
+    A free component goes to the class that has most of the labelled examples in it, if they amount to half an example
+    at least; where classes disagree, training then moves the examples of the others, and their likes, out. A class that still owns nothing then gets the free component that holds most of its examples; the class
     with the most in one choose first, and free ones that a person un-named come last.
 
     Args:
@@ -144,7 +143,7 @@ def give_components(
         if name is None and k not in unnamed:
             held = {c: scores[k] for c, scores in evidence.items()}
             best = max(held, key=lambda c: held[c], default=None)
-            if best is not None and held[best] >= MIN_EXAMPLES and held[best] > MAJORITY * sum(held.values()):
+            if best is not None and held[best] >= MIN_EXAMPLES:
                 owners[k] = best
     waiting = [name for name in evidence if name not in owners]
     while waiting and None in owners:
