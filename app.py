@@ -1,5 +1,9 @@
-"""DGM Studio: ``streamlit run app.py``. The frame around every page; the pages are in ``pages/``."""
+"""DGM Studio: ``streamlit run app.py``. The frame around every page; the pages are in ``pages/``.
 
+``streamlit run app.py -- --example`` opens on the example project.
+"""
+
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -32,6 +36,8 @@ with st.sidebar:
         help="Stored with each label, so that several people can share a project.",
     )
 with _state.errors_shown():
+    if "--example" in sys.argv:
+        _state.open_example_first()
     _header.show(_state.current_project())
     _state.show_notice()
     page.run()

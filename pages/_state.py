@@ -49,9 +49,17 @@ def open_project(root: Path) -> None:
     st.session_state[Key.PROJECT] = str(root)
 
 
+def open_example_first() -> None:
+    """Takes a new session without a project in its address to the example, on Discover."""
+    if Key.PROJECT in st.session_state or Key.PROJECT in st.query_params:
+        return
+    open_project(projects.create_example().paths.root)
+    st.switch_page("pages/discover.py")
+
+
 def close_project() -> None:
     """Forgets the open project."""
-    st.session_state.pop(Key.PROJECT, None)
+    st.session_state[Key.PROJECT] = None
     st.query_params.pop(Key.PROJECT, None)
 
 
