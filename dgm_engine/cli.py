@@ -269,7 +269,10 @@ def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
 @app.command()
 def export(
     project: ProjectFolder,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write; it must not exist yet.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="The folder to write: new, or an earlier export."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Write the classifier as a folder that runs anywhere. onnxruntime and Pillow are enough to use it."""

@@ -1,8 +1,6 @@
 """Export: the trained classifier, the labels, and the predictions for all images."""
 
-import io
 import tempfile
-import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +12,6 @@ from dgm_engine.services import exporting, labelling, tasks
 from dgm_engine.services.projects import Project
 from pages import _state
 from pages._text import plain
-
-_USAGE = """import json, numpy as np, onnxruntime
-session = onnxruntime.InferenceSession("{name}/model.onnx")
-x = np.zeros((1, {shape}), np.{kind})  # your {things}, as many as you like
-known, p_new, _ = session.run(None, {{session.get_inputs()[0].name: x}})
-print(np.array(json.load(open("{name}/labels.json"))["classes"])[known.argmax(1)], p_new)"""
 
 
 def export(project: Project) -> None:
@@ -77,32 +69,16 @@ def _ready(project: Project, status: JobStatus) -> None:
     st.code(str(folder), language=None, wrap_lines=True)
     st.download_button(
         "Download as a zip",
-        lambda: zipped(folder),
+        lambda: exporting.zipped(folder),
         file_name=f"{project.name}-classifier.zip",
         mime="application/zip",
         icon=":material/download:",
         on_click="ignore",
     )
-    st.caption("Five lines that use it. Its README.md shows how to bring files to the right size.")
-    st.code(usage(project, folder), language="python", wrap_lines=True)
+    st.caption("Run in that folder, these lines classify an image:")
+    st.code(exporting.usage(project), language="python", wrap_lines=True)
     st.caption("Or, with this program installed:")
     st.code(f"dgm predict {folder} IMAGES --out predictions.csv", language="shell", wrap_lines=True)
-
-
-def usage(project: Project, folder: Path) -> str:
-    """Five lines of Python that classify images with an export."""
-    shape = ", ".join(str(side) for side in project.pool.shape)
-    kind, things = ("uint8", "images") if project.pool.is_images else ("float32", "feature vectors")
-    return _USAGE.format(name=folder.name, shape=shape, kind=kind, things=things)
-
-
-def zipped(folder: Path) -> bytes:
-    """The files of a folder as a zip that unpacks into a folder of the same name."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            archive.write(path, Path(folder.name) / path.relative_to(folder))
-    return buffer.getvalue()
 
 
 def _labels(project: Project) -> None:

@@ -86,8 +86,8 @@ def open_array_file(path: Path, value_range: ValueRange | None = None) -> Genera
 
     Args:
         path: the file.
-        value_range: the values that stand for black and white; None takes 0..255 for bytes, 0..1 for floats within
-            it, and otherwise the lowest value (or 0) and the highest.
+        value_range: the values that stand for black and white, 0..255 for bytes whatever it says; None takes 0..1 for
+            floats within it, and otherwise the lowest value (or 0) and the highest.
 
     Raises:
         InputError: it cannot be read without unpickling, or has no such arrays.
@@ -104,7 +104,7 @@ def open_array_file(path: Path, value_range: ValueRange | None = None) -> Genera
             yield Catalogue(items, truth, classes, no_split(len(x)), ArrayFeatures(x))
             return
         images = _channels_last(path, x)
-        used = value_range or find_range(images)
+        used = find_range(images) if value_range is None or images.dtype == np.uint8 else value_range
         content = ArrayImages(images, used)
         yield Catalogue(items, truth, classes, no_split(len(x)), content, value_range=used)
 

@@ -128,7 +128,7 @@ def _layout(z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, 
     """(N, 2) by the method: all its steps from PCA, or a few from `start` (N, 2)."""
     progress(0.0, "Laying out the map")
     if method is Method.PCA or len(z) < SMALLEST or _is_constant(z):
-        xy = _pca(z, 2)
+        xy = pca(z, 2)
     else:
         xy = _neighbour_layout(z, method, seed, start, progress)
     progress(1.0, "Map laid out")
@@ -139,12 +139,15 @@ def _neighbour_layout(
     z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, progress: Progress
 ) -> np.ndarray:
     if z.shape[1] > DIMENSIONS:
-        z = _pca(z, DIMENSIONS)
+        z = pca(z, DIMENSIONS)
     order = np.random.default_rng(seed).permutation(len(z))
     fitted, others = np.sort(order[:FIT_LIMIT]), np.sort(order[FIT_LIMIT:])
-    lay_out = _tsne if method is Method.TSNE else _umap
     xy = np.empty((len(z), 2))
-    xy[fitted] = lay_out(z[fitted], None if start is None else start[fitted], seed, progress)
+    begin = None if start is None else start[fitted]
+    if method is Method.TSNE:
+        xy[fitted] = tsne(z[fitted], seed, begin, progress)
+    else:
+        xy[fitted] = umap(z[fitted], seed, start=begin)
     if others.size:
         progress(0.9, "Placing the other items")
         _, nearest = _neighbours(z[fitted], z[others], N_NEIGHBOURS)
@@ -152,7 +155,18 @@ def _neighbour_layout(
     return xy
 
 
-def _tsne(z: np.ndarray, start: np.ndarray | None, seed: int, progress: Progress) -> np.ndarray:
+def tsne(z: np.ndarray, seed: int, start: np.ndarray | None = None, progress: Progress | None = None) -> np.ndarray:
+    """t-SNE of z (N, Z), at least `SMALLEST` rows, on exact neighbours.
+
+    Args:
+        z: what to lay out.
+        seed: of every random draw.
+        start: (N, 2) positions to refine by a few steps; None lays out anew, from principal components.
+        progress: told the share done.
+
+    Returns:
+        (N, 2).
+    """
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
 
@@ -167,7 +181,7 @@ def _tsne(z: np.ndarray, start: np.ndarray | None, seed: int, progress: Progress
     def report(_iteration: int, _error: float, _embedding: np.ndarray) -> None:
         nonlocal done
         done += 25
-        progress(0.9 * done / steps, "Laying out the map")
+        (progress or _quiet)(0.9 * done / steps, "Laying out the map")
 
     optimise: dict[str, Any] = {"inplace": True, "callbacks": report, "callbacks_every_iters": 25}
     embedding = TSNEEmbedding(begin, affinities, n_jobs=1, random_state=seed)
@@ -176,7 +190,21 @@ def _tsne(z: np.ndarray, start: np.ndarray | None, seed: int, progress: Progress
     return np.asarray(embedding)
 
 
-def _umap(z: np.ndarray, start: np.ndarray | None, seed: int, _progress: Progress) -> np.ndarray:
+def umap(
+    z: np.ndarray, seed: int, dimensions: int = 2, min_dist: float = 0.1, start: np.ndarray | None = None
+) -> np.ndarray:
+    """UMAP of z (N, Z), at least `SMALLEST` rows, on exact neighbours.
+
+    Args:
+        z: what to embed.
+        seed: of every random draw.
+        dimensions: of the embedding.
+        min_dist: how close neighbours may lie; 0 gathers groups for a clustering.
+        start: (N, dimensions) positions to refine by a few steps; None lays out anew, from principal components.
+
+    Returns:
+        (N, dimensions).
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import UMAP
@@ -184,9 +212,11 @@ def _umap(z: np.ndarray, start: np.ndarray | None, seed: int, _progress: Progres
     # Exact neighbours found here spare a new process the 40 s that umap spends on compiling its own search.
     k = min(N_NEIGHBOURS, len(z) - 1)
     distances, nearest = _neighbours(z, z, k)
-    begin = _pca_start(z, seed) if start is None else start
+    begin = _pca_start(z, seed, dimensions) if start is None else start
     reducer = UMAP(
         n_neighbors=k,
+        n_components=dimensions,
+        min_dist=min_dist,
         init=begin.astype(np.float32),  # pyright: ignore[reportArgumentType] - it takes arrays as well as names
         n_epochs=200 if start is None else 30,
         precomputed_knn=(nearest, distances),
@@ -196,7 +226,7 @@ def _umap(z: np.ndarray, start: np.ndarray | None, seed: int, _progress: Progres
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*knn_search_index\) is not an NNDescent object", UserWarning)
-        return reducer.fit_transform(z)
+        return reducer.fit_transform(z)  # pyright: ignore[reportReturnType] - an array, as no other output was asked for
 
 
 def _neighbours(among: np.ndarray, of: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,14 +236,14 @@ def _neighbours(among: np.ndarray, of: np.ndarray, k: int) -> tuple[np.ndarray, 
     return NearestNeighbors(n_neighbors=min(k, len(among)), algorithm="brute").fit(among).kneighbors(of)
 
 
-def _pca_start(z: np.ndarray, seed: int) -> np.ndarray:
-    """(n, 2) first two principal components at unit scale, with noise that lets equal items and flat piles unfold."""
-    xy = _pca(z, 2)
+def _pca_start(z: np.ndarray, seed: int, dimensions: int = 2) -> np.ndarray:
+    """(n, dimensions) principal components at unit scale, with noise that lets equal items and flat piles unfold."""
+    xy = pca(z, dimensions)
     return xy / xy[:, 0].std() + np.random.default_rng(seed).normal(scale=0.01, size=xy.shape)
 
 
-def _pca(z: np.ndarray, dimensions: int) -> np.ndarray:
-    """(n, dimensions) principal components; zeros beyond those that there are."""
+def pca(z: np.ndarray, dimensions: int) -> np.ndarray:
+    """(N, dimensions) principal components of z (N, Z); zeros beyond those that there are."""
     from sklearn.decomposition import PCA
 
     found = np.zeros((len(z), dimensions))

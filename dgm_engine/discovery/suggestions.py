@@ -6,7 +6,6 @@ from enum import StrEnum
 from itertools import zip_longest
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin_min
 
 from dgm_engine.discovery.clusters import check_shapes
 from dgm_engine.errors import InputError
@@ -217,6 +216,8 @@ def _clusters(scene: _Scene, n: int) -> list[Suggestion]:
 
 def _disagreement(scene: _Scene, n: int) -> list[Suggestion]:
     """The nearer the labelled item that says otherwise, the stranger, and the earlier it comes."""
+    from sklearn.metrics import pairwise_distances_argmin_min
+
     named = np.array([name is not None for name in scene.names])
     rows = _sample(scene, scene.candidates[named[scene.first[scene.candidates]]])
     if rows.size == 0 or scene.labelled.size == 0:
@@ -241,6 +242,8 @@ _STRATEGIES: dict[Strategy, Callable[[_Scene, int], list[Suggestion]]] = {
 
 def _spread(z: np.ndarray, rows: np.ndarray, weight: np.ndarray, known: np.ndarray, n: int) -> list[int]:
     """Up to n of the rows, one by one: the largest weight times squared distance from what is known or chosen."""
+    from sklearn.metrics import pairwise_distances_argmin_min
+
     latent = z[rows]
     gap = pairwise_distances_argmin_min(latent, z[known])[1] ** 2 if known.size and rows.size else np.ones(len(rows))
     left = np.ones(len(rows), dtype=bool)

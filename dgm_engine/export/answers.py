@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import os
-import re
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from dgm_engine.errors import InputError
+from dgm_engine.labels.interchange import csv_cell
 from dgm_engine.training.ownership import ClassPosterior
 
 COLUMNS = ("item", "class", "confidence", "is_new")
-
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")  # as in dgm_engine.labels.interchange, whose read_csv reads these files too
 
 
 def write_predictions(path: Path, batches: Iterable[tuple[Sequence[str], ClassPosterior]]) -> int:
@@ -51,11 +49,7 @@ def write_predictions(path: Path, batches: Iterable[tuple[Sequence[str], ClassPo
     return rows
 
 
-def _rows(items: Sequence[str], posterior: ClassPosterior) -> Iterable[tuple[str, str, str, str]]:
+def _rows(items: Sequence[str], posterior: ClassPosterior) -> Iterable[tuple[object, ...]]:
     confidence = np.column_stack([posterior.probability, posterior.p_new]).max(axis=1)
     for item, name, share in zip(items, posterior.predicted().tolist(), confidence.tolist(), strict=True):
-        yield _cell(item), _cell(name), f"{share:.6f}", "false" if name else "true"
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
+        yield csv_cell(item), csv_cell(name), f"{share:.6f}", "false" if name else "true"

@@ -135,7 +135,7 @@ def write_csv(path: Path, content: LabelState | Sequence[Event]) -> None:
     columns, records = _table(content)
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in record.items()} for record in records)
+    writer.writerows({name: csv_cell(value) for name, value in record.items()} for record in records)
     _save(path, text.getvalue())
 
 
@@ -257,7 +257,7 @@ def _state_records(state: LabelState) -> list[dict[str, Any]]:
     return records
 
 
-def _cell(value: object) -> object:
+def csv_cell(value: object) -> object:
     """A value as a CSV cell that no spreadsheet runs."""
     if isinstance(value, str) and _FORMULA.match(value):
         return f"'{value}"
@@ -265,7 +265,7 @@ def _cell(value: object) -> object:
 
 
 def _plain(cell: str) -> str:
-    """The text behind a cell; undoes `_cell`."""
+    """The text behind a cell; undoes `csv_cell`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 

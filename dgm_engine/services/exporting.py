@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgm_engine.export import answers
+from dgm_engine.errors import StateError
+from dgm_engine.export import answers, card
 from dgm_engine.export.card import About
+from dgm_engine.export.folder import zipped
 from dgm_engine.export.predict import PredictReport
 from dgm_engine.export.predict import predict as predict_with
 from dgm_engine.services import evaluating
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Progress, Project
+from dgm_engine.training import runs
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 
 if TYPE_CHECKING:
     from dgm_engine.export.bundle import ExportReport
+
+__all__ = ["export_classifier", "predict", "usage", "write_predictions", "zipped"]
 
 N_CHECKED = 256
 """Items of the pool, evenly spread, on which the export must agree with the model."""
@@ -26,7 +31,7 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
     """Writes the classifier of the newest results as a folder that needs onnxruntime and Pillow only.
 
     Raises:
-        StateError: nothing was trained yet, or no cluster has a class.
+        StateError: nothing was trained yet, training is at work, or no cluster has a class.
         InputError: ``out`` is something else than an earlier export, or cannot be written.
         JobError: the export and the model disagree; nothing was written.
     """
@@ -34,6 +39,8 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
     from dgm_engine.training.checkpoint import load_model
 
     run = latest_run(project)
+    if runs.status(run).alive:
+        raise StateError(f"run {run.number} is still at work; wait for it, or stop it, and export what it has learned")
     results, pool = results_of(run), project.pool
     state = project.labels.state(results.config.lineage)
     owner = effective_owner(results.owner, state)
@@ -73,6 +80,11 @@ def write_predictions(project: Project, path: Path) -> int:
     results = results_of(latest_run(project))
     owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
     return answers.write_predictions(path, [(project.pool.items.tolist(), class_probabilities(results.q_y, owner))])
+
+
+def usage(project: Project) -> str:
+    """Lines of Python that classify one item of the project's kind, run inside an export folder."""
+    return card.usage(project.pool.shape)
 
 
 def _accuracies(scores: evaluating.Evaluation) -> dict[str, float | None]:

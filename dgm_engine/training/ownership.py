@@ -127,8 +127,9 @@ def give_components(
     """Gives free components to the classes whose labelled examples they hold.
 
     A free component goes to the class that has most of the labelled examples in it, if they amount to half an example
-    at least; where classes disagree, training then moves the examples of the others, and their likes, out. A class that still owns nothing then gets the free component that holds most of its examples; the class
-    with the most in one choose first, and free ones that a person un-named come last.
+    at least; where classes disagree, training then moves the examples of the others, and their likes, out. A class
+    that still owns nothing then gets the free component that holds most of its examples; the class with the most in one
+    chooses first, and components that a person un-named come last.
 
     Args:
         owner: (K,) the owners so far.

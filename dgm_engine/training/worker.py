@@ -60,7 +60,7 @@ from dgm_engine.training.results import (
 from dgm_engine.training.runs import RunConfig, latest_results, read_config
 from dgm_engine.training.start import clustering_start
 
-LIVE_SAMPLE = 1_500
+LIVE_SAMPLE = 1_000
 """Items on the live map."""
 LIVE_SHARE = 0.1
 """The live map takes at most this share of the time."""
@@ -331,10 +331,8 @@ class LiveView:
         q_y, z = predict(model, self._setting.table, self._rows)
         component = q_y.argmax(1).astype(np.int32)
         self._used = len(np.unique(component))
-        if self._xy is None:
-            self._xy = project(z, Method.TSNE, seed=0)
-        else:
-            self._xy = refine(z, self._xy, Method.TSNE, seed=0)
+        before = self._xy if self._xy is not None else project(z, Method.PCA)
+        self._xy = refine(z, before, Method.TSNE)
         save_live_map(self._setting.run, LiveMap(self._rows, self._xy, component, epoch))
         self._next = seconds + max(2.0, (time.monotonic() - began) / LIVE_SHARE)
         return self._used
