@@ -48,7 +48,7 @@ def link(name: str) -> Callable[[Page], None]:
 def recolour(page: Page) -> None:
     """Takes the next choice of what the map's colours mean."""
     group = page.locator(".st-key-colour")
-    group.get_by_role("radio").nth(1).click(force=True)
+    group.get_by_role("radio", checked=False).first.click(force=True)
 
 
 def lasso(page: Page) -> None:

@@ -41,7 +41,7 @@ def show(project: Project | None) -> None:
                 icon=":material/model_training:",
                 type="primary",
                 key="header_train",
-                help="Goes on from where the model stands, for 20 seconds. Settings are on the page Train.",
+                help="Goes on from where the model stands, for about ten seconds. Settings are on the page Train.",
                 on_click=_state.start_training,
                 args=(project,),
             )

@@ -15,7 +15,7 @@ from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
 
 DEFAULT_COMPONENTS = 20
-WARM_MINUTES = 20 / 60
+WARM_MINUTES = 10 / 60
 """How long a retrain from an earlier run takes where nothing else is asked for."""
 
 
