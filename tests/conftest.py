@@ -4,19 +4,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from dgm_engine import jobs
-from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
-from dgm_engine.paths import RunPaths, write_json
 from dgm_engine.services.jobs import stop_training
 from dgm_engine.services.projects import Project, create_project, open_project
-from dgm_engine.training.results import Results, save_results
-from dgm_engine.training.runs import RunConfig
-
-N_COMPONENTS = 12
+from tests.fabricated import fabricate_run
 
 
 @pytest.fixture(scope="session")
@@ -37,27 +30,3 @@ def trained(project: Project) -> Project:
     """Digits with run 1, as `fabricate_run` makes it."""
     fabricate_run(project, 1)
     return project
-
-
-def made_up_components(project: Project) -> np.ndarray:
-    """(N,) each digit in the component of its number, 9 in 9 and 10 in turns, 11 empty; every 20th row is wrong."""
-    rows, truth = np.arange(project.pool.n_items), project.pool.truth
-    component = np.where((truth == 9) & (rows % 2 == 1), 10, truth)
-    return np.where(rows % 20 == 0, (truth + 1) % 10, component)
-
-
-def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[str | None, ...] = ()) -> RunPaths:
-    """A finished run in which every item is 0.9 sure of its made-up component and 0.1 of the other 11."""
-    run, component = project.paths.run(number), made_up_components(project)
-    q_y = np.full((project.pool.n_items, N_COMPONENTS), 0.1 / (N_COMPONENTS - 1), dtype=np.float16)
-    q_y[np.arange(len(q_y)), component] = 0.9
-    generator = np.random.default_rng(0)
-    z = (np.eye(N_COMPONENTS)[component] * 5 + generator.normal(size=q_y.shape)).astype(np.float16)
-    model = ModelConfig(64, N_COMPONENTS, LikelihoodName.BERNOULLI)
-    config = RunConfig(model, TrainingConfig(), None if number == lineage else number - 1, lineage)
-    write_json(run.config, config.to_json())
-    prototypes = generator.integers(0, 255, (N_COMPONENTS, *project.pool.shape), dtype=np.uint8)
-    owner = owner or (None,) * N_COMPONENTS
-    save_results(run, Results(q_y, z, project.pool.shown, prototypes, owner, project.labels.version(), config))
-    jobs.write_status(run.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0, details={"epoch": 3}))
-    return run

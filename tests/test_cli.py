@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import N_COMPONENTS
 from PIL import Image
 
 from dgm_engine import cli
 from dgm_engine.services import exporting
 from dgm_engine.services.projects import Project, open_project
+from tests.fabricated import N_COMPONENTS
 
 COMMANDS = ["new", "info", "train", "clusters", "name", "label", "labels", "suggest", "evaluate", "export", "predict"]
 

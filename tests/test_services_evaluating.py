@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import fabricate_run, made_up_components
 
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import StateError
 from dgm_engine.services import evaluating, labelling, projects
 from dgm_engine.services.projects import Project
+from tests.fabricated import fabricate_run, made_up_components
 
 N_TEST, N_WRONG = 360, 18  # 18 of the rows 1437 to 1796 are divisible by 20
 

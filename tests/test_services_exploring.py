@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import N_COMPONENTS, fabricate_run, made_up_components
 from PIL import Image
 
 from dgm_engine.data.sources import SourceRequest
@@ -15,6 +14,7 @@ from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.services import exploring, labelling, projects
 from dgm_engine.services.exploring import ItemState
 from dgm_engine.services.projects import Project
+from tests.fabricated import N_COMPONENTS, fabricate_run, made_up_components
 
 
 def picture(png: bytes) -> np.ndarray:

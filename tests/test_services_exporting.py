@@ -4,11 +4,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from conftest import made_up_components
 
 from dgm_engine.errors import StateError
 from dgm_engine.services import exporting, labelling
 from dgm_engine.services.projects import Project
+from tests.fabricated import made_up_components
 
 
 def test_predictions_cover_all_items_of_both_splits(trained: Project, tmp_path: Path):

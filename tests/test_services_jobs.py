@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import fabricate_run
 
 from dgm_engine import jobs as engine_jobs
 from dgm_engine.discovery.projections import Method
@@ -17,6 +16,7 @@ from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
 from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
 from dgm_engine.training.runs import TrainRequest
+from tests.fabricated import fabricate_run
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import fabricate_run
 from PIL import Image
 
 from dgm_engine import jobs
@@ -14,6 +13,7 @@ from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.errors import CorruptError, InputError, NotFoundError, StateError
 from dgm_engine.services import projects
 from dgm_engine.services.projects import Project
+from tests.fabricated import fabricate_run
 
 
 @pytest.fixture
