@@ -43,6 +43,13 @@ _ADVANCED = (
         1000.0,
     ),
     _Setting(
+        "neighbour_weight",
+        "Keep similar images together",
+        "How strongly an image must share the cluster of the images most like it. This also carries a label to its likes.",
+        0.0,
+        1000.0,
+    ),
+    _Setting(
         "mutual_information_weight",
         "Keep all clusters in use",
         "How strongly training avoids clusters that fall empty.",
@@ -78,11 +85,12 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         fresh = st.checkbox(
             "Start again from scratch",
             disabled=latest is None,
-            help="Forgets the clusters and their names, but not the labels of single images.",
+            help="Looks for clusters anew. Labels of single images stay; a new cluster takes over the name of the old ones "
+            "that most of its images come from.",
         )
         if latest and components != latest.n_components and not fresh:
             st.caption(
-                "Another number of clusters means to start from scratch: cluster names go, image labels stay.",
+                "Another number of clusters means to start from scratch. Image labels stay, and names are carried over.",
             )
         with st.expander("Advanced settings"):
             seed, n_classes, overrides = _advanced(project)
@@ -113,8 +121,8 @@ def _advanced(project: Project) -> tuple[int, int | None, dict[str, Any]]:
         max_value=1000,
         value=None,
         placeholder="not known",
-        help="Tells training how many images to expect in classes without a label.",
     )
+    st.caption("Tells training how many images to expect in classes without a label.")
     overrides: dict[str, Any] = {}
     for setting in _ADVANCED:
         default = getattr(defaults, setting.field)
@@ -125,10 +133,11 @@ def _advanced(project: Project) -> tuple[int, int | None, dict[str, Any]]:
             max_value=int(setting.high) if whole else setting.high,
             value=default,
             format="%d" if whole else "%g",
-            help=setting.explanation,
             key=f"setting_{setting.field}",
         )
+        st.caption(setting.explanation)
         if value != default:
             overrides[setting.field] = value
-    seed = st.number_input("Number of the dice", 0, 2**31 - 1, 0, help="Another number gives another, as good, result.")
+    seed = st.number_input("Number of the dice", 0, 2**31 - 1, 0)
+    st.caption("Another number gives another, as good, result.")
     return seed, n_classes, overrides

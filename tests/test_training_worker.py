@@ -145,6 +145,28 @@ def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
     assert epochs == sorted(epochs)
 
 
+def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(copied):
+    run = start(copied, TrainRequest(epochs=3, fresh=True, n_components=8))
+    wait(run, lambda status: status.phase.startswith("Learning what"))
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+    assert not runs.has_results(run)
+    assert read_checkpoint(run) is None
+    runs.resume(run)
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    component = load_results(run).q_y.argmax(1)
+    assert len(np.unique(component)) == 8
+
+
+def test_a_lost_parent_is_told_with_the_remedy(copied):
+    first = runs.latest_results(copied.paths)
+    shutil.rmtree(first.checkpoints)
+    run = start(copied, TrainRequest(epochs=1))
+    status = wait(run)
+    assert status.state is JobState.FAILED
+    assert "start again from scratch" in status.error
+
+
 def test_a_killed_worker_reads_as_interrupted_and_can_be_resumed(copied):
     run = start(copied, TrainRequest(epochs=60, fresh=True, n_components=8, overrides=QUICK))
     status = wait(run, training)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dgm_engine import jobs
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.discovery.projections import Method, project, refine
-from dgm_engine.errors import DgmError
+from dgm_engine.errors import CorruptError, DgmError
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import LabelStore
@@ -190,10 +190,17 @@ class Worker:
         self.known = self._learn()
 
     def work(self) -> None:
-        """Trains to the end of the schedule, or to a request to stop, and leaves results either way."""
+        """Trains to the end of the schedule, or to a request to stop, and leaves results either way.
+
+        A stop before the first clusters leaves none: the run begins anew when it is continued.
+        """
         try:
             if self.needs_start:
                 self._start()
+        except StopRequested:
+            self.reporter.end(JobState.STOPPED, "Stopped before there were clusters")
+            return
+        try:
             self._train()
         except StopRequested:
             self._save()
@@ -209,9 +216,10 @@ class Worker:
             return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
         if config.parent is not None:
             parent = read_checkpoint(self.setting.project.run(config.parent))
-            if parent is not None:
-                model = model_of(parent, config.model).to(device)
-                return new_state(model, self.config, len(table.rows)), parent.owner
+            if parent is None:
+                raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
+            model = model_of(parent, config.model).to(device)
+            return new_state(model, self.config, len(table.rows)), parent.owner
         self.needs_start = self.config.clustering_start
         torch.manual_seed(self.config.seed)
         inputs = fit_inputs(table, self.config.min_pixel_std, np.random.default_rng(self.config.seed))
