@@ -45,7 +45,7 @@ _ADVANCED = (
     _Setting(
         "neighbour_weight",
         "Keep similar images together",
-        "How strongly an image must share the cluster of the images most like it. This also carries a label to its likes.",
+        "How strongly an image must share the cluster of the images most like it. It also spreads labels.",
         0.0,
         1000.0,
     ),
@@ -85,12 +85,12 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         fresh = st.checkbox(
             "Start again from scratch",
             disabled=latest is None,
-            help="Looks for clusters anew. Labels of single images stay; a new cluster takes over the name of the old ones "
-            "that most of its images come from.",
+            help="Looks for clusters anew. Labels of single images stay, and a new cluster takes over the name of "
+            "the old ones that most of its images come from.",
         )
         if latest and components != latest.n_components and not fresh:
             st.caption(
-                "Another number of clusters means to start from scratch. Image labels stay, and names are carried over.",
+                "Another number of clusters means to start from scratch. Labels stay, and names are carried over.",
             )
         with st.expander("Advanced settings"):
             seed, n_classes, overrides = _advanced(project)
