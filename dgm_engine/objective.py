@@ -78,9 +78,8 @@ def bound(model: DeepGenerativeModel, x: Tensor, log_q_a: Tensor, log_prior: Ten
         log_prior: (K,) log p(y).
         sampling: how expectations are taken.
     """
-    k, weight = _choose_components(log_q_a, sampling)  # (M, B) each
+    k, weight, n_exact = _choose_components(log_q_a, sampling)  # (M, B), (M, B), the first n_exact are exact
     terms = model.terms(x, k, sampling.n_samples, sampling.generator)
-    n_exact = sampling.exact_components or len(k)
     log_px, kl_z = (_weighted_sum(weight, term, n_exact) for term in (terms.log_px, terms.kl_z))
     q_a = log_q_a.exp()
     log_ratio = (log_q_a - log_prior).masked_fill(q_a == 0, 0.0)  # 0 log 0 = 0, in the gradient too
@@ -134,13 +133,13 @@ def marginal_divergence(log_q: Tensor, log_prior: Tensor) -> Tensor:
     return (marginal * (marginal.clamp_min(1e-12).log() - log_prior)).sum()
 
 
-def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """The components to visit and their weights in the sum, (M, B) each."""
+def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor, int]:
+    """The components to visit and their weights in the sum, (M, B) each, and how many of the M are exact."""
     n_exact = sampling.exact_components
     batch, n_components = log_q_a.shape
     if n_exact == 0 or n_exact + 1 >= n_components:
         every = torch.arange(n_components, device=log_q_a.device)[:, None].expand(n_components, batch)
-        return every, log_q_a.exp().T
+        return every, log_q_a.exp().T, n_components
     q_a = log_q_a.exp()
     top = q_a.detach().topk(n_exact, dim=-1).indices  # (B, m)
     rest = q_a.detach().scatter(-1, top, 0.0)
@@ -150,7 +149,7 @@ def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Ten
     rate = (proposal / proposal.sum(-1, keepdim=True)).gather(-1, drawn)
     in_rest = (rest.gather(-1, drawn) > 0).to(q_a.dtype)
     weight = torch.cat([q_a.gather(-1, top), in_rest * q_a.gather(-1, drawn) / rate], dim=-1)
-    return torch.cat([top, drawn], dim=-1).T, weight.T
+    return torch.cat([top, drawn], dim=-1).T, weight.T, n_exact
 
 
 def _weighted_sum(weight: Tensor, term: Tensor, n_exact: int) -> Tensor:

@@ -166,7 +166,7 @@ def _groups(view: View, colour: Colour) -> list[_Group]:
 
 
 def _title(cluster: Cluster) -> str:
-    return f"{cluster.component} {cluster.class_name or ''}".strip()
+    return f"{cluster.component}: {cluster.class_name}" if cluster.class_name else str(cluster.component)
 
 
 def _numbers(view: View, xy: NDArray[np.float32]) -> list[dict[str, Any]]:

@@ -142,6 +142,15 @@ def test_sparse_sum_is_unbiased_in_value_and_gradient(model, x, exact):
     assert (sparse.var(0) > full.var(0)).any()  # it really sampled
 
 
+def test_as_many_exact_components_as_there_are_is_the_full_sum(model, x):
+    """Also where the most probable ones are not allowed, and with one component beside the exact ones."""
+    log_q_a, _ = restrict(model.q_y(x).log_p, allowed_sets()["labelled"])
+    full = bound(model, x, log_q_a, log_prior(), Sampling(generator(), 2)).value
+    for exact in (K - 1, K, K + 1):
+        sparse = bound(model, x, log_q_a, log_prior(), Sampling(generator(), 2, exact)).value
+        torch.testing.assert_close(sparse, full)
+
+
 def test_every_parameter_receives_a_gradient(model, x):
     log_q_a, _ = restrict(model.q_y(x).log_p, None)
     bound(model, x, log_q_a, log_prior(), Sampling(generator())).value.mean().backward()

@@ -106,14 +106,29 @@ def test_a_component_in_which_classes_disagree_goes_to_the_one_with_more_example
 
 def test_a_class_that_owns_nothing_gets_the_free_component_that_holds_most_of_it():
     evidence = {"boot": np.array([0.95, 0.01, 0.04])}
-    assert give_components(("shoe", None, None), evidence) == ("shoe", None, "boot")
-    assert give_components(("shoe", "bag", "hat"), evidence) == ("shoe", "bag", "hat")
+    named = frozenset({0})
+    assert give_components(("shoe", None, None), evidence, named) == ("shoe", None, "boot")
+    assert give_components(("shoe", "bag", "hat"), evidence, named) == ("shoe", "bag", "hat")
+
+
+def test_strays_and_an_even_spread_give_no_component():
+    strays = {"boot": np.array([95.0, 3.0, 2.0, 0.0])}
+    assert give_components((None,) * 4, strays) == ("boot", None, None, None)
+    untrained = {"boot": np.full(20, 3.0), "shoe": np.full(20, 5.0)}
+    owner = give_components((None,) * 20, untrained)
+    assert sorted(name for name in owner if name) == ["boot", "shoe"]
+
+
+def test_what_training_gave_is_kept_until_another_class_has_more_examples_there():
+    apart = {"boot": np.array([0.0, 1.0]), "shoe": np.array([1.0, 0.0])}
+    assert give_components(("boot", None), apart) == ("shoe", "boot")
+    assert give_components(("carried over", None), {"shoe": np.array([1.0, 0.0])}) == ("carried over", "shoe")
 
 
 def test_an_un_named_component_is_taken_only_when_no_other_is_free():
     evidence = {"boot": np.array([0.0, 0.9, 0.1])}
-    assert give_components(("shoe", None, None), evidence, frozenset({1})) == ("shoe", None, "boot")
-    assert give_components(("shoe", None, "bag"), evidence, frozenset({1})) == ("shoe", "boot", "bag")
+    assert give_components(("shoe", None, None), evidence, unnamed=frozenset({1})) == ("shoe", None, "boot")
+    assert give_components(("shoe", None, "bag"), evidence, unnamed=frozenset({1})) == ("shoe", "boot", "bag")
 
 
 def test_names_are_carried_over_to_the_components_that_came_out_of_them():

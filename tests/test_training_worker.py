@@ -14,6 +14,7 @@ from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.training import runs
 from dgm_engine.training.checkpoint import load_model, read_checkpoint
+from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.results import load_live_map, load_results
 from dgm_engine.training.runs import TrainRequest
 
@@ -101,13 +102,54 @@ def test_a_warm_run_learns_labels_names_and_rejections(copied):
     assert runs.read_config(run).lineage == first.number
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     after = load_results(run)
-    assert after.owner[wrong] == "one"
+    assert effective_owner(after.owner, copied.labels.state(first.number))[wrong] == "one"
     assert after.labels_version == copied.labels.version()
     zeros = [k for k, name in enumerate(after.owner) if name == "zero"]
     assert zeros
     assert after.q_y[rows][:, zeros].astype(float).sum(1).mean() > 0.8
     agreement = [r["label_agreement"] for r in runs.metrics(run) if r["phase"] == "train"]
     assert agreement[-1] > 0.8
+
+
+def test_labels_before_the_first_run_take_their_own_clusters_and_no_others(digits_template, tmp_path):
+    """Many labels for five classes: the components of the other five must stay free for them."""
+    from dgm_engine.services.projects import open_project
+
+    project = open_project(shutil.copytree(digits_template, tmp_path / "digits"))
+    pool = project.pool
+    known = pool.shown[pool.truth[pool.shown] < 5]
+    for digit in range(5):
+        items = pool.items[known[pool.truth[known] == digit]].tolist()
+        project.labels.label(items, str(digit), annotator="tester")
+    run = start(project, TrainRequest(n_components=20, epochs=15))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    results = load_results(run)
+    posterior = class_probabilities(results.q_y[pool.scored], results.owner)
+    assert posterior.classes == ("0", "1", "2", "3", "4")
+    truth = pool.truth[pool.scored]
+    predicted = posterior.predicted()
+    assert (predicted[truth < 5] == truth[truth < 5].astype(str)).mean() > 0.85
+    assert (predicted[truth >= 5] == "").mean() > 0.75
+
+
+def test_two_clusters_and_labels_train(copied):
+    items = copied.pool.items[copied.pool.shown]
+    copied.labels.label(items[:20].tolist(), "a", annotator="tester")
+    copied.labels.label(items[20:40].tolist(), "b", annotator="tester")
+    run = start(copied, TrainRequest(n_components=2, epochs=2, overrides=QUICK))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+
+
+def test_taking_a_name_back_takes_effect_after_training_too(copied):
+    first = runs.latest_results(copied.paths)
+    copied.labels.name_component(first.number, 5, "shoe", annotator="tester")
+    copied.labels.name_component(first.number, 3, "shoe", annotator="tester")
+    run = start(copied, TrainRequest(epochs=1, overrides=QUICK))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    owner = load_results(run).owner
+    assert [k for k, name in enumerate(effective_owner(owner, copied.labels.state(first.number))) if name] == [3, 5]
+    copied.labels.undo(annotator="tester")
+    assert [k for k, name in enumerate(effective_owner(owner, copied.labels.state(first.number))) if name] == [5]
 
 
 def test_labels_given_while_it_trains_are_taken_up(copied):

@@ -169,13 +169,21 @@ def _as_in_truth(name: str, classes: Sequence[str]) -> str:
     return alike[0] if len(alike) == 1 else name
 
 
-def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
+def _seen(project: Project, run: RunPaths) -> set[tuple[str, str]]:
+    """The labels (item, class) that a run or one that it continued was trained on."""
     results = results_of(run)
     known = project.labels.state_at(results.labels_version)
     left_alone = held_out_items(known, results.config.training.held_out_fraction)
-    seen = {item: name for item, name in known.positive.items() if item not in left_alone}
+    seen = {(item, name) for item, name in known.positive.items() if item not in left_alone}
+    parent = results.config.parent
+    return seen if parent is None else seen | _seen(project, project.paths.run(parent))
+
+
+def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
+    results = results_of(run)
+    seen = _seen(project, run)
     state = project.labels.state_at(end, results.config.lineage)
-    given = {item: name for item, name in state.positive.items() if seen.get(item) != name}
+    given = {item: name for item, name in state.positive.items() if (item, name) not in seen}
     owner = effective_owner(results.owner, state)
     asked = {item: name for item, name in given.items() if name in owner}
     if not asked:

@@ -1,12 +1,12 @@
 """Long work that a page starts and watches: training runs and layouts of the map."""
 
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from dgm_engine import jobs
@@ -27,8 +27,11 @@ POLL_SECONDS = 0.2
 
 LAYOUT_WORKER = "dgm_engine.discovery.layout_worker"
 
-_starting = threading.Lock()
-"""Held while looking whether something is at work and starting it: two browser tabs must not both start it."""
+
+def _starting(project: Project) -> FileLock:
+    """Held while looking whether something is at work and starting it, so that two tabs, or terminals, do not both."""
+    project.paths.runs.mkdir(exist_ok=True)
+    return FileLock(project.paths.runs / ".lock", timeout=30)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
         StateError: another run is at work.
         InputError: a setting is not allowed.
     """
-    with _starting:
+    with _starting(project):
         run = training_runs.create_run(project.paths, project.pool, request)
         training_runs.launch(run)
     return run
@@ -101,7 +104,7 @@ def resume_training(project: Project) -> RunPaths:
     Raises:
         StateError: there is no run, it is at work, or it finished.
     """
-    with _starting:
+    with _starting(project):
         last = active_status(project)
         if last is None:
             raise StateError(f"project {project.name} has no run to continue; start one")
@@ -161,7 +164,7 @@ def ensure_layout(project: Project, method: Method | None = None, *, retry: bool
     shown = np.asarray(results_of(run).shown)
     method = method or default_method(len(shown))
     earlier = _earlier_layout(project, run, method)
-    with _starting:
+    with _starting(project):
         status = _layout_status(run, method)
         if _is_current(status, run, method):
             return LayoutState(method, _positions(run, method), shown, run.number, stale=False, status=None)

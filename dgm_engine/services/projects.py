@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.data.sources import IngestReport, Quarantined, SourceRequest, ingest
 from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError, StateError
+from dgm_engine.jobs import read_status
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
 from dgm_engine.paths import ProjectPaths, read_json, write_json
@@ -174,14 +176,25 @@ def delete_project(root: Path) -> None:
         StateError: a training run of it is at work.
     """
     paths = _project_paths(root)
-    active = active_run(paths)
-    if active is not None:
-        raise StateError(f"run {active.number} of {root} is at work; stop it before deleting the project")
-    with contextlib.suppress(CorruptError):  # what is damaged can be deleted, and its store was never opened
+    with contextlib.suppress(CorruptError):  # what is damaged can be deleted
+        active = active_run(paths)
+        if active is not None:
+            raise StateError(f"run {active.number} of {root} is at work; stop it before deleting the project")
+    _end_jobs(paths)
+    with contextlib.suppress(CorruptError):  # and its store was never opened
         open_project(root).labels.close()
     aside = paths.root.with_name(f".{paths.root.name}.deleted-{uuid.uuid4().hex[:8]}")
     paths.root.rename(aside)  # gone at once for everybody, even where deleting takes long or fails
     shutil.rmtree(aside)
+
+
+def _end_jobs(paths: ProjectPaths) -> None:
+    """Ends layouts and exports that are under way: they would write into the folder after it is gone."""
+    for path in [*paths.runs.glob("*/layouts/*.json"), *paths.exports.rglob("status.json")]:
+        with contextlib.suppress(CorruptError, ProcessLookupError):
+            status = read_status(path)
+            if status is not None and status.alive:
+                os.kill(status.pid, signal.SIGTERM)
 
 
 def quarantined(project: Project) -> list[Quarantined]:

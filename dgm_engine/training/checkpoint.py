@@ -1,5 +1,6 @@
 """Checkpoints: safetensors beside a small JSON file with a checksum, two of them kept; nothing in them can run code."""
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Checkpoint:
 
 
 def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None, ...]) -> None:
-    """Writes a checkpoint and removes all but the last two."""
+    """Writes a checkpoint, with the owners that training gave, and removes all but the last two."""
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
@@ -71,10 +72,11 @@ def read_checkpoint(run: RunPaths) -> Checkpoint | None:
     """
     candidates = sorted(run.checkpoints.glob("*.json"), reverse=True)
     for path in candidates:
-        about = read_json(path)
-        data = _read_bytes(path.with_suffix(".safetensors"))
-        if hashlib.sha256(data).hexdigest() == about["sha256"]:
-            return Checkpoint(safetensors.torch.load(data), about)
+        with contextlib.suppress(CorruptError, KeyError, TypeError):
+            about = read_json(path)
+            data = _read_bytes(path.with_suffix(".safetensors"))
+            if hashlib.sha256(data).hexdigest() == about["sha256"]:
+                return Checkpoint(safetensors.torch.load(data), about)
     if candidates:
         raise CorruptError(f"the checkpoints in {run.checkpoints} are damaged; start a new run from scratch")
     return None

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,11 +29,20 @@ class Knowledge:
         rows: (L,) pool rows with a restricted allowed set.
         allowed: (L, K) bool, A(x).
         log_prior: (K,) log p(y).
+        n_items: N, the rows of the pool.
     """
 
     rows: NDArray[np.int64]
     allowed: Tensor
     log_prior: Tensor
+    n_items: int
+
+    @cached_property
+    def position(self) -> NDArray[np.int64]:
+        """(N,) where in `rows` each pool row stands, -1 for those that nothing is known of."""
+        position = np.full(self.n_items, -1, dtype=np.int64)
+        position[self.rows] = np.arange(len(self.rows))
+        return position
 
 
 @dataclass(frozen=True)
@@ -131,7 +141,7 @@ def train(
     """
     step = _Step(state, table, knowledge(), config)
     steps_per_epoch = table.batches_per_epoch(config.batch_size)
-    progress = schedule.progress(state.epoch)
+    progress = schedule.progress(state.epoch) if state.step else 0.0  # a start may outlast the time: one step is taken
     while progress < 1:
         parts: list[dict[str, float]] = []
         for done, rows in enumerate(table.shuffled(config.batch_size, state.rng), start=1):
@@ -170,8 +180,7 @@ class _Step:
         labelled = self._labelled()
         rows = np.concatenate([self.knowledge.rows[labelled], rows])
         raw = self.table.values(rows).to(self.device)
-        allowed = torch.ones(len(raw), self.state.model.config.n_components, dtype=torch.bool, device=self.device)
-        allowed[: len(labelled)] = self.knowledge.allowed[labelled]
+        allowed = self._allowed(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
             x = self._seen(raw)
             log_q = self.state.model.q_y(x).log_p
@@ -215,6 +224,14 @@ class _Step:
             value = marginal_divergence(log_q[n_labelled:], self.knowledge.log_prior)
             terms["mutual_information"] = (-config.mutual_information_weight, value)
         return terms
+
+    def _allowed(self, rows: NDArray[np.int64]) -> Tensor:
+        """(B, K) A(x) of pool rows: what is known of an item holds wherever it is drawn."""
+        allowed = torch.ones(len(rows), len(self.knowledge.log_prior), dtype=torch.bool, device=self.device)
+        position = self.knowledge.position[rows]
+        known = np.flatnonzero(position >= 0)
+        allowed[known] = self.knowledge.allowed[position[known]]
+        return allowed
 
     def _labelled(self) -> NDArray[np.int64]:
         """Positions in the knowledge of a batch of labelled items: all of them where they are few."""

@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from dgm_engine.labels.state import LabelState
 
 MIN_EXAMPLES = 0.5
+MIN_SHARE = 0.05
+MIN_RATIO = 1.1
+"""What a class must have in a component to get it: so many examples, so large a share of all its examples, and so many
+times what an even spread over the components would put there."""
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
@@ -122,30 +126,33 @@ def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[st
 
 
 def give_components(
-    owner: Sequence[str | None], evidence: dict[str, NDArray[np.float64]], unnamed: frozenset[int] = frozenset()
+    owner: Sequence[str | None],
+    evidence: dict[str, NDArray[np.float64]],
+    named: frozenset[int] = frozenset(),
+    unnamed: frozenset[int] = frozenset(),
 ) -> Owner:
-    """Gives free components to the classes whose labelled examples they hold.
+    """Gives components to the classes whose labelled examples they hold.
 
-    A free component goes to the class that has most of the labelled examples in it, if they amount to half an example
-    at least; where classes disagree, training then moves the examples of the others, and their likes, out. A class
-    that still owns nothing then gets the free component that holds most of its examples; the class with the most in one
-    chooses first, and components that a person un-named come last.
+    A component goes to the class that has most of the labelled examples in it, if they are more than strays; where
+    classes disagree, training then moves the examples of the others, and their likes, out. What a class was given
+    before it keeps until another's examples outnumber its own there; a class without labelled examples keeps it anyway.
+    A class that still owns nothing gets the free component that holds most of its examples; the class with the most in
+    one chooses first, and components that a person un-named come last.
 
     Args:
         owner: (K,) the owners so far.
         evidence: of `class_evidence`.
+        named: components that a person named; they keep their owner.
         unnamed: components that a person un-named.
 
     Returns:
         (K,) the owners; a class owns nothing only where no component was left.
     """
     owners = list(owner)
-    for k, name in enumerate(owners):
-        if name is None and k not in unnamed:
-            held = {c: scores[k] for c, scores in evidence.items()}
-            best = max(held, key=lambda c: held[c], default=None)
-            if best is not None and held[best] >= MIN_EXAMPLES:
-                owners[k] = best
+    for k in set(range(len(owners))) - named - unnamed:
+        best = max(evidence, key=lambda c: evidence[c][k], default=None)
+        if best is not None and _is_clear(evidence[best], k) and _may_take(evidence, best, owners[k], k):
+            owners[k] = best
     waiting = [name for name in evidence if name not in owners]
     while waiting and None in owners:
         free = [k for k, name in enumerate(owners) if name is None]
@@ -154,6 +161,16 @@ def give_components(
         owners[k] = name
         waiting.remove(name)
     return tuple(owners)
+
+
+def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
+    """Whether a component holds enough of a class's examples (K,): a real one, no mere strays, no even spread."""
+    return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE * scores.sum(), MIN_RATIO * scores.mean()))
+
+
+def _may_take(evidence: dict[str, NDArray[np.float64]], name: str, owner: str | None, k: int) -> bool:
+    """Whether a class may have component k, which may have an owner."""
+    return owner is None or (owner in evidence and evidence[name][k] > evidence[owner][k])
 
 
 def carried_over(

@@ -110,6 +110,15 @@ def append_metrics(run: RunPaths, records: list[dict[str, object]]) -> None:
     write_atomic(run.metrics, earlier + lines.encode())
 
 
+def keep_metrics(run: RunPaths, step: int) -> None:
+    """Drops the records after a step, which a killed worker wrote and no checkpoint knows; all of them at step 0."""
+    if not run.metrics.exists():
+        return
+    lines = run.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if step and json.loads(line).get("step", 0) <= step]
+    write_atomic(run.metrics, "".join(kept).encode())
+
+
 def save_array(path: Path, array: NDArray[np.generic]) -> None:
     """Writes one .npy file, atomically and without pickle."""
     buffer = io.BytesIO()

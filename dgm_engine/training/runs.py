@@ -15,8 +15,10 @@ from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
 
 DEFAULT_COMPONENTS = 20
+PAPER_LATENT = 200
+"""Z of preset `paper`; so its runs and those of preset `fast` never continue each other."""
 WARM_MINUTES = 10 / 60
-"""How long a retrain from an earlier run takes where nothing else is asked for."""
+"""How long a retrain of preset `fast` from an earlier run takes where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -190,12 +192,13 @@ def _model_config(pool: Pool, request: TrainRequest, parent: RunConfig | None) -
         n_components=components,
         likelihood=LikelihoodName.BERNOULLI if pool.is_images else LikelihoodName.GAUSSIAN,
         name=request.model,
+        **({"n_latent": PAPER_LATENT} if request.preset is Preset.PAPER else {}),
     )
 
 
 def _training_config(request: TrainRequest, *, warm: bool) -> TrainingConfig:
     minutes = request.minutes
-    if warm and minutes is None and request.epochs is None:
+    if warm and minutes is None and request.epochs is None and request.preset is Preset.FAST:
         minutes = WARM_MINUTES
     return TrainingConfig.for_preset(
         request.preset,

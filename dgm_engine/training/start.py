@@ -57,7 +57,7 @@ class StartRecord:
 
 
 def clustering_start(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[StartRecord]:
-    """Gives a fresh model its clusters, and the state its neighbours; yields progress. Both are changed in place."""
+    """Gives a fresh model its clusters, in place; yields progress."""
     for share, elbo in _fit_vae(state, table, config):
         yield StartRecord("Learning what the images look like", 0.6 * share, elbo)
     yield StartRecord("Looking for groups", 0.6)
@@ -66,12 +66,16 @@ def clustering_start(state: TrainingState, table: Table, config: TrainingConfig)
     chosen = np.sort(state.rng.permutation(len(table.rows))[:SAMPLE])
     component = cluster(points[chosen], state.model.config.n_components, int(state.rng.integers(2**31)))
     state.model.set_p_z(*_moments(mean[chosen], log_var[chosen], component, state.model.config.n_components))
-    if config.neighbour_weight:
-        yield StartRecord("Looking for neighbours", 0.8)
-        state.neighbours = np.zeros((len(table.x), N_NEIGHBOURS), dtype=np.int32)
-        state.neighbours[table.rows] = table.rows[find_neighbours(points)]
+    yield StartRecord("Fitting the clusters", 0.9)
     for share in _fit_q_y(state, table, table.rows[chosen], component, config):
         yield StartRecord("Fitting the clusters", 0.9 + 0.1 * share)
+
+
+def nearest_rows(state: TrainingState, table: Table) -> NDArray[np.int32]:
+    """(N, N_NEIGHBOURS) for each pool row to train on the rows of its nearest neighbours; zeros for the others."""
+    nearest = np.zeros((len(table.x), N_NEIGHBOURS), dtype=np.int32)
+    nearest[table.rows] = table.rows[find_neighbours(principal_components(state.model, table, state.rng))]
+    return nearest
 
 
 def principal_components(model: DeepGenerativeModel, table: Table, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -50,6 +50,7 @@ from dgm_engine.training.results import (
     LiveMap,
     Results,
     append_metrics,
+    keep_metrics,
     load_array,
     load_live_map,
     load_results,
@@ -58,7 +59,7 @@ from dgm_engine.training.results import (
     save_results,
 )
 from dgm_engine.training.runs import RunConfig, latest_results, read_config
-from dgm_engine.training.start import clustering_start
+from dgm_engine.training.start import clustering_start, nearest_rows
 
 LIVE_SAMPLE = 1_000
 """Items on the live map."""
@@ -66,6 +67,9 @@ LIVE_SHARE = 0.1
 """The live map takes at most this share of the time."""
 CHECKPOINT_SECONDS = 20.0
 LEARN_SECONDS = 4.0
+LEARN_SHARE = 0.05
+"""Looking at the labels takes at most this share of the time."""
+EVIDENCE_SAMPLE = 5_000
 START_SHARE = 0.3
 """Of the progress that a fresh run shows, so much is the clustering start."""
 STATUS_SECONDS = 0.5
@@ -85,6 +89,11 @@ class Reporter:
         self._status = jobs.this_process()
         self._records: list[dict[str, object]] = []
         self._last = 0.0
+
+    @property
+    def progress(self) -> float:
+        """The share done, as last told."""
+        return self._status.progress
 
     @property
     def seconds(self) -> float:
@@ -171,7 +180,11 @@ class Setting:
 
 
 class Worker:
-    """Works on one run from wherever it stands to its end."""
+    """Works on one run from wherever it stands to its end.
+
+    `given` are the owners that training gave to components (carried over from an earlier lineage, or from labelled
+    examples); names that people gave are not among them, so that taking a name back takes effect.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -183,10 +196,11 @@ class Worker:
         self.reporter.phase("Opening the images", 0.0)
         self.live = LiveView(setting)
         self.needs_start = False
-        self.state, self.owner = self._state(checkpoint)
-        if setting.neighbours.exists():
-            self.state.neighbours = load_array(setting.neighbours)
-        self.items = [str(item) for item in setting.pool.items]
+        self.state, self.given = self._state(checkpoint)
+        keep_metrics(setting.run, self.state.step)
+        if self.needs_start:
+            return  # nothing to know yet: the components mean nothing before the start
+        self._find_neighbours()
         self.known = self._learn()
 
     def work(self) -> None:
@@ -234,19 +248,27 @@ class Worker:
             if record.elbo is not None:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
-        if self.state.neighbours is not None:
-            save_array(self.setting.neighbours, self.state.neighbours)
+        self._find_neighbours()
         if before is not None and before.number != self.setting.run.number:
             self._carry_over(before)
         self.known = self._learn()
         self._save()
+
+    def _find_neighbours(self) -> None:
+        """The lineage's neighbours, from its file; sought where a run needs them and no earlier one did."""
+        if not self.config.neighbour_weight:
+            return
+        if not self.setting.neighbours.exists():
+            self.reporter.phase("Looking for neighbours", START_SHARE)
+            save_array(self.setting.neighbours, nearest_rows(self.state, self.setting.table))
+        self.state.neighbours = load_array(self.setting.neighbours)
 
     def _carry_over(self, before: RunPaths) -> None:
         """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
         earlier = load_results(before)
         owner = effective_owner(earlier.owner, self.setting.labels.state(earlier.config.lineage))
         component = predict(self.state.model, self.setting.table, self.setting.pool.shown)[0].argmax(1)
-        self.owner = carried_over(earlier.q_y[self.setting.pool.shown], owner, component, len(self.owner))
+        self.given = carried_over(earlier.q_y[self.setting.pool.shown], owner, component, len(self.given))
 
     def _train(self) -> None:
         """The loop, with reports, checkpoints and an ear for the person."""
@@ -261,32 +283,47 @@ class Worker:
             self.state.seconds = self.reporter.seconds
             self._check_stop()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(self.setting.run, self.state, self.owner)
+                save_checkpoint(self.setting.run, self.state, self.given)
                 saved = time.monotonic()
-        self._learn()
+        learned = self.labels_version
+        self._learn()  # the owners once more; labels that came in the last moments were not learned, though
+        self.labels_version = learned
 
     def _knowledge(self) -> Knowledge:
         """What is known now; looked at anew when somebody said something, and now and then because owners change."""
-        if self.setting.labels.version() != self.labels_version or time.monotonic() - self.learned > LEARN_SECONDS:
+        if self.setting.labels.version() != self.labels_version or time.monotonic() > self.learn_again:
             self.known = self._learn()
         return self.known
 
     def _learn(self) -> Knowledge:
         """Gives components to classes, and allowed sets to items."""
-        self.learned = time.monotonic()
-        state = self.setting.label_state()
+        began = time.monotonic()
+        pool, state = self.setting.pool, self.setting.label_state()
         self.labels_version = state.version
         held_out = held_out_items(state, self.config.held_out_fraction)
-        owner = effective_owner(self.owner, state)
-        labelled = [item for item in state.positive if item not in held_out]
-        q_y = predict(self.state.model, self.setting.table, self.setting.pool.rows(labelled))[0]
-        evidence = class_evidence(q_y, [state.positive[item] for item in labelled])
-        unnamed = frozenset(k for k, name in state.names.items() if name is None)
-        self.owner = give_components(owner, evidence, unnamed)
-        rows, allowed = allowed_sets(self.items, self.owner, state, held_out)
+        owner = give_components(
+            effective_owner(self.given, state),
+            self._evidence({item: name for item, name in state.positive.items() if item not in held_out}),
+            frozenset(k for k, name in state.names.items() if name is not None),
+            frozenset(k for k, name in state.names.items() if name is None),
+        )
+        self.given = tuple(self.given[k] if k in state.names else name for k, name in enumerate(owner))
+        items = sorted((state.positive.keys() | state.rejected.keys() | state.none_of_named) - held_out)
+        positions, allowed = allowed_sets(items, owner, state)
+        rows = pool.rows(items)[positions]
         device = self.setting.device
-        log_prior = component_prior(self.owner, self.config.n_classes).log().to(device)
-        return Knowledge(rows, torch.from_numpy(allowed).to(device), log_prior)
+        log_prior = component_prior(owner, self.config.n_classes).log().to(device)
+        self.learn_again = time.monotonic() + max(LEARN_SECONDS, (time.monotonic() - began) / LEARN_SHARE)
+        return Knowledge(rows, torch.from_numpy(allowed).to(device), log_prior, pool.n_items)
+
+    def _evidence(self, labels: dict[str, str]) -> dict[str, NDArray[np.float64]]:
+        """`class_evidence` of the labels; of a sample of them where they are very many."""
+        items = list(labels)
+        if len(items) > EVIDENCE_SAMPLE:
+            chosen = np.random.default_rng(0).choice(len(items), EVIDENCE_SAMPLE, replace=False)
+            items = [items[i] for i in chosen]
+        rows = self.setting.pool.rows(items)
+        return class_evidence(predict(self.state.model, self.setting.table, rows)[0], [labels[item] for item in items])
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, int(record.epoch), self.reporter.seconds)
@@ -307,13 +344,13 @@ class Worker:
     def _save(self) -> None:
         """Checkpoint and results."""
         self.state.seconds = self.reporter.seconds
-        save_checkpoint(self.setting.run, self.state, self.owner)
+        save_checkpoint(self.setting.run, self.state, self.given)
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
-        results = Results(q_y, z, shown, self._prototypes(), self.owner, self.labels_version, self.setting.config)
+        results = Results(q_y, z, shown, self._prototypes(), self.given, self.labels_version, self.setting.config)
         save_results(self.setting.run, results)
-        self.reporter.phase("Saving", 1.0, components_used=used)
+        self.reporter.phase("Saving", self.reporter.progress, components_used=used)
 
     @torch.no_grad()
     def _prototypes(self) -> NDArray[np.generic]:
