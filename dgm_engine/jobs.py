@@ -116,6 +116,12 @@ def this_process(state: JobState = JobState.RUNNING, phase: str = "") -> JobStat
     return JobStatus(state, phase, pid=os.getpid(), started_at=_started_at(os.getpid()))
 
 
+def give_way(steps: int) -> None:
+    """Lowers the priority of the process that calls it, where the system knows of such a thing."""
+    if hasattr(os, "nice"):
+        os.nice(steps)
+
+
 def tail(path: Path, lines: int = 5) -> str:
     """The last lines of a log, on one line; empty where there is none."""
     if not path.exists():

@@ -8,7 +8,6 @@ the layout was fitted on). An earlier layout is refined where it still fits, and
 
 import io
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from dgm_engine.discovery.projections import Method, n_fitted, project, refine, still_fits
 from dgm_engine.errors import CorruptError, DgmError
-from dgm_engine.jobs import JobState, JobStatus, this_process, write_status
+from dgm_engine.jobs import JobState, JobStatus, give_way, this_process, write_status
 from dgm_engine.paths import RunPaths, write_atomic
 
 _log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     run, method = RunPaths(Path(arguments[0])), Method(arguments[1])
     previous = None if arguments[2] == "-" else Path(arguments[2])
     logging.basicConfig(level=logging.INFO)
-    os.nice(10)  # the page comes first
+    give_way(10)  # the page comes first
     reporter = _Reporter(layout_status_path(run, method))
     try:
         with threadpool_limits(1):

@@ -5,7 +5,6 @@ stands; `details` hold the outcome). It survives a refresh of the page and a res
 ``python -m dgm_engine.services.tasks FOLDER``.
 """
 
-import os
 import sys
 import time
 import uuid
@@ -135,5 +134,5 @@ def run(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(5)
+    jobs.give_way(5)
     run(Path(sys.argv[1]))

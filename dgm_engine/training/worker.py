@@ -427,8 +427,7 @@ def make_room() -> None:
     """Leaves the pages a core and the right of way."""
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     torch.set_flush_denormal(True)
-    if hasattr(os, "nice"):
-        os.nice(10)
+    jobs.give_way(10)
 
 
 if __name__ == "__main__":
