@@ -30,7 +30,7 @@ def cards(project: Project, view: View, panel: str) -> None:
     named = sum(c.class_name is not None for c in used)
     st.caption(
         f"{named} of {len(used)} clusters have a name. Two clusters of one name count as one class; "
-        "empty the field to take a name away."
+        "clear a field to take its name away."
     )
     classes = labelling.class_names(project)
     for cluster in used:

@@ -39,6 +39,7 @@ class Key(StrEnum):
     LABEL_MODE = "label_mode"  # widget: one by one or as a grid
     STRATEGY = "strategy"  # widget: how suggestions are chosen
     NEW_CLASS = "new_class"  # widget: the name of a class to add
+    IMPORTED = "imported"  # the report on a label file that was just taken in
     TASK = "task"  # folder of the background task that this session waits for
 
 

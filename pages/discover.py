@@ -65,7 +65,7 @@ def _chart(project: Project, view: View) -> None:
         return
     with st.container(key="map_frame", height=MAP_HEIGHT, border=False):
         _map.draw(view, layout.xy, _map.Colour(colour), _selection.Panel.SELECTED)
-    st.caption(_what_is_drawn(view, layout))
+    st.caption(_what_is_drawn(view, layout, project.pool.n_items - len(view.items)))
 
 
 def _wait(project: Project, method: Method) -> None:
@@ -82,11 +82,13 @@ def _wait(project: Project, method: Method) -> None:
             st.rerun(scope="app")
 
 
-def _what_is_drawn(view: View, layout: LayoutState) -> str:
+def _what_is_drawn(view: View, layout: LayoutState, n_held_out: int) -> str:
     drawn = len(_map.drawn_rows(len(view.items)))
     text = f"Drawing {drawn:,} of {len(view.items):,} images" if drawn < len(view.items) else f"All {drawn:,} images"
     if drawn < len(view.items):
         text += "; a selection reaches all of them"
+    if n_held_out:
+        text += f"; {n_held_out:,} more are held out for testing"
     if layout.stale:
         text += f". Positions are still of the results before, colours of run {view.run}"
     return f"{text}. Draw around points to select images; double-click to end the selection."

@@ -4,14 +4,20 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.services import exporting, labelling, tasks
+from dgm_engine.services.labelling import ImportReport
 from dgm_engine.services.projects import Project
 from pages import _state
+from pages._state import Key
 from pages._text import plain
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 
 def export(project: Project) -> None:
@@ -106,14 +112,22 @@ def _import(project: Project) -> None:
     with st.expander("Take in labels from a file"):
         st.caption("CSV with the columns item and class (or not_class), or JSON lines as written above.")
         file = st.file_uploader("Label file", type=["csv", "jsonl"], label_visibility="collapsed", key="label_file")
-        if file is not None and st.button("Take them in", icon=":material/upload:"):
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / f"labels{Path(file.name).suffix.lower()}"
-                path.write_bytes(file.getvalue())
-                report = labelling.import_labels(project, path, _state.annotator())
+        if file is not None:
+            st.button("Take them in", icon=":material/upload:", on_click=_take_in, args=(project, file))
+        report: ImportReport | None = st.session_state.pop(Key.IMPORTED, None)
+        if report is not None:
             st.success(f"{report.accepted:,} rows taken in, {len(report.rejected):,} left out.")
             if report.rejected:
-                st.dataframe([{"Row": r.row, "Why left out": r.reason} for r in report.rejected], hide_index=True)
+                st.caption("Rows are counted from the first one below the column names.")
+                st.table([{"Row": r.row, "Why left out": r.reason} for r in report.rejected])
+
+
+@_state.callback
+def _take_in(project: Project, file: "UploadedFile") -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"labels{Path(file.name).suffix.lower()}"
+        path.write_bytes(file.getvalue())
+        st.session_state[Key.IMPORTED] = labelling.import_labels(project, path, _state.annotator())
 
 
 def _predictions(project: Project) -> None:

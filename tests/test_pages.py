@@ -250,3 +250,15 @@ def test_a_projects_folder_stays_inside_the_home(typed: str, folder: str) -> Non
 
 def test_plain_text_loses_its_marks() -> None:
     assert plain("*a* [b](c)\n<i>") == r"\*a\* \[b\]\(c\) \<i\>"
+
+
+def test_labels_taken_in_from_a_file_show_at_once_with_what_was_left_out(trained: Project) -> None:
+    app = opened("export", trained)
+    items = trained.pool.items[:2].tolist()
+    rows = f"item,class\n{items[0]},zero\n{items[1]},one\nnobody,one\n"
+    app.file_uploader(key="label_file").set_value(("labels.csv", rows.encode(), "text/csv")).run()
+    press(app, "Take them in")
+    assert "2 rows taken in, 1 left out" in app.success[-1].value
+    assert "nobody" in str(app.table[0].value)
+    assert len(trained.labels.state().positive) == 2
+    assert any("2 labelled" in caption.value for caption in app.caption)

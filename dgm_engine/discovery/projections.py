@@ -191,7 +191,12 @@ def tsne(z: np.ndarray, seed: int, start: np.ndarray | None = None, progress: Pr
 
 
 def umap(
-    z: np.ndarray, seed: int, dimensions: int = 2, min_dist: float = 0.1, start: np.ndarray | None = None
+    z: np.ndarray,
+    seed: int,
+    dimensions: int = 2,
+    min_dist: float = 0.1,
+    n_neighbours: int = N_NEIGHBOURS,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """UMAP of z (N, Z), at least `SMALLEST` rows, on exact neighbours.
 
@@ -200,6 +205,7 @@ def umap(
         seed: of every random draw.
         dimensions: of the embedding.
         min_dist: how close neighbours may lie; 0 gathers groups for a clustering.
+        n_neighbours: how many count as near.
         start: (N, dimensions) positions to refine by a few steps; None lays out anew, from principal components.
 
     Returns:
@@ -210,7 +216,7 @@ def umap(
         from umap import UMAP
 
     # Exact neighbours found here spare a new process the 40 s that umap spends on compiling its own search.
-    k = min(N_NEIGHBOURS, len(z) - 1)
+    k = min(n_neighbours, len(z) - 1)
     distances, nearest = _neighbours(z, z, k)
     begin = _pca_start(z, seed, dimensions) if start is None else start
     reducer = UMAP(

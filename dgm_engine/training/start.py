@@ -9,6 +9,7 @@ Neighbours are those among the principal components of the images. Those in the 
 and worse ones on Fashion-MNIST and digits, by several points each way.
 """
 
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ BATCH = 4096
 MIN_STEPS = 400
 FIT_EPOCHS = 2
 RESTARTS = 5
+VAE_TIME, FIT_TIME = 0.3, 0.15
+"""Shares of a run's time budget that the VAE, and the fit of q(y | x), may take at most."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def cluster(z: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np
     from sklearn.mixture import GaussianMixture
 
     if len(z) > TSNE_LIMIT:
-        z = umap(z, seed, dimensions=10, min_dist=0.0)
+        z = umap(z, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     elif len(z) >= SMALLEST:
         z = tsne(z, seed)
     mixture = GaussianMixture(n_components, n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
@@ -125,7 +128,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
     model = state.model
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     device = model.inputs.fill.device
-    for share, rows in _steps(table, config, config.start_epochs, state.rng):
+    for share, rows in _steps(table, config, config.start_epochs, state.rng, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
             q_z = model.q_z(x, None)
@@ -147,7 +150,7 @@ def _fit_q_y(
     augment = Augmentation(model.inputs, tuple(table.x.shape[1:]), state.generator)
     target = np.zeros(len(table.x), dtype=np.int64)
     target[rows] = component
-    for share, batch in _steps(Table(table.x, rows), config, FIT_EPOCHS, state.rng):
+    for share, batch in _steps(Table(table.x, rows), config, FIT_EPOCHS, state.rng, FIT_TIME):
         raw = table.values(batch).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
             log_q = model.q_y(augment(raw)).log_p
@@ -156,17 +159,21 @@ def _fit_q_y(
 
 
 def _steps(
-    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator
+    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator, time_share: float
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, and more on a small pile until `MIN_STEPS` are done."""
-    per_epoch = table.batches_per_epoch(config.batch_size)
-    total = max(epochs * per_epoch, min(MIN_STEPS, epochs * 80))
-    done = 0
-    while done < total:
+    """(share done, rows) for `epochs` passes, and more on a small pile until `MIN_STEPS` are done.
+
+    Where the run has a time budget, this takes at most `time_share` of it.
+    """
+    total = max(epochs * table.batches_per_epoch(config.batch_size), min(MIN_STEPS, epochs * 80))
+    seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
+    began, done, share = time.monotonic(), 0, 0.0
+    while share < 1 and total:
         for rows in table.shuffled(config.batch_size, rng):
             done += 1
-            yield done / total, rows
-            if done == total:
+            share = min(1.0, max(done / total, (time.monotonic() - began) / seconds))
+            yield share, rows
+            if share == 1:
                 return
 
 

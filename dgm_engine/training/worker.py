@@ -63,7 +63,7 @@ from dgm_engine.training.start import clustering_start, nearest_rows
 
 LIVE_SAMPLE = 1_000
 """Items on the live map."""
-LIVE_SHARE = 0.1
+LIVE_SHARE = 0.2
 """The live map takes at most this share of the time."""
 CHECKPOINT_SECONDS = 20.0
 LEARN_SECONDS = 4.0
@@ -195,6 +195,7 @@ class Worker:
         self.reporter = Reporter(setting.run, self.began)
         self.reporter.phase("Opening the images", 0.0)
         self.live = LiveView(setting)
+        self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
         self.needs_start = False
         self.state, self.given = self._state(checkpoint)
         keep_metrics(setting.run, self.state.step)
@@ -275,7 +276,8 @@ class Worker:
         budget, epochs = self.config.max_minutes, self.config.max_epochs
         if budget is None and epochs is None:
             epochs = default_epochs(len(self.setting.table.rows))
-        schedule = Schedule(epochs, None if budget is None else 60 * budget, self.began)
+        seconds = None if budget is None else max(60 * budget - self.saving, 0.0)
+        schedule = Schedule(epochs, seconds, self.began)
         saved = time.monotonic()
         first = START_SHARE if self.needs_start else 0.0
         for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
@@ -343,6 +345,7 @@ class Worker:
 
     def _save(self) -> None:
         """Checkpoint and results."""
+        began = time.monotonic()
         self.state.seconds = self.reporter.seconds
         save_checkpoint(self.setting.run, self.state, self.given)
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
@@ -350,6 +353,7 @@ class Worker:
         used = len(np.unique(q_y[shown].argmax(1)))
         results = Results(q_y, z, shown, self._prototypes(), self.given, self.labels_version, self.setting.config)
         save_results(self.setting.run, results)
+        self.saving = time.monotonic() - began
         self.reporter.phase("Saving", self.reporter.progress, components_used=used)
 
     @torch.no_grad()
