@@ -11,10 +11,13 @@ class ModelName(StrEnum):
     """The models that can be trained."""
 
     GM_DGM = "gm-dgm"
+    AGM_DGM = "agm-dgm"
+    M2 = "m2"
+    ADGM = "adgm"
 
 
 class LikelihoodName(StrEnum):
-    """The family of p(x | z)."""
+    """The family of p(x | ...), or of an auxiliary latent."""
 
     BERNOULLI = "bernoulli"
     GAUSSIAN = "gaussian"
@@ -59,9 +62,12 @@ class ModelConfig(_Config):
     Attributes:
         n_features: D, the length of x.
         n_components: K, the number of mixture components.
-        likelihood: the family of p(x | z).
+        likelihood: the family of p(x | ...).
         name: which factorisation.
         n_latent: Z, the length of z.
+        n_auxiliary: A, the length of a; models without one ignore it.
+        auxiliary: the family of q(a | x) and p(a | x, y, z). The paper pairs a Gaussian q(a | x) (Eq. 18) with a
+            Bernoulli p(a | x, y, z) (Eq. 16), which is no density of real values; so both are of one family here.
         n_hidden: units in each hidden layer.
         n_layers: hidden layers in each network (p(z | y) has none).
     """
@@ -71,14 +77,22 @@ class ModelConfig(_Config):
     likelihood: LikelihoodName
     name: ModelName = ModelName.GM_DGM
     n_latent: int = 50
+    n_auxiliary: int = 100
+    auxiliary: LikelihoodName = LikelihoodName.GAUSSIAN
     n_hidden: int = 500
     n_layers: int = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "likelihood", LikelihoodName(self.likelihood))
         object.__setattr__(self, "name", ModelName(self.name))
-        _at_least(self, 1, "n_features", "n_latent", "n_hidden", "n_layers")
+        object.__setattr__(self, "auxiliary", LikelihoodName(self.auxiliary))
+        _at_least(self, 1, "n_features", "n_latent", "n_auxiliary", "n_hidden", "n_layers")
         _at_least(self, 2, "n_components")
+
+    @property
+    def hidden(self) -> list[int]:
+        """Units of the hidden layers of each network."""
+        return [self.n_hidden] * self.n_layers
 
 
 @dataclass(frozen=True)
@@ -92,8 +106,11 @@ class TrainingConfig(_Config):
         max_minutes: wall-clock budget, start included; None leaves the end to `max_epochs`.
         batch_size: unlabelled items per step.
         labelled_batch_size: items with a label or a rejection per step.
-        n_samples: S, Monte Carlo draws of z per item and component.
-        learning_rate: of Adam.
+        n_samples: S, Monte Carlo draws of z (and of a) per item and component.
+        learning_rate: of Adam, at the start.
+        learning_rate_decay: what the learning rate is multiplied by every 200 epochs (the authors' released code);
+            None lets it fall along a cosine to almost nothing at the end of the run.
+        gradient_clip: every element of a gradient is kept within this of zero (the authors' released code).
         classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
         neighbour_weight: of the agreement of q(y | x) with q(y | x') at a near neighbour x' of x in the space in which
@@ -103,8 +120,9 @@ class TrainingConfig(_Config):
             rest is drawn. 0 sums over all of them.
         clustering_start: whether a fresh model starts from a clustering instead of random weights.
         start_epochs: VAE epochs before the clustering start.
+        several_components: whether its labelled examples may bring a class further components than its first.
         output_scale: standard deviation of the initial weights of output layers.
-        weight_decay: precision of the Gaussian weight prior, per training item.
+        weight_decay: precision of the Gaussian prior of all weights; biases have none.
         min_pixel_std: pixels that vary less than this over the pool are left out of the model.
         binarise: draw every pixel as 0 or 1 anew for each batch; otherwise the expectation over these draws is scored,
             which has the same mean and less noise.
@@ -120,6 +138,8 @@ class TrainingConfig(_Config):
     labelled_batch_size: int = 64
     n_samples: int = 1
     learning_rate: float = 1e-3
+    learning_rate_decay: float | None = None
+    gradient_clip: float | None = None
     classification_weight: float | None = 30.0
     consistency_weight: float = 30.0
     neighbour_weight: float = 30.0
@@ -127,6 +147,7 @@ class TrainingConfig(_Config):
     exact_components: int = 1
     clustering_start: bool = True
     start_epochs: int = 5
+    several_components: bool = True
     output_scale: float = 0.01
     weight_decay: float = 0.0
     min_pixel_std: float = 0.0
@@ -140,7 +161,7 @@ class TrainingConfig(_Config):
         _at_least(self, 0, "seed", "consistency_weight", "mutual_information_weight", "exact_components")
         _at_least(self, 0, "neighbour_weight", "start_epochs", "weight_decay", "min_pixel_std", "held_out_fraction")
         _above_zero(self, "learning_rate", "output_scale", "max_epochs", "max_minutes", "n_classes")
-        _above_zero(self, "classification_weight")
+        _above_zero(self, "classification_weight", "learning_rate_decay", "gradient_clip")
         if self.held_out_fraction >= 1:
             raise InputError(f"held_out_fraction is {self.held_out_fraction}; it must be below 1")
 
@@ -156,12 +177,15 @@ _PAPER: dict[str, object] = {
     "labelled_batch_size": 100,
     "n_samples": 2,
     "learning_rate": 3e-4,
+    "learning_rate_decay": 0.75,
+    "gradient_clip": 1.0,
     "classification_weight": None,
     "consistency_weight": 0.0,
     "neighbour_weight": 0.0,
     "mutual_information_weight": 0.0,
     "exact_components": 0,
     "clustering_start": False,
+    "several_components": False,
     "output_scale": 0.001,
     "weight_decay": 1.0,
     "min_pixel_std": 0.1,

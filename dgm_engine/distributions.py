@@ -20,12 +20,18 @@ class DiagonalGaussian:
     mean: Tensor
     log_var: Tensor
 
-    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
-        """(S, ..., D) reparameterised draws (Eq. 1)."""
-        noise = torch.randn(
-            (n_samples, *self.mean.shape), generator=generator, device=self.mean.device, dtype=self.mean.dtype
-        )
+    @staticmethod
+    def noise(like: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
+        """(S, ...) what `transform` makes draws of, for a tensor `like` (...): N(0, 1)."""
+        return torch.randn((n_samples, *like.shape), generator=generator, device=like.device, dtype=like.dtype)
+
+    def transform(self, noise: Tensor) -> Tensor:
+        """Draws (S, ..., D) from noise that broadcasts to this shape, reparameterised (Eq. 1)."""
         return self.mean + noise * (0.5 * self.log_var).exp()
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        """(S, ..., D) reparameterised draws."""
+        return self.transform(self.noise(self.mean, n_samples, generator))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """(...,) the log density at `value` (..., D)."""
@@ -54,6 +60,23 @@ class Bernoulli:
         """(..., D) the probabilities."""
         return self.logits.sigmoid()
 
+    @staticmethod
+    def noise(like: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
+        """(S, ...) what `transform` makes draws of, for a tensor `like` (...): uniform in [0, 1)."""
+        return torch.rand((n_samples, *like.shape), generator=generator, device=like.device, dtype=like.dtype)
+
+    def transform(self, noise: Tensor) -> Tensor:
+        """Binary draws (S, ..., D) from noise that broadcasts to this shape.
+
+        Their gradient is that of the mean: biased, but of low variance ("straight-through", Bengio et al. 2013).
+        """
+        mean = self.mean
+        return (noise < mean).to(mean.dtype) + (mean - mean.detach())
+
+    def sample(self, n_samples: int, generator: torch.Generator) -> Tensor:
+        """(S, ..., D) binary draws with straight-through gradients."""
+        return self.transform(self.noise(self.logits, n_samples, generator))
+
     def log_prob(self, value: Tensor) -> Tensor:
         """(...,) the log probability of `value` (..., D) in [0, 1].
 
@@ -79,4 +102,4 @@ class Categorical:
 
 
 Likelihood = Bernoulli | DiagonalGaussian
-"""What p(x | z) returns."""
+"""What p(x | ...) and, for models with an auxiliary latent, q(a | x) and p(a | x, y, z) return."""

@@ -1,5 +1,6 @@
 """Networks: each is a conditional distribution."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -7,13 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dgm_engine.config import LikelihoodName
-from dgm_engine.distributions import Bernoulli, Categorical, DiagonalGaussian, Likelihood
+from dgm_engine.distributions import Bernoulli, Categorical, DiagonalGaussian
 
 _LOG_VAR_LIMIT = 8.0
 """Variances stay within exp(-8) and exp(8): beyond, one outlier decides a step."""
 
 
-def hidden_layers(widths: list[int]) -> nn.Sequential:
+def hidden_layers(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers with a ReLU after each, Glorot weights and zero biases; empty for one width."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
@@ -29,57 +30,96 @@ def output_layer(n_in: int, n_out: int, scale: float) -> nn.Linear:
     return layer
 
 
-class CategoricalNet(nn.Module):
-    """p(k | x), x (..., n_in), over `n_out` categories."""
+class Body(nn.Module):
+    """The hidden layers of a network of several inputs and, where `n_categories` is given, of a category.
 
-    def __init__(self, n_in: int, hidden: list[int], n_out: int, scale: float) -> None:
+    The first layer is relu(sum_i W_i v_i + W_y[k] + b): every product is taken once, at its own input's shape, and the
+    sum broadcasts. An input or category of None is left out, as if its weights were zero.
+
+    Args:
+        widths: lengths of the inputs.
+        hidden: units of the hidden layers, at least one.
+        n_categories: K, or 0.
+    """
+
+    def __init__(self, widths: Sequence[int], hidden: Sequence[int], n_categories: int = 0) -> None:
         super().__init__()
-        self.hidden = hidden_layers([n_in, *hidden])
-        self.output = output_layer(([n_in, *hidden])[-1], n_out, scale)
+        self.inputs = nn.ModuleList(
+            _glorot(nn.Linear(width, hidden[0], bias=position == 0)) for position, width in enumerate(widths)
+        )
+        self.category = nn.Parameter(torch.empty(n_categories, hidden[0])) if n_categories else None
+        if self.category is not None:
+            nn.init.xavier_uniform_(self.category)
+        self.rest = hidden_layers(hidden)
+        self.n_out = hidden[-1]
 
-    def forward(self, x: Tensor) -> Categorical:
-        """The distribution at x."""
-        return Categorical(_full(self.output(self.hidden(x))))
+    def forward(self, values: Sequence[Tensor | None], k: Tensor | None) -> Tensor:
+        """(..., hidden[-1]) at inputs (..., width) and categories k (...) whose batch shapes broadcast."""
+        parts = [layer(value) for layer, value in zip(self.inputs, values, strict=True) if value is not None]
+        if k is not None and self.category is not None:
+            parts.append(functional.embedding(k, self.category))  # its backward pass is fast, that of category[k] not
+        h = parts[0]
+        for part in parts[1:]:
+            h = h + part
+        return self.rest(h.relu())
+
+
+class CategoricalNet(nn.Module):
+    """p(k | inputs) over `n_out` categories."""
+
+    def __init__(self, body: Body, n_out: int, scale: float) -> None:
+        super().__init__()
+        self.body = body
+        self.output = output_layer(body.n_out, n_out, scale)
+
+    def forward(self, *values: Tensor | None) -> Categorical:
+        """The distribution at inputs (..., width)."""
+        return Categorical(_full(self.output(self.body(values, None))))
 
 
 class GaussianNet(nn.Module):
-    """N(mean(x), diag(var(x))); mean and log variance share all hidden layers (Appendix B)."""
+    """N(mean, diag(var)); mean and log variance share all hidden layers (Appendix B)."""
 
-    def __init__(self, hidden: list[int], n_out: int, scale: float) -> None:
+    family = DiagonalGaussian
+
+    def __init__(self, body: Body, n_out: int, scale: float) -> None:
         super().__init__()
-        self.hidden = hidden_layers(hidden)
-        self.mean = output_layer(hidden[-1], n_out, scale)
-        self.log_var = output_layer(hidden[-1], n_out, scale)
+        self.body = body
+        self.mean = output_layer(body.n_out, n_out, scale)
+        self.log_var = output_layer(body.n_out, n_out, scale)
 
-    def forward(self, x: Tensor) -> DiagonalGaussian:
-        """The distribution at x (..., hidden[0])."""
-        h = self.hidden(x)
+    def forward(self, *values: Tensor | None, k: Tensor | None = None) -> DiagonalGaussian:
+        """The distribution at inputs (..., width) and categories (...)."""
+        h = self.body(values, k)
         return DiagonalGaussian(_full(self.mean(h)), _limited(self.log_var(h)))
 
 
-class JointFirstLayer(nn.Module):
-    """relu(W_x x + W_y[y] + b): the first layer of a network of x and one-hot y, its first product taken once per x."""
+class BernoulliNet(nn.Module):
+    """Independent Bernoulli variables."""
 
-    def __init__(self, n_in: int, n_categories: int, n_out: int) -> None:
+    family = Bernoulli
+
+    def __init__(self, body: Body, n_out: int, scale: float) -> None:
         super().__init__()
-        self.x = _glorot(nn.Linear(n_in, n_out))
-        self.y = nn.Parameter(torch.empty(n_categories, n_out))
-        nn.init.xavier_uniform_(self.y)
+        self.body = body
+        self.logits = output_layer(body.n_out, n_out, scale)
 
-    def forward(self, x: Tensor, k: Tensor | None) -> Tensor:
-        """(M, B, n_out) from x (B, n_in) and categories k (M, B); (B, n_out) with the y-row at zero where k is None."""
-        h = self.x(x)  # (B, n_out)
-        if k is not None:
-            h = h + functional.embedding(k, self.y)  # (M, B, n_out): its backward pass is fast, that of self.y[k] not
-        return h.relu()
+    def forward(self, *values: Tensor | None, k: Tensor | None = None) -> Bernoulli:
+        """The distribution at inputs (..., width) and categories (...)."""
+        return Bernoulli(_full(self.logits(self.body(values, k))))
+
+
+def likelihood_net(family: LikelihoodName, body: Body, n_out: int, scale: float) -> BernoulliNet | GaussianNet:
+    """A network of the family that suits its values: Bernoulli for pixels, Gaussian for features."""
+    return (BernoulliNet if family is LikelihoodName.BERNOULLI else GaussianNet)(body, n_out, scale)
 
 
 class GaussianTable(nn.Module):
     """N(mean[k], diag(var[k])): p(z | y), which has no hidden layer."""
 
-    def __init__(self, n_categories: int, n_out: int) -> None:
+    def __init__(self, n_categories: int, n_out: int, scale: float) -> None:
         super().__init__()
-        self.mean = nn.Parameter(torch.randn(n_categories, n_out))
+        self.mean = nn.Parameter(scale * torch.randn(n_categories, n_out))
         self.log_var = nn.Parameter(torch.zeros(n_categories, n_out))
 
     def forward(self, k: Tensor) -> DiagonalGaussian:
@@ -93,21 +133,19 @@ class GaussianTable(nn.Module):
         self.log_var.copy_(log_var)
 
 
-class LikelihoodNet(nn.Module):
-    """p(x | h) of the family that suits x: Bernoulli for pixels, Gaussian for features."""
+class StandardGaussian(nn.Module):
+    """N(0, I), whatever the category."""
 
-    def __init__(self, hidden: list[int], n_out: int, family: LikelihoodName, scale: float) -> None:
+    mean: Tensor
+
+    def __init__(self, n_out: int) -> None:
         super().__init__()
-        self.hidden = hidden_layers(hidden)
-        self.location = output_layer(hidden[-1], n_out, scale)
-        self.log_var = output_layer(hidden[-1], n_out, scale) if family is LikelihoodName.GAUSSIAN else None
+        self.register_buffer("mean", torch.zeros(n_out), persistent=False)
 
-    def forward(self, h: Tensor) -> Likelihood:
-        """The distribution at h (..., hidden[0])."""
-        h = self.hidden(h)
-        if self.log_var is None:
-            return Bernoulli(_full(self.location(h)))
-        return DiagonalGaussian(_full(self.location(h)), _limited(self.log_var(h)))
+    def forward(self, k: Tensor) -> DiagonalGaussian:
+        """The same distribution (..., n_out) for all categories k (...)."""
+        mean = self.mean.expand(*k.shape, -1)
+        return DiagonalGaussian(mean, mean)  # a log variance of zero
 
 
 class InputMap(nn.Module):
@@ -150,7 +188,8 @@ class InputMap(nn.Module):
 
 def _glorot(layer: nn.Linear) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:  # pyright: ignore[reportUnnecessaryComparison] - torch's types say that there is one
+        nn.init.zeros_(layer.bias)
     return layer
 
 

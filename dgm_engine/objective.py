@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.base import DeepGenerativeModel, Encoded
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,14 @@ class Bound:
         log_px: (B,) its reconstruction part.
         kl_z: (B,) its part KL(q(z | x, y) || p(z | y)).
         kl_y: (B,) its part KL(q_A(y | x) || p(y)).
+        kl_a: (B,) its part E log q(a | x) - log p(a | x, y, z); None for models without a.
     """
 
     value: Tensor
     log_px: Tensor
     kl_z: Tensor
     kl_y: Tensor
+    kl_a: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Sampling:
 
     Attributes:
         generator: source of every draw.
-        n_samples: S, draws of z.
+        n_samples: S, draws of z (and of a).
         exact_components: m; sum over the m most probable allowed components and draw one of the rest. 0 sums over all.
     """
 
@@ -64,27 +66,36 @@ def restrict(log_q: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
     return masked - log_mass[:, None], log_mass
 
 
-def bound(model: DeepGenerativeModel, x: Tensor, log_q_a: Tensor, log_prior: Tensor, sampling: Sampling) -> Bound:
+def bound(
+    model: DeepGenerativeModel, encoded: Encoded, log_q_a: Tensor, log_prior: Tensor, sampling: Sampling
+) -> Bound:
     """L_A(x) of Eq. 2 (A = all components), Eq. 3 (A = {k}) and everything between.
 
     The entropy and the prior are summed exactly over all components. The costly terms are summed over all of them
     too, or, with `sampling.exact_components` = m, exactly over the m most probable ones and by one weighted draw from
     the rest: unbiased in value and gradient.
 
+    With an auxiliary latent, q(y | x) is the average over S draws of a (Eq. 33), and the same draws serve every
+    component. The expectation is a lower bound of log p(x) for every S: it is that of the inference model which draws
+    a_1..a_S from q(a | x), y from that average, takes one of the draws at random as a, and z from q(z | a, x, y). At
+    S = 1 it is Eq. 21.
+
     Args:
         model: states L(x, k).
-        x: (B, n_kept), on the model's scale.
+        encoded: B items, of `model.encode`.
         log_q_a: (B, K) of `restrict`.
         log_prior: (K,) log p(y).
         sampling: how expectations are taken.
     """
     k, weight, n_exact = _choose_components(log_q_a, sampling)  # (M, B), (M, B), the first n_exact are exact
-    terms = model.terms(x, k, sampling.n_samples, sampling.generator)
+    terms = model.terms(encoded, k, sampling.n_samples, sampling.generator)
     log_px, kl_z = (_weighted_sum(weight, term, n_exact) for term in (terms.log_px, terms.kl_z))
+    kl_a = None if terms.kl_a is None else _weighted_sum(weight, terms.kl_a, n_exact)
     q_a = log_q_a.exp()
     log_ratio = (log_q_a - log_prior).masked_fill(q_a == 0, 0.0)  # 0 log 0 = 0, in the gradient too
     kl_y = (q_a * log_ratio).sum(-1)
-    return Bound(log_px - kl_z - kl_y, log_px, kl_z, kl_y)
+    value = log_px - kl_z - kl_y
+    return Bound(value if kl_a is None else value - kl_a, log_px, kl_z, kl_y, kl_a)
 
 
 def component_prior(owner: Sequence[str | None], n_classes: int | None) -> Tensor:

@@ -1,5 +1,6 @@
 """What every model of the family states, and what follows from it."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -8,72 +9,157 @@ from torch import Tensor, nn
 
 from dgm_engine.config import ModelConfig
 from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
-from dgm_engine.nn import InputMap
+from dgm_engine.nn import BernoulliNet, GaussianNet, InputMap
+
+N_DRAWS = 8
+"""Draws of a that a trained classifier averages over (Eq. 33): always the same, so that an image has one answer."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Items, with draws of their auxiliary latent and what these say of y.
+
+    Attributes:
+        x: (B, n_kept).
+        log_q_y: (B, K) log q(y | x); for models with a, log of the mean of q(y | a, x) over the draws (Eq. 33).
+        a: (S, B, A) draws from q(a | x); None for models without a.
+        log_q_a: (S, B) log q(a | x) at the draws.
+    """
+
+    x: Tensor
+    log_q_y: Tensor
+    a: Tensor | None = None
+    log_q_a: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The parts of L(x, k) = log_px - kl_z + log p(k), for each item and component asked for (Eq. 3).
+    """The parts of L(x, k) = log_px - kl_z - kl_a + log p(k), for each item and component asked for (Eq. 3, Eq. 22).
 
     Attributes:
-        log_px: (M, B), the Monte Carlo mean of log p(x | z, ...) over z ~ q(z | x, k).
-        kl_z: (M, B), KL(q(z | x, k) || p(z | k)), in closed form.
+        log_px: (M, B), the Monte Carlo mean of log p(x | ...) over z ~ q(z | ..., x, k) (and a ~ q(a | x)).
+        kl_z: (M, B), KL(q(z | ..., x, k) || p(z | k)), in closed form.
+        kl_a: (M, B), the Monte Carlo mean of log q(a | x) - log p(a | x, k, z); None for models without a.
     """
 
     log_px: Tensor
     kl_z: Tensor
+    kl_a: Tensor | None = None
 
 
 class DeepGenerativeModel(nn.Module, ABC):
     """A generative model of x with a mixture component y and a continuous latent z, and its inference model.
+
+    A model states its conditional distributions. Those with an auxiliary latent a state `q_a` and `p_a` too, and call
+    `fix_draws` when they are built; the others get None for a everywhere.
 
     Args:
         config: the shape.
         inputs: from raw values to what the networks see.
     """
 
+    draws: Tensor | None
+
     def __init__(self, config: ModelConfig, inputs: InputMap) -> None:
         super().__init__()
         self.config = config
         self.inputs = inputs
+        self.register_buffer("draws", None)
 
     @abstractmethod
-    def q_y(self, x: Tensor) -> Categorical:
-        """q(y | x) at x (B, n_kept)."""
+    def q_y(self, x: Tensor, a: Tensor | None) -> Categorical:
+        """q(y | a, x) at x (B, n_kept) and a (S, B, A), or q(y | x)."""
 
     @abstractmethod
-    def q_z(self, x: Tensor, k: Tensor | None) -> DiagonalGaussian:
-        """q(z | x, y): (M, B, Z) at x (B, n_kept) and k (M, B); (B, Z) without y where k is None."""
+    def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
+        """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B); what is None is left out."""
 
     @abstractmethod
     def p_z(self, k: Tensor) -> DiagonalGaussian:
         """p(z | y): (..., Z) at components k (...)."""
 
     @abstractmethod
+    def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
+        """p(x | ...): (..., n_kept) at z (..., Z) and components k that broadcast against z's batch."""
+
+    def q_a(self, x: Tensor) -> Likelihood | None:
+        """q(a | x) at x (B, n_kept); None for a model without a."""
+        del x
+        return None
+
+    def p_a(self, x: Tensor, z: Tensor, k: Tensor) -> Likelihood:
+        """p(a | x, y, z): (S, M, B, A) at x (B, n_kept), z (S, M, B, Z) and k (M, B); only where there is q(a | x)."""
+        raise NotImplementedError
+
     def set_p_z(self, mean: Tensor, log_var: Tensor) -> None:
         """Gives p(z | y) the means and log variances (K, Z) of a clustering, where it depends on y."""
 
-    @abstractmethod
-    def p_x(self, z: Tensor, k: Tensor) -> Likelihood:
-        """p(x | ...): (..., n_kept) at z (..., Z) and components k that broadcast against z's batch."""
+    def fix_draws(self, q_a: BernoulliNet | GaussianNet) -> None:
+        """Draws, once, the noise of a that the trained classifier averages over."""
+        blank = torch.empty(1, self.config.n_auxiliary)
+        self.draws = q_a.family.noise(blank, N_DRAWS, torch.Generator().manual_seed(0))
 
-    def terms(self, x: Tensor, k: Tensor, n_samples: int, generator: torch.Generator) -> Terms:
-        """The parts of L(x, k) at x (B, n_kept) and components k (M, B), from `n_samples` draws of z."""
-        q_z = self.q_z(x, k)
-        z = q_z.sample(n_samples, generator)  # (S, M, B, Z)
-        return Terms(log_px=self.p_x(z, k).log_prob(x).mean(0), kl_z=q_z.kl(self.p_z(k)))
+    def encode(self, x: Tensor, n_samples: int, generator: torch.Generator) -> Encoded:
+        """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one."""
+        q_a = self.q_a(x)
+        return self._encode_at(x, q_a, None if q_a is None else q_a.sample(n_samples, generator))
+
+    def encode_fixed(self, x: Tensor) -> Encoded:
+        """The same from the fixed draws: no randomness."""
+        q_a = self.q_a(x)
+        return self._encode_at(x, q_a, None if q_a is None or self.draws is None else q_a.transform(self.draws))
+
+    def terms(self, encoded: Encoded, k: Tensor, n_samples: int, generator: torch.Generator) -> Terms:
+        """The parts of L(x, k) at components k (M, B), from `n_samples` draws of z, or from one for each draw of a."""
+        a = None if encoded.a is None else encoded.a[:, None]  # (S, 1, B, A)
+        q_z = self.q_z(encoded.x, a, k)  # (M, B, Z), or (S, M, B, Z)
+        z = q_z.sample(n_samples, generator) if a is None else q_z.sample(1, generator)[0]  # (S, M, B, Z)
+        log_px = self.p_x(z, k).log_prob(encoded.x).mean(0)
+        kl_z = q_z.kl(self.p_z(k))
+        if a is None or encoded.log_q_a is None:
+            return Terms(log_px, kl_z)
+        kl_a = encoded.log_q_a[:, None] - self.p_a(encoded.x, z, k).log_prob(a)  # (S, M, B)
+        return Terms(log_px, kl_z.mean(0), kl_a.mean(0))
+
+    def vae_posterior(self, x: Tensor) -> DiagonalGaussian:
+        """q(z | x) (B, Z) of the plain VAE inside the model: its networks with a and y left out."""
+        return self.q_z(x, None, None)
+
+    def vae_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) the bound of that VAE, whose p(z) is N(0, I), from one draw of z (Section 3.1)."""
+        q_z = self.vae_posterior(x)
+        p_z = DiagonalGaussian(torch.zeros_like(q_z.mean), torch.zeros_like(q_z.log_var))
+        return self.p_x(q_z.sample(1, generator)[0], None).log_prob(x) - q_z.kl(p_z)
 
     def classify(self, x: Tensor) -> Tensor:
         """(B, K) q(y | x) at raw x (B, D)."""
-        return self.q_y(self.inputs(x)).log_p.exp()
+        return self.encode_fixed(self.inputs(x)).log_q_y.exp()
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """q(y | x) (B, K), and the mean of q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D)."""
-        x = self.inputs(x)
-        q_y = self.q_y(x).log_p.exp()
-        return q_y, self.q_z(x, q_y.argmax(-1)[None]).mean[0]
+    def posterior(self, x: Tensor) -> tuple[Tensor, DiagonalGaussian]:
+        """q(y | x) (B, K), and q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D).
+
+        Where q(z | a, x, y*) is a mixture over the draws of a, its moments.
+        """
+        encoded = self.encode_fixed(self.inputs(x))
+        y = encoded.log_q_y.argmax(-1)[None]
+        if encoded.a is None:
+            q_z = self.q_z(encoded.x, None, y)
+            return encoded.log_q_y.exp(), DiagonalGaussian(q_z.mean[0], q_z.log_var[0])
+        q_z = self.q_z(encoded.x, encoded.a[:, None], y)  # (S, 1, B, Z)
+        variance = q_z.log_var.exp().mean((0, 1)) + q_z.mean.var((0, 1), correction=0)
+        return encoded.log_q_y.exp(), DiagonalGaussian(q_z.mean.mean((0, 1)), variance.log())
+
+    def decode(self, z: Tensor, k: Tensor) -> Tensor:
+        """(..., D) raw values: the mean of p(x | ...) at z (..., Z) and components k (...)."""
+        return self.inputs.inverse(self.p_x(z, k).mean)
 
     def prototypes(self) -> Tensor:
-        """(K, D) raw values: the mean of p(x | z) at the mean of p(z | y), for each component."""
+        """(K, D) raw values: the mean of p(x | ...) at the mean of p(z | y), for each component."""
         k = torch.arange(self.config.n_components, device=self.inputs.fill.device)
-        return self.inputs.inverse(self.p_x(self.p_z(k).mean, k).mean)
+        return self.decode(self.p_z(k).mean, k)
+
+    def _encode_at(self, x: Tensor, q_a: Likelihood | None, a: Tensor | None) -> Encoded:
+        if q_a is None or a is None:
+            return Encoded(x, self.q_y(x, None).log_p)
+        log_q_y = self.q_y(x, a).log_p  # (S, B, K)
+        return Encoded(x, log_q_y.logsumexp(0) - math.log(len(a)), a, q_a.log_prob(a))

@@ -1,11 +1,19 @@
 """The models by name."""
 
 from dgm_engine.config import ModelConfig, ModelName
+from dgm_engine.models.adgm import ADGM
+from dgm_engine.models.agm_dgm import AGMDGM
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.gm_dgm import GMDGM
+from dgm_engine.models.m2 import M2
 from dgm_engine.nn import InputMap
 
-_MODELS = {ModelName.GM_DGM: GMDGM}
+_MODELS: dict[ModelName, type[GMDGM | AGMDGM | M2 | ADGM]] = {
+    ModelName.GM_DGM: GMDGM,
+    ModelName.AGM_DGM: AGMDGM,
+    ModelName.M2: M2,
+    ModelName.ADGM: ADGM,
+}
 
 
 def build_model(config: ModelConfig, inputs: InputMap, output_scale: float = 0.01) -> DeepGenerativeModel:

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dgm_engine.config import TrainingConfig
-from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.base import DeepGenerativeModel, Encoded
 from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, neighbour_agreement, restrict
 from dgm_engine.training.batches import Augmentation, Table
 
 STEPS_PER_RECORD = 25
 FINAL_RATE = 0.02
-"""The learning rate falls along a cosine to this share of its start."""
+"""Where the learning rate falls along a cosine, it falls to this share of its start."""
+DECAY_EPOCHS = 200
+"""Where it falls by a factor, it does so this often."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Record:
         log_px: its reconstruction part.
         kl_z: its part KL(q(z | x, y) || p(z | y)).
         kl_y: its part KL(q(y | x) || p(y)).
+        kl_a: its part log q(a | x) - log p(a | x, y, z); None for models without a.
         classification: log q(A(x) | x) over the labelled items; None without any.
         label_agreement: share of them whose most probable component is allowed; None without any.
         consistency: KL(q(y | x) || q(y | x')); None where its weight is zero.
@@ -71,6 +74,7 @@ class Record:
     log_px: float
     kl_z: float
     kl_y: float
+    kl_a: float | None
     classification: float | None
     label_agreement: float | None
     consistency: float | None
@@ -128,8 +132,10 @@ class Schedule:
 
 
 def new_optimiser(model: DeepGenerativeModel, config: TrainingConfig, n_items: int) -> torch.optim.Adam:
-    """Adam with default moments; the Gaussian weight prior is its weight decay, per item."""
-    return torch.optim.Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay / n_items)
+    """Adam with default moments; the Gaussian prior of the weights is its weight decay, per item."""
+    parameters = list(model.parameters())
+    weights = {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay / n_items}
+    return torch.optim.Adam([weights, {"params": [p for p in parameters if p.ndim == 1]}], lr=config.learning_rate)
 
 
 def train(
@@ -145,7 +151,7 @@ def train(
     while progress < 1:
         parts: list[dict[str, float]] = []
         for done, rows in enumerate(table.shuffled(config.batch_size, state.rng), start=1):
-            _set_rate(state.optimiser, config.learning_rate, progress)
+            _set_rate(state.optimiser, _rate(config, state.epoch, progress))
             parts.append(step(rows))
             state.step += 1
             last = done == steps_per_epoch
@@ -183,25 +189,32 @@ class _Step:
         allowed = self._allowed(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
             x = self._seen(raw)
-            log_q = self.state.model.q_y(x).log_p
-            objective, record = self._bound(x, log_q, allowed, len(labelled))
-            for name, (weight, value) in self._helpers(rows, raw, log_q, len(labelled)).items():
+            encoded = self._encode(x)
+            objective, record = self._bound(encoded, allowed, len(labelled))
+            for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled)).items():
                 objective = objective + weight * value
                 record[name] = value
         self.state.optimiser.zero_grad(set_to_none=True)
         (-objective).backward()
+        if self.config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_value_(self.state.model.parameters(), self.config.gradient_clip)
         self.state.optimiser.step()
         return {name: value.detach().mean().item() for name, value in record.items()}
 
-    def _bound(self, x: Tensor, log_q: Tensor, allowed: Tensor, n_labelled: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _encode(self, x: Tensor) -> Encoded:
+        return self.state.model.encode(x, self.config.n_samples, self.state.generator)
+
+    def _bound(self, encoded: Encoded, allowed: Tensor, n_labelled: int) -> tuple[Tensor, dict[str, Tensor]]:
         """J, and its parts per item; the first `n_labelled` items are the labelled ones."""
-        log_q_a, log_mass = restrict(log_q, allowed)
-        parts = bound(self.state.model, x, log_q_a, self.knowledge.log_prior, self.sampling)
+        log_q_a, log_mass = restrict(encoded.log_q_y, allowed)
+        parts = bound(self.state.model, encoded, log_q_a, self.knowledge.log_prior, self.sampling)
         objective = parts.value[n_labelled:].mean()
         record = {"elbo": parts.value, "log_px": parts.log_px, "kl_z": parts.kl_z, "kl_y": parts.kl_y}
+        if parts.kl_a is not None:
+            record["kl_a"] = parts.kl_a
         if n_labelled:
             objective = objective + (parts.value + self.alpha * log_mass)[:n_labelled].mean()
-            agreed = allowed.gather(1, log_q.argmax(-1, keepdim=True))
+            agreed = allowed.gather(1, encoded.log_q_y.argmax(-1, keepdim=True))
             record["classification"] = log_mass[:n_labelled]
             record["label_agreement"] = agreed[:n_labelled].float()
         return objective, record
@@ -210,15 +223,15 @@ class _Step:
         self, rows: NDArray[np.int64], raw: Tensor, log_q: Tensor, n_labelled: int
     ) -> dict[str, tuple[float, Tensor]]:
         """The terms that the paper does not have: name to weight and value, to be added to J."""
-        config, model, neighbours = self.config, self.state.model, self.state.neighbours
+        config, neighbours = self.config, self.state.neighbours
         terms: dict[str, tuple[float, Tensor]] = {}
         if config.consistency_weight:
-            value = consistency(log_q, model.q_y(self.augment(raw)).log_p)
+            value = consistency(log_q, self._encode(self.augment(raw)).log_q_y)
             terms["consistency"] = (-config.consistency_weight, value)
         if config.neighbour_weight and neighbours is not None:
             chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))]
             near = self.table.values(chosen.astype(np.int64)).to(self.device)
-            value = neighbour_agreement(log_q, model.q_y(self.augment(near)).log_p)
+            value = neighbour_agreement(log_q, self._encode(self.augment(near)).log_q_y)
             terms["neighbours"] = (config.neighbour_weight, value)
         if config.mutual_information_weight:
             value = marginal_divergence(log_q[n_labelled:], self.knowledge.log_prior)
@@ -253,13 +266,19 @@ def fast_bfloat16(device: torch.device) -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
 
 
-def _set_rate(optimiser: torch.optim.Adam, rate: float, progress: float) -> None:
-    share = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+def _rate(config: TrainingConfig, epoch: int, progress: float) -> float:
+    """The learning rate after so many epochs and so large a share of the run."""
+    if config.learning_rate_decay is not None:
+        return config.learning_rate * config.learning_rate_decay ** (epoch // DECAY_EPOCHS)
+    return config.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _set_rate(optimiser: torch.optim.Adam, rate: float) -> None:
     for group in optimiser.param_groups:
-        group["lr"] = rate * share
+        group["lr"] = rate
 
 
 def _record(parts: list[dict[str, float]], epoch: float, step: int, progress: float) -> Record:
     means = {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
-    optional = ("classification", "label_agreement", "consistency", "neighbours", "mutual_information")
+    optional = ("kl_a", "classification", "label_agreement", "consistency", "neighbours", "mutual_information")
     return Record(epoch, step, progress, **{name: None for name in optional if name not in means}, **means)

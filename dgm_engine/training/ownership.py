@@ -130,6 +130,8 @@ def give_components(
     evidence: dict[str, NDArray[np.float64]],
     named: frozenset[int] = frozenset(),
     unnamed: frozenset[int] = frozenset(),
+    *,
+    several: bool = True,
 ) -> Owner:
     """Gives components to the classes whose labelled examples they hold.
 
@@ -144,12 +146,13 @@ def give_components(
         evidence: of `class_evidence`.
         named: components that a person named; they keep their owner.
         unnamed: components that a person un-named.
+        several: whether a class that owns a component may be given more.
 
     Returns:
         (K,) the owners; a class owns nothing only where no component was left.
     """
     owners = list(owner)
-    for k in set(range(len(owners))) - named - unnamed:
+    for k in (set(range(len(owners))) - named - unnamed) if several else ():
         best = max(evidence, key=lambda c: evidence[c][k], default=None)
         if best is not None and _is_clear(evidence[best], k) and _may_take(evidence, best, owners[k], k):
             owners[k] = best

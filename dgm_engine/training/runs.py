@@ -33,6 +33,7 @@ class TrainRequest:
         epochs: passes over the pool.
         seed: of every random draw.
         fresh: start from nothing even where an earlier run could be continued.
+        n_latent: Z; None leaves it to the preset.
         n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
         overrides: further fields of `TrainingConfig`.
     """
@@ -44,6 +45,7 @@ class TrainRequest:
     epochs: int | None = None
     seed: int = 0
     fresh: bool = False
+    n_latent: int | None = None
     n_classes: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -187,12 +189,13 @@ def _model_config(pool: Pool, request: TrainRequest, parent: RunConfig | None) -
     n_features = 1
     for side in pool.shape:
         n_features *= side
+    n_latent = PAPER_LATENT if request.preset is Preset.PAPER else ModelConfig.n_latent
     return ModelConfig(
         n_features=n_features,
         n_components=components,
         likelihood=LikelihoodName.BERNOULLI if pool.is_images else LikelihoodName.GAUSSIAN,
         name=request.model,
-        **({"n_latent": PAPER_LATENT} if request.preset is Preset.PAPER else {}),
+        n_latent=request.n_latent or n_latent,
     )
 
 

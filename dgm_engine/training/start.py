@@ -22,7 +22,6 @@ from torch.nn import functional
 
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.projections import SMALLEST, tsne, umap
-from dgm_engine.distributions import DiagonalGaussian
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
 from dgm_engine.training.loop import TrainingState, fast_bfloat16
@@ -124,18 +123,14 @@ def cluster(z: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np
 
 
 def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[tuple[float, float]]:
-    """Trains q(z | x) without y and p(x | z) under p(z) = N(0, I); yields (share done, bound)."""
+    """Trains the plain VAE inside the model; yields (share done, bound)."""
     model = state.model
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     device = model.inputs.fill.device
     for share, rows in _steps(table, config, config.start_epochs, state.rng, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-            q_z = model.q_z(x, None)
-            prior = DiagonalGaussian(torch.zeros_like(q_z.mean), torch.zeros_like(q_z.log_var))
-            k = torch.zeros(len(x), dtype=torch.long, device=device)
-            log_px = model.p_x(q_z.sample(1, state.generator)[0], k).log_prob(x)
-            elbo = (log_px - q_z.kl(prior)).mean()
+            elbo = model.vae_bound(x, state.generator).mean()
         _descend(optimiser, -elbo)
         yield share, elbo.item()
 
@@ -153,7 +148,7 @@ def _fit_q_y(
     for share, batch in _steps(Table(table.x, rows), config, FIT_EPOCHS, state.rng, FIT_TIME):
         raw = table.values(batch).to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-            log_q = model.q_y(augment(raw)).log_p
+            log_q = model.encode(augment(raw), 1, state.generator).log_q_y
         _descend(optimiser, functional.nll_loss(log_q, torch.from_numpy(target[batch]).to(device)))
         yield share
 
@@ -179,10 +174,10 @@ def _steps(
 
 @torch.no_grad()
 def _latents(model: DeepGenerativeModel, table: Table) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Means and log variances (M, Z) of q(z | x) without y, of the rows to train on."""
+    """Means and log variances (M, Z) of the plain VAE's q(z | x), of the rows to train on."""
     device = model.inputs.fill.device
     parts = np.array_split(table.rows, len(table.rows) // BATCH + 1)
-    found = [model.q_z(model.inputs(table.values(rows).to(device)), None) for rows in parts]
+    found = [model.vae_posterior(model.inputs(table.values(rows).to(device))) for rows in parts]
     mean, log_var = (
         torch.cat(values).cpu().numpy() for values in zip(*((q.mean, q.log_var) for q in found), strict=True)
     )

@@ -308,6 +308,7 @@ class Worker:
             self._evidence({item: name for item, name in state.positive.items() if item not in held_out}),
             frozenset(k for k, name in state.names.items() if name is not None),
             frozenset(k for k, name in state.names.items() if name is None),
+            several=self.config.several_components,
         )
         self.given = tuple(self.given[k] if k in state.names else name for k, name in enumerate(owner))
         items = sorted((state.positive.keys() | state.rejected.keys() | state.none_of_named) - held_out)
@@ -408,8 +409,8 @@ def predict(
     device = model.inputs.fill.device
     for begin in range(0, len(rows), BATCH):
         part = slice(begin, begin + BATCH)
-        posterior = model.posterior(table.values(rows[part]).to(device))
-        q_y[part], z[part] = (values.cpu().numpy() for values in posterior)
+        probability, q_z = model.posterior(table.values(rows[part]).to(device))
+        q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
     return q_y, z
 
 

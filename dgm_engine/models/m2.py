@@ -1,0 +1,38 @@
+"""The semi-supervised deep generative model M2 of Kingma et al. (2014)."""
+
+from torch import Tensor
+
+from dgm_engine.config import ModelConfig
+from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.nn import Body, CategoricalNet, GaussianNet, InputMap, StandardGaussian, likelihood_net
+
+
+class M2(DeepGenerativeModel):
+    """p(y) p(z) p(x | y, z) with q(y | x) q(z | x, y) (Eq. 4-7)."""
+
+    def __init__(self, config: ModelConfig, inputs: InputMap, output_scale: float) -> None:
+        super().__init__(config, inputs)
+        n_x, n_y, n_z, hidden = inputs.n_kept, config.n_components, config.n_latent, config.hidden
+        self._q_y = CategoricalNet(Body([n_x], hidden), n_y, output_scale)
+        self._q_z = GaussianNet(Body([n_x], hidden, n_y), n_z, output_scale)
+        self._p_z = StandardGaussian(n_z)
+        self._p_x = likelihood_net(config.likelihood, Body([n_z], hidden, n_y), n_x, output_scale)
+
+    def q_y(self, x: Tensor, a: Tensor | None) -> Categorical:
+        """Eq. 6."""
+        del a
+        return self._q_y(x)
+
+    def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
+        """Eq. 7."""
+        del a
+        return self._q_z(x, k=k)
+
+    def p_z(self, k: Tensor) -> DiagonalGaussian:
+        """N(0, I), whatever the component."""
+        return self._p_z(k)
+
+    def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
+        """p(x | y, z)."""
+        return self._p_x(z, k=k)
