@@ -7,10 +7,10 @@ import streamlit as st
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import exploring, labelling
 from dgm_engine.services.exploring import View
+from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from pages import _state
 from pages._gallery import data_uri, strip
-from pages._palette import class_colour, cluster_colour
 from pages._text import plain
 
 PROTOTYPE = 72

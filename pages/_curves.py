@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dgm_engine.services.jobs import LiveMap
-from pages._palette import DISTINCT, cluster_colour
+from dgm_engine.services.palette import DISTINCT, cluster_colour
 
 if TYPE_CHECKING:
     import pandas as pd

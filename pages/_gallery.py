@@ -12,8 +12,8 @@ from streamlit.components.v2 import component
 
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState, View
+from dgm_engine.services.palette import class_colour
 from dgm_engine.services.projects import Project
-from pages._palette import class_colour
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState, View
+from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
 from pages import _state
-from pages._palette import UNKNOWN, class_colour, cluster_colour
 from pages._state import Key
 
 DRAWN = 20_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pages._palette import DISTINCT, UNKNOWN, class_colour, cluster_colour
+from dgm_engine.services.palette import DISTINCT, UNKNOWN, class_colour, cluster_colour
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB
 SIGHT = {
