@@ -115,7 +115,9 @@ def info(project: ProjectFolder, as_json: Json = False) -> None:
 @app.command()
 def train(
     project: ProjectFolder,
-    model: Annotated[ModelName, typer.Option(help="Which model to train.")] = ModelName.GM_DGM,
+    model: Annotated[
+        ModelName | None, typer.Option(help="Which model to train; without it the one before, or gm-dgm at first.")
+    ] = None,
     components: Annotated[
         int | None,
         typer.Option(metavar="K", min=2, help="How many clusters; without it as many as before, or 20 at first."),

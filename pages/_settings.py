@@ -1,11 +1,11 @@
 """The settings of a training run: three simple ones, and the rest in a person's words behind an expander."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
-from dgm_engine.config import Preset, TrainingConfig
+from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.services import labelling
 from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
@@ -13,6 +13,16 @@ from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
 from pages import _state
 
 DURATIONS = {"20 s": 1 / 3, "1 min": 1.0, "3 min": 3.0, "10 min": 10.0, "30 min": 30.0, "2 h": 120.0}
+_MODELS = {
+    ModelName.GM_DGM: "GM-DGM: a mixture of Gaussians, the default",
+    ModelName.AGM_DGM: "AGM-DGM: the same with an auxiliary latent; more flexible, slower",
+    ModelName.M2: "M2: no mixture; for comparison, it tends to lose classes without labels",
+    ModelName.ADGM: "ADGM: M2 with an auxiliary latent; for comparison",
+}
+_PRESETS = {
+    Preset.FAST: "Fast: clusters in minutes",
+    Preset.PAPER: "As in the paper: no help from a first grouping, many hours",
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,20 @@ _ADVANCED = (
     _Setting("learning_rate", "Size of a learning step", "Smaller is slower and steadier.", 1e-5, 1e-1),
     _Setting("batch_size", "Images per step", "More is steadier and needs more memory.", 16, 4096),
     _Setting("start_epochs", "Passes before the first grouping", "More give a better start and take longer.", 0, 100),
+    _Setting(
+        "n_samples",
+        "Draws per image and cluster",
+        "Monte Carlo samples of the latent variables. More are steadier and slower.",
+        1,
+        16,
+    ),
+    _Setting(
+        "exact_components",
+        "Clusters weighed exactly",
+        "For each image, so many of its likeliest clusters, and one of the others at random. 0 weighs all: slower.",
+        0,
+        100,
+    ),
 )
 
 
@@ -93,9 +117,15 @@ def form(project: Project, runs: list[RunSummary]) -> None:
                 "Another number of clusters means to start from scratch. Labels stay, and names are carried over.",
             )
         with st.expander("Advanced settings"):
-            seed, n_classes, overrides = _advanced(project)
+            model = _choice("Model", _MODELS, latest.model if latest else ModelName.GM_DGM)
+            if latest and model is not latest.model and not fresh:
+                st.caption("Another model means to start from scratch. Labels stay, and names are carried over.")
+            preset = _choice("Way of training", _PRESETS, Preset.FAST)
+            seed, n_classes, overrides = _advanced(project, preset)
         request = TrainRequest(
+            model=model,
             n_components=components,
+            preset=preset,
             minutes=DURATIONS[duration],
             seed=seed,
             fresh=fresh,
@@ -112,8 +142,16 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         )
 
 
-def _advanced(project: Project) -> tuple[int, int | None, dict[str, Any]]:
-    defaults = TrainingConfig.for_preset(Preset.FAST)
+_Option = TypeVar("_Option", ModelName, Preset)
+
+
+def _choice(label: str, options: dict[_Option, str], default: _Option) -> _Option:
+    """A choice among members of an enumeration, by their explanations."""
+    return st.selectbox(label, list(options), list(options).index(default), format_func=options.__getitem__) or default
+
+
+def _advanced(project: Project, preset: Preset) -> tuple[int, int | None, dict[str, Any]]:
+    defaults = TrainingConfig.for_preset(preset)
     known = len(labelling.class_names(project))
     n_classes = st.number_input(
         "How many classes there are, if you know",
@@ -133,7 +171,8 @@ def _advanced(project: Project) -> tuple[int, int | None, dict[str, Any]]:
             max_value=int(setting.high) if whole else setting.high,
             value=default,
             format="%d" if whole else "%g",
-            key=f"setting_{setting.field}",
+            placeholder="from the number of labels",  # only the paper's classification weight has no fixed default
+            key=f"setting_{setting.field}_{preset}",
         )
         st.caption(setting.explanation)
         if value != default:

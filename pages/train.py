@@ -109,6 +109,7 @@ def _history(runs: list[RunSummary]) -> None:
                     "Run": run.number,
                     "State": _STATES[run.status.state],
                     "Continues": "from scratch" if run.parent is None else f"run {run.parent}",
+                    "Model": run.model.value,
                     "Clusters": run.n_components,
                     "In use": run.status.details.get("components_used"),
                     "Passes": run.status.details.get("epoch"),

@@ -10,6 +10,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from dgm_engine import jobs
+from dgm_engine.config import ModelName
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
@@ -41,7 +42,7 @@ class RunSummary:
     Attributes:
         number: of the run.
         status: how it stands; `details` hold epoch, elbo, components_used, labels_version.
-        model: name of the model.
+        model: its factorisation.
         n_components: K.
         parent: the run that it continued from, or None.
         lineage: the fresh run that it descends from.
@@ -50,7 +51,7 @@ class RunSummary:
 
     number: int
     status: JobStatus
-    model: str
+    model: ModelName
     n_components: int
     parent: int | None
     lineage: int
@@ -182,7 +183,7 @@ def _summary(run: RunPaths) -> RunSummary:
     return RunSummary(
         number=run.number,
         status=training_runs.status(run),
-        model=config.model.name.value,
+        model=config.model.name,
         n_components=config.model.n_components,
         parent=config.parent,
         lineage=config.lineage,

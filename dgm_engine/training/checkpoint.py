@@ -83,11 +83,18 @@ def read_checkpoint(run: RunPaths) -> Checkpoint | None:
 
 
 def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel:
-    """The checkpoint's model."""
+    """The checkpoint's model.
+
+    Raises:
+        CorruptError: an earlier version of the program wrote it, whose networks were others.
+    """
     weights = {k.removeprefix("model."): v for k, v in checkpoint.tensors.items() if k.startswith("model.")}
     inputs = InputMap(*(weights[f"inputs.{name}"].clone() for name in ("kept", "shift", "scale", "fill")))
     model = build_model(config, inputs)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CorruptError("an earlier version of the program trained this model; train again from scratch") from error
     return model
 
 

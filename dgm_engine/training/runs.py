@@ -16,7 +16,7 @@ from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
 
 DEFAULT_COMPONENTS = 20
 PAPER_LATENT = 200
-"""Z of preset `paper`; so its runs and those of preset `fast` never continue each other."""
+"""Z of preset `paper`."""
 WARM_MINUTES = 10 / 60
 """How long a retrain of preset `fast` from an earlier run takes where nothing else is asked for."""
 
@@ -26,19 +26,19 @@ class TrainRequest:
     """What a person asks a training run to do.
 
     Attributes:
-        model: which model.
-        n_components: K; None keeps the earlier run's, or `DEFAULT_COMPONENTS`.
+        model: which model; None keeps the earlier run's, or takes the GM-DGM.
+        n_components: K; None keeps the earlier run's, or takes `DEFAULT_COMPONENTS`.
         preset: where the other settings come from.
         minutes: wall-clock budget.
         epochs: passes over the pool.
         seed: of every random draw.
         fresh: start from nothing even where an earlier run could be continued.
-        n_latent: Z; None leaves it to the preset.
+        n_latent: Z; None takes what preset `paper` says, or keeps the earlier run's.
         n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
         overrides: further fields of `TrainingConfig`.
     """
 
-    model: ModelName = ModelName.GM_DGM
+    model: ModelName | None = None
     n_components: int | None = None
     preset: Preset = Preset.FAST
     minutes: float | None = None
@@ -112,10 +112,9 @@ def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> RunPat
     if active is not None:
         raise StateError(f"run {active.number} is still at work; stop it or wait for it")
     latest = latest_results(paths)
-    parent = None if latest is None or request.fresh else read_config(latest)
-    model = _model_config(pool, request, parent)
-    if parent is not None and parent.model != model:
-        parent = None
+    before = None if latest is None else read_config(latest)
+    model = _model_config(pool, request, before)
+    parent = before if before is not None and before.model == model and not request.fresh else None
     number = max(paths.run_numbers(), default=0) + 1
     run = paths.run(number)
     config = RunConfig(
@@ -180,8 +179,8 @@ def active_run(paths: ProjectPaths) -> RunPaths | None:
     return next((run for run in runs if status(run).alive), None)
 
 
-def _model_config(pool: Pool, request: TrainRequest, parent: RunConfig | None) -> ModelConfig:
-    components = request.n_components or (parent.model.n_components if parent else DEFAULT_COMPONENTS)
+def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -> ModelConfig:
+    components = request.n_components or (before.model.n_components if before else DEFAULT_COMPONENTS)
     if len(pool.shown) < components:
         raise InputError(
             f"{components} clusters were asked for and there are {len(pool.shown)} images; ask for fewer clusters"
@@ -189,13 +188,13 @@ def _model_config(pool: Pool, request: TrainRequest, parent: RunConfig | None) -
     n_features = 1
     for side in pool.shape:
         n_features *= side
-    n_latent = PAPER_LATENT if request.preset is Preset.PAPER else ModelConfig.n_latent
+    default = before.model if before else ModelConfig
     return ModelConfig(
         n_features=n_features,
         n_components=components,
         likelihood=LikelihoodName.BERNOULLI if pool.is_images else LikelihoodName.GAUSSIAN,
-        name=request.model,
-        n_latent=request.n_latent or n_latent,
+        name=request.model or default.name,
+        n_latent=request.n_latent or (PAPER_LATENT if request.preset is Preset.PAPER else default.n_latent),
     )
 
 
