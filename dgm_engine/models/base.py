@@ -12,7 +12,7 @@ from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
 from dgm_engine.nn import BernoulliNet, GaussianNet, InputMap
 
 N_DRAWS = 8
-"""Draws of a that a trained classifier averages over (Eq. 33): always the same, so that an image has one answer."""
+"""Draws of a, and of z, that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,16 @@ class DeepGenerativeModel(nn.Module, ABC):
 
     def terms(self, encoded: Encoded, k: Tensor, n_samples: int, generator: torch.Generator) -> Terms:
         """The parts of L(x, k) at components k (M, B), from `n_samples` draws of z, or from one for each draw of a."""
-        a = None if encoded.a is None else encoded.a[:, None]  # (S, 1, B, A)
-        q_z = self.q_z(encoded.x, a, k)  # (M, B, Z), or (S, M, B, Z)
-        z = q_z.sample(n_samples, generator) if a is None else q_z.sample(1, generator)[0]  # (S, M, B, Z)
-        log_px = self.p_x(z, k).log_prob(encoded.x).mean(0)
-        kl_z = q_z.kl(self.p_z(k))
-        if a is None or encoded.log_q_a is None:
-            return Terms(log_px, kl_z)
-        kl_a = encoded.log_q_a[:, None] - self.p_a(encoded.x, z, k).log_prob(a)  # (S, M, B)
-        return Terms(log_px, kl_z.mean(0), kl_a.mean(0))
+        q_z = self._q_z_at(encoded, k)
+        z = q_z.sample(n_samples, generator) if encoded.a is None else q_z.sample(1, generator)[0]
+        return self._terms_at(encoded, k, q_z, z)
+
+    def terms_fixed(self, encoded: Encoded, k: Tensor) -> Terms:
+        """The same at items of `encode_fixed`, from fixed draws of z that all of them share: no randomness."""
+        q_z = self._q_z_at(encoded, k)
+        blank = torch.empty(1, 1, self.config.n_latent)
+        noise = DiagonalGaussian.noise(blank, N_DRAWS, torch.Generator().manual_seed(1))  # not the draws of a
+        return self._terms_at(encoded, k, q_z, q_z.transform(noise.to(q_z.mean)))
 
     def vae_posterior(self, x: Tensor) -> DiagonalGaussian:
         """q(z | x) (B, Z) of the plain VAE inside the model: its networks with a and y left out."""
@@ -157,6 +158,20 @@ class DeepGenerativeModel(nn.Module, ABC):
         """(K, D) raw values: the mean of p(x | ...) at the mean of p(z | y), for each component."""
         k = torch.arange(self.config.n_components, device=self.inputs.fill.device)
         return self.decode(self.p_z(k).mean, k)
+
+    def _q_z_at(self, encoded: Encoded, k: Tensor) -> DiagonalGaussian:
+        """q(z | ..., x, y): (M, B, Z) at components k (M, B), or (S, M, B, Z) for the draws of a."""
+        return self.q_z(encoded.x, None if encoded.a is None else encoded.a[:, None], k)
+
+    def _terms_at(self, encoded: Encoded, k: Tensor, q_z: DiagonalGaussian, z: Tensor) -> Terms:
+        """The parts of L(x, k) at z (S, M, B, Z)."""
+        log_px = self.p_x(z, k).log_prob(encoded.x).mean(0)
+        kl_z = q_z.kl(self.p_z(k))
+        if encoded.a is None or encoded.log_q_a is None:
+            return Terms(log_px, kl_z)
+        p_a = self.p_a(encoded.x, z, k)
+        kl_a = encoded.log_q_a[:, None] - p_a.log_prob(encoded.a[:, None])  # (S, M, B)
+        return Terms(log_px, kl_z.mean(0), kl_a.mean(0))
 
     def _encode_at(self, x: Tensor, q_a: Likelihood | None, a: Tensor | None) -> Encoded:
         if q_a is None or a is None:
