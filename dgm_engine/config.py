@@ -15,6 +15,16 @@ class ModelName(StrEnum):
     M2 = "m2"
     ADGM = "adgm"
 
+    @property
+    def generative(self) -> str:
+        """The generative model, as it factorises."""
+        return {
+            ModelName.GM_DGM: "p(y) p(z | y) p(x | z)",
+            ModelName.AGM_DGM: "p(y) p(z | y) p(x | z) p(a | x, y, z)",
+            ModelName.M2: "p(y) p(z) p(x | y, z)",
+            ModelName.ADGM: "p(y) p(z) p(x | y, z) p(a | x, y, z)",
+        }[self]
+
 
 class LikelihoodName(StrEnum):
     """The family of p(x | ...), or of an auxiliary latent."""

@@ -171,7 +171,7 @@ def _accuracies(about: About) -> str:
 def _training(classifier: Classifier, about: About) -> str:
     shape = classifier.model
     sentences = [
-        f"A deep generative model with a Gaussian mixture ({shape.name}) with {shape.n_components} components, "
+        f"A deep generative model, `{shape.name}` ({shape.name.generative}), with {shape.n_components} components, "
         f"{shape.n_latent} latent dimensions and {shape.n_layers} layers of {shape.n_hidden} units,",
         f"trained on {about.n_items} items, of which {sum(about.labelled.values())} were labelled.",
         "It clusters all of them; people named clusters and labelled items, and a class's probability is the sum over "
