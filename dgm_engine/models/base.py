@@ -12,7 +12,7 @@ from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
 from dgm_engine.nn import BernoulliNet, GaussianNet, InputMap
 
 N_DRAWS = 8
-"""Draws of a, and of z, that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
+"""Draws of a and z that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
 
 
 @dataclass(frozen=True)
