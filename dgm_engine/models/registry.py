@@ -1,5 +1,7 @@
 """The models by name."""
 
+from collections.abc import Callable
+
 from dgm_engine.config import ModelConfig, ModelName
 from dgm_engine.models.adgm import ADGM
 from dgm_engine.models.agm_dgm import AGMDGM
@@ -8,7 +10,7 @@ from dgm_engine.models.gm_dgm import GMDGM
 from dgm_engine.models.m2 import M2
 from dgm_engine.nn import InputMap
 
-_MODELS: dict[ModelName, type[GMDGM | AGMDGM | M2 | ADGM]] = {
+_MODELS: dict[ModelName, Callable[[ModelConfig, InputMap, float], DeepGenerativeModel]] = {
     ModelName.GM_DGM: GMDGM,
     ModelName.AGM_DGM: AGMDGM,
     ModelName.M2: M2,
