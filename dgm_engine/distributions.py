@@ -40,9 +40,13 @@ class DiagonalGaussian:
 
     def kl(self, other: "DiagonalGaussian") -> Tensor:
         """(...,) KL(self || other), in closed form."""
+        return self.kl_by_unit(other).sum(-1)
+
+    def kl_by_unit(self, other: "DiagonalGaussian") -> Tensor:
+        """(..., D) the same before the sum: KL of each unit's own distribution."""
         ratio = self.log_var - other.log_var
         squares = (self.mean - other.mean) ** 2 * (-other.log_var).exp()
-        return 0.5 * (ratio.exp() + squares - 1 - ratio).sum(-1)
+        return 0.5 * (ratio.exp() + squares - 1 - ratio)
 
 
 @dataclass(frozen=True)

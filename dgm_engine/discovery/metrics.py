@@ -78,8 +78,21 @@ def accuracy_cluster_and_label(component: np.ndarray, truth: np.ndarray) -> floa
     Raises:
         InputError: no items, or lengths that differ.
     """
-    counts = _counts(component, truth)
-    return float(counts.max(axis=1).sum() / counts.sum())
+    return float(np.mean(majority(component, truth) == truth))
+
+
+def majority(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(n,) the majority true class of each item's group, the first of equals.
+
+    Args:
+        group: (n,) what each item was put into.
+        truth: (n,) the true class of each item.
+
+    Raises:
+        InputError: no items, or lengths that differ.
+    """
+    counts = _counts(group, truth)
+    return np.unique(truth)[counts.argmax(axis=1)][np.unique(group, return_inverse=True)[1]]
 
 
 def accuracy_hungarian(component: np.ndarray, truth: np.ndarray) -> float:

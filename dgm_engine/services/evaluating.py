@@ -11,7 +11,7 @@ from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
-from dgm_engine.services.latest import latest_run, results_of, results_stamp
+from dgm_engine.services.latest import results_of, results_stamp, run_of
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
 from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner, held_out_items
@@ -36,7 +36,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies of the newest results. All are shares of 1; None where truth is unknown, or as said.
+    """Accuracies of a run's results. All are shares of 1; None where truth is unknown, or as said.
 
     Attributes:
         run: number of the run.
@@ -52,6 +52,8 @@ class Evaluation:
         components_used: components that are the most probable one of at least one shown item.
         confusion: ground-truth classes against named classes and "cluster 7" for each used component without a name;
             None where truth is unknown.
+        best_naming: the same, square: what has no name, or one that is no ground-truth class, counts as the class that
+            is most frequent in it.
         per_class: of the named predictions, by ground-truth class; empty where truth is unknown or nothing is named.
         old_classes: the ground-truth classes that people labelled or named.
         held_out_agreement: oldest run first; see `held_out_agreement`.
@@ -68,22 +70,24 @@ class Evaluation:
     new: float | None
     components_used: int
     confusion: Confusion | None
+    best_naming: Confusion | None
     per_class: tuple[ClassFigures, ...]
     old_classes: tuple[str, ...]
     held_out_agreement: tuple[Agreement, ...]
 
 
-def evaluate(project: Project) -> Evaluation:
-    """Scores the newest results on the items that `Pool.scored` names; cached on results and labels.
+def evaluate(project: Project, run: int | None = None) -> Evaluation:
+    """Scores a run, the newest by default, on the items that `Pool.scored` names; cached on results and labels.
 
     A class that people named and a ground-truth class are the same where their names are, ignoring upper and lower
     case unless ground truth itself tells classes apart by it.
 
     Raises:
         StateError: nothing was trained yet.
+        NotFoundError: there is no such run, or it has no results.
     """
-    run = latest_run(project)
-    return _evaluate(project, run, results_stamp(run), project.labels.version())
+    chosen = run_of(project, run)
+    return _evaluate(project, chosen, results_stamp(chosen), project.labels.version())
 
 
 def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
@@ -117,6 +121,7 @@ def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Eval
         new=scores.by_novelty.new,
         components_used=len(np.unique(results.q_y[np.asarray(results.shown)].argmax(axis=1))),
         confusion=scores.confusion,
+        best_naming=scores.best_naming,
         per_class=scores.per_class,
         old_classes=scores.old_classes,
         held_out_agreement=held_out_agreement(project),
@@ -135,6 +140,7 @@ class _Scores:
     hungarian: float | None = None
     by_novelty: AllOldNew = _NO_ITEMS
     confusion: Confusion | None = None
+    best_naming: Confusion | None = None
     per_class: tuple[ClassFigures, ...] = ()
     old_classes: tuple[str, ...] = ()
 
@@ -158,6 +164,9 @@ class _Scores:
             hungarian=metrics.accuracy_hungarian(component, truth),
             by_novelty=metrics.all_old_new(group, truth, old),
             confusion=metrics.confusion_matrix(truth_name, group),
+            best_naming=metrics.confusion_matrix(
+                truth_name, np.where(np.isin(group, classes), group, metrics.majority(group, truth_name))
+            ),
             per_class=tuple(metrics.per_class(truth_name, predicted)) if anything_named else (),
             old_classes=tuple(name for name, is_old in zip(classes, old, strict=True) if is_old),
         )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +123,13 @@ def view(project: Project) -> View:
     return _view(project, run, results_stamp(run), project.labels.version())
 
 
+def clusters_of(project: Project, run: RunPaths) -> tuple[Cluster, ...]:
+    """The clusters of a run that has results, one per component, under the current labels; exemplars are pool rows."""
+    results = results_of(run)
+    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
+    return tuple(replace(c, class_name=owner[c.component]) for c in _clusters(run, results_stamp(run)))
+
+
 def in_polygon(xy: NDArray[np.floating], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
     """(N,) which of the points ``xy`` (N, 2) lie in the polygon (P, 2), which is closed by itself.
 
@@ -162,7 +168,7 @@ def prototype_image(project: Project, component: int, size: int = 96) -> bytes:
     """
     results = results_of(latest_run(project))
     check_component(results, component)
-    return pictures.png(_draw(project, results.prototypes[component : component + 1], size)[0])
+    return pictures.png(pictures.items(project.pool, results.prototypes[component : component + 1], size)[0])
 
 
 def suggestions(project: Project, strategy: Strategy = Strategy.MIXED, n: int = 20) -> list[SuggestedItem]:
@@ -245,7 +251,7 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
         label=label,
         class_name=np.where(label == "", predicted, label),
         state=_states(project, rows, state),
-        clusters=tuple(replace(c, class_name=owner[c.component]) for c in _clusters(run, stamp)),
+        clusters=clusters_of(project, run),
         classes=state.classes,
         owner=owner,
     )
@@ -314,10 +320,4 @@ def _posterior(project: Project, row: int) -> tuple[int | None, tuple[tuple[str,
 
 
 def _cells(project: Project, rows: Sequence[int] | NDArray[np.int64], size: int) -> list[pictures.Image.Image]:
-    return _draw(project, project.pool.x[np.asarray(rows, dtype=np.int64)], size)
-
-
-def _draw(project: Project, x: NDArray[Any], size: int) -> list[pictures.Image.Image]:
-    if project.pool.is_images:
-        return pictures.cells(x, size)
-    return pictures.bars(x, project.pool.x, size)
+    return pictures.items(project.pool, project.pool.x[np.asarray(rows, dtype=np.int64)], size)

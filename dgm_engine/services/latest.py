@@ -1,4 +1,4 @@
-"""The newest results of a project, read once."""
+"""The results of a project's runs, the newest above all, read once."""
 
 from functools import lru_cache
 
@@ -19,6 +19,23 @@ def latest_run(project: Project) -> RunPaths:
     if run is None:
         raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
     return run
+
+
+def run_of(project: Project, number: int | None = None) -> RunPaths:
+    """A run that has results, by its number; None asks for the newest.
+
+    Raises:
+        StateError: nothing was trained yet.
+        NotFoundError: there is no such run, or it has no results.
+    """
+    newest = latest_run(project)
+    if number is None or number == newest.number:
+        return newest
+    with_results = [n for n in project.paths.run_numbers() if runs.has_results(project.paths.run(n))]
+    if number not in with_results:
+        known = ", ".join(map(str, with_results))
+        raise NotFoundError(f"project {project.name} has no run {number} with results; it has {known}")
+    return project.paths.run(number)
 
 
 def results_of(run: RunPaths) -> Results:

@@ -1,16 +1,27 @@
 """Items drawn as small PNGs of one size, alone or many in one."""
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from dgm_engine.data.pool import Pool
 
 TINY = 16
 """Images up to so many pixels a side are enlarged pixel by pixel: smoothing would only blur them."""
 
+GAP = 3
+"""Pixels between the images of a sheet that is looked at as a whole."""
+
 BAR_SCALE_ROWS = 1000
 """Rows of the pool that the height of feature bars is measured on."""
+
+
+def items(pool: Pool, x: NDArray[Any], size: int) -> list[Image.Image]:
+    """Items like the pool's, x (N, *shape): images as `cells`, feature vectors as `bars`."""
+    return cells(x, size) if pool.is_images else bars(x, pool.x, size)
 
 
 def cells(x: NDArray[np.generic], size: int) -> list[Image.Image]:
@@ -55,12 +66,25 @@ def bars(x: NDArray[np.floating], pool: NDArray[np.floating], size: int) -> list
     return [Image.fromarray(np.dstack([np.full_like(alpha, 128), alpha])) for alpha in filled.astype(np.uint8) * 255]
 
 
-def sheet(images: list[Image.Image], columns: int, size: int) -> Image.Image:
-    """The images in reading order, ``columns`` to a line; at least one cell large."""
-    lines = max(1, -(-len(images) // columns))
-    result = Image.new(images[0].mode if images else "LA", (columns * size, lines * size))
+def sheet(images: list[Image.Image], columns: int, size: int, gap: int = 0) -> Image.Image:
+    """The images in reading order, ``columns`` to a line, ``gap`` pixels after each; at least one cell large."""
+    lines, step = max(1, -(-len(images) // columns)), size + gap
+    result = Image.new(images[0].mode if images else "LA", (columns * step, lines * step))
     for index, image in enumerate(images):
-        result.paste(image, (index % columns * size, index // columns * size))
+        result.paste(image, (index % columns * step, index // columns * step))
+    return result
+
+
+def numbered(rows: list[tuple[int, list[Image.Image]]], size: int) -> Image.Image:
+    """A line of images for each row, its number before it; at least one row, all of the same length."""
+    gutter = max(28, size)
+    page = sheet([image for _, images in rows for image in images], len(rows[0][1]), size, GAP)
+    result = Image.new(page.mode, (gutter + page.width, page.height))
+    result.paste(page, (gutter, 0))
+    draw, font = ImageDraw.Draw(result), ImageFont.load_default(size // 3)
+    grey = (128, 255) if page.mode == "LA" else (128, 128, 128, 255)
+    for line, (number, _) in enumerate(rows):
+        draw.text((gutter // 2, line * (size + GAP) + size // 2), str(number), grey, font, anchor="mm")
     return result
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from dgm_engine.config import LikelihoodName
 from dgm_engine.errors import InputError
 from dgm_engine.nn import InputMap
 
@@ -27,7 +28,7 @@ class Table:
     """The pool's values and the rows to train on.
 
     Attributes:
-        x: (N, H, W, C) uint8 or (N, D) float32, memory-mapped.
+        x: (N, H, W, C) images, uint8 or float32 in [0, 1], or (N, D) float32; it may be memory-mapped.
         rows: (M,) rows to train on.
     """
 
@@ -45,7 +46,12 @@ class Table:
         order = np.argsort(rows)
         batch = torch.from_numpy(np.ascontiguousarray(self.x[rows[order]]))
         batch = batch[torch.from_numpy(np.argsort(order))].flatten(1)
-        return batch.float() / 255 if self.is_images else batch.float()
+        return batch.float() / 255 if self.x.dtype == np.uint8 else batch.float()
+
+    def items(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
+        """(..., *shape) as the pool holds items, of raw values (..., D): the way back from `values`."""
+        raw = values.reshape(*values.shape[:-1], *self.x.shape[1:])
+        return (255 * raw.clip(0, 1)).round().astype(np.uint8) if self.is_images else raw
 
     def shuffled(self, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         """The rows to train on, in random order, in batches; a last one of less than half a batch is left out."""
@@ -99,19 +105,24 @@ class Augmentation:
         return torch.stack([torch.stack([cos, -sin, shift[0]], -1), torch.stack([sin, cos, shift[1]], -1)], 1)
 
 
-def fit_inputs(table: Table, min_std: float, rng: np.random.Generator) -> InputMap:
+def fit_inputs(table: Table, likelihood: LikelihoodName, min_std: float, rng: np.random.Generator) -> InputMap:
     """What the model is to see of the table, judged on a sample of it.
 
-    Pixels stay as they are, those whose standard deviation is `min_std` or less are left out (0 keeps every pixel);
-    features are brought to mean 0 and standard deviation 1, constant ones are left out.
+    Pixels (a Bernoulli likelihood) stay as they are, those whose standard deviation is `min_std` or less are left out
+    (0 keeps every pixel); features (a Gaussian one) are brought to mean 0 and standard deviation 1, constant ones are
+    left out.
+
+    Raises:
+        InputError: nothing is left.
     """
     values = table.values(table.sample(STATISTICS_SAMPLE, rng)).double()
     mean, std = values.mean(0), values.std(0, correction=0)
-    kept = (std > min_std) if min_std > 0 or not table.is_images else torch.ones_like(std, dtype=torch.bool)
-    if not kept.any():
-        raise InputError("all images are the same, so there is nothing to tell apart; add images that differ")
-    if table.is_images:
+    if likelihood is LikelihoodName.BERNOULLI:
+        kept = std > min_std if min_std > 0 else torch.ones_like(std, dtype=torch.bool)
         shift, scale = torch.zeros_like(mean), torch.ones_like(std)
     else:
+        kept = values.amax(0) > values.amin(0)  # rounding gives a constant feature a standard deviation
         shift, scale = mean, std
+    if not kept.any():
+        raise InputError("all items are the same, so there is nothing to tell apart; add some that differ")
     return InputMap(kept.nonzero().squeeze(1), shift[kept].float(), scale[kept].float(), mean.float())

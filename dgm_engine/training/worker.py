@@ -24,10 +24,8 @@ from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.models.base import DeepGenerativeModel
-from dgm_engine.models.registry import build_model
-from dgm_engine.objective import component_prior
 from dgm_engine.paths import ProjectPaths, RunPaths
-from dgm_engine.training.batches import Table, fit_inputs
+from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import (
     Checkpoint,
     model_of,
@@ -36,16 +34,9 @@ from dgm_engine.training.checkpoint import (
     restore_state,
     save_checkpoint,
 )
+from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, train
-from dgm_engine.training.ownership import (
-    Owner,
-    allowed_sets,
-    carried_over,
-    class_evidence,
-    effective_owner,
-    give_components,
-    held_out_items,
-)
+from dgm_engine.training.ownership import Owner, carried_over, effective_owner
 from dgm_engine.training.results import (
     LiveMap,
     Results,
@@ -69,11 +60,9 @@ CHECKPOINT_SECONDS = 20.0
 LEARN_SECONDS = 4.0
 LEARN_SHARE = 0.05
 """Looking at the labels takes at most this share of the time."""
-EVIDENCE_SAMPLE = 5_000
 START_SHARE = 0.3
 """Of the progress that a fresh run shows, so much is the clustering start."""
 STATUS_SECONDS = 0.5
-BATCH = 4096
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error
@@ -236,10 +225,7 @@ class Worker:
             model = model_of(parent, config.model).to(device)
             return new_state(model, self.config, len(table.rows)), parent.owner
         self.needs_start = self.config.clustering_start
-        torch.manual_seed(self.config.seed)
-        inputs = fit_inputs(table, self.config.min_pixel_std, np.random.default_rng(self.config.seed))
-        model = build_model(config.model, inputs, self.config.output_scale).to(device)
-        return new_state(model, self.config, len(table.rows)), (None,) * config.model.n_components
+        return fresh_state(config.model, self.config, table, device), (None,) * config.model.n_components
 
     def _start(self) -> None:
         """Gives a fresh model its clusters, and the screens something to look at."""
@@ -300,33 +286,11 @@ class Worker:
     def _learn(self) -> Knowledge:
         """Gives components to classes, and allowed sets to items."""
         began = time.monotonic()
-        pool, state = self.setting.pool, self.setting.label_state()
-        self.labels_version = state.version
-        held_out = held_out_items(state, self.config.held_out_fraction)
-        owner = give_components(
-            effective_owner(self.given, state),
-            self._evidence({item: name for item, name in state.positive.items() if item not in held_out}),
-            frozenset(k for k, name in state.names.items() if name is not None),
-            frozenset(k for k, name in state.names.items() if name is None),
-            several=self.config.several_components,
-        )
-        self.given = tuple(self.given[k] if k in state.names else name for k, name in enumerate(owner))
-        items = sorted((state.positive.keys() | state.rejected.keys() | state.none_of_named) - held_out)
-        positions, allowed = allowed_sets(items, owner, state)
-        rows = pool.rows(items)[positions]
-        device = self.setting.device
-        log_prior = component_prior(owner, self.config.n_classes).log().to(device)
+        labels, pool = self.setting.label_state(), self.setting.pool
+        self.labels_version = labels.version
+        self.given, known = learn(self.state.model, self.setting.table, labels, pool.rows, self.given, self.config)
         self.learn_again = time.monotonic() + max(LEARN_SECONDS, (time.monotonic() - began) / LEARN_SHARE)
-        return Knowledge(rows, torch.from_numpy(allowed).to(device), log_prior, pool.n_items)
-
-    def _evidence(self, labels: dict[str, str]) -> dict[str, NDArray[np.float64]]:
-        """`class_evidence` of the labels; of a sample of them where they are very many."""
-        items = list(labels)
-        if len(items) > EVIDENCE_SAMPLE:
-            chosen = np.random.default_rng(0).choice(len(items), EVIDENCE_SAMPLE, replace=False)
-            items = [items[i] for i in chosen]
-        rows = self.setting.pool.rows(items)
-        return class_evidence(predict(self.state.model, self.setting.table, rows)[0], [labels[item] for item in items])
+        return known
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, int(record.epoch), self.reporter.seconds)
@@ -359,8 +323,7 @@ class Worker:
 
     @torch.no_grad()
     def _prototypes(self) -> NDArray[np.generic]:
-        raw = self.state.model.prototypes().cpu().numpy().reshape(-1, *self.setting.pool.shape)
-        return (255 * raw.clip(0, 1)).round().astype(np.uint8) if self.setting.pool.is_images else raw
+        return self.setting.table.items(self.state.model.prototypes().cpu().numpy())
 
 
 class LiveView:
@@ -392,26 +355,6 @@ class LiveView:
         runs = [self._setting.run] if parent is None else [self._setting.run, self._setting.project.run(parent)]
         maps = (load_live_map(run) for run in runs)
         return next((live.xy for live in maps if live and np.array_equal(live.rows, self._rows)), None)
-
-
-def default_epochs(n_items: int) -> int:
-    """Passes over a pool of `n_items` where neither epochs nor minutes are given: many over a small one."""
-    return int(np.clip(300_000 // max(n_items, 1), 6, 150))
-
-
-@torch.no_grad()
-def predict(
-    model: DeepGenerativeModel, table: Table, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """q(y | x) (n, K) and the mean of q(z | x, y*) (n, Z) of some pool rows, without gradients."""
-    q_y = np.empty((len(rows), model.config.n_components), np.float16)
-    z = np.empty((len(rows), model.config.n_latent), np.float16)
-    device = model.inputs.fill.device
-    for begin in range(0, len(rows), BATCH):
-        part = slice(begin, begin + BATCH)
-        probability, q_z = model.posterior(table.values(rows[part]).to(device))
-        q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
-    return q_y, z
 
 
 def main(arguments: list[str]) -> None:

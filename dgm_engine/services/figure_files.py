@@ -1,0 +1,229 @@
+"""The figures of a run as files: charts as HTML pages of their own, the arrays behind them as CSV, pictures as PNG."""
+
+import csv
+import html
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dgm_engine.errors import InputError
+from dgm_engine.labels.interchange import csv_cell
+from dgm_engine.paths import write_atomic
+from dgm_engine.services import charts, evaluating, figures
+from dgm_engine.services.charts import ABOUT, Figure
+from dgm_engine.services.evaluating import Evaluation
+from dgm_engine.services.figures import Activity, Divergence, LatentMap
+from dgm_engine.services.latest import run_of
+from dgm_engine.services.projects import Progress, Project
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+SAMPLES_FILE = "prototypes_and_samples.png"
+PROTOTYPES_FILE = "prototypes.png"
+WALK_FILE = "walk.png"
+
+_WIDTH = 1200
+"""Pixels of a chart that is saved from its page; PNGs have three times as many."""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px system-ui, sans-serif; color: #1b262c; max-width: {width}px; margin: 1.2rem auto; padding: 0 1rem }}
+h1 {{ font-size: 1.35rem; margin: 0 }} p {{ margin: .4rem 0 }} small {{ color: #5b6b73 }}
+button {{ font: inherit; padding: .25rem .8rem; margin: .4rem .4rem .8rem 0; border: 1px solid #d8e0e3;
+  border-radius: 6px; background: #f2f5f6; cursor: pointer }}
+</style></head><body>
+<h1>{title}</h1><p>{words}</p><p><small>{paper}. {note}</small></p>
+<button onclick="save('png', 3)">Save as PNG</button><button onclick="save('svg', 1)">Save as SVG</button>
+{chart}
+<script>
+function save(format, scale) {{
+  const plot = document.getElementById("figure");
+  Plotly.downloadImage(plot, {{format, scale, filename: {file}, width: {width}, height: plot._fullLayout.height}});
+}}
+</script></body></html>
+"""
+
+
+@dataclass(frozen=True)
+class FigureRequest:
+    """Which figures to write.
+
+    Attributes:
+        run: number of the run; None is the newest.
+        compare: what to put beside it in Fig. 4, as `figures.compared` takes it; None draws the run alone.
+        items: images in Fig. 3 at most.
+    """
+
+    run: int | None = None
+    compare: str | None = None
+    items: int = 10_000
+
+
+@dataclass(frozen=True)
+class FigureReport:
+    """What was written, and what could not be drawn and why.
+
+    Attributes:
+        path: the folder.
+        files: names of the files in it, in the order of the paper.
+        run: number of the run.
+        active_units: units of z with a mean KL above `figures.ACTIVE_KL` (Eq. 36).
+        left_out: (figure, reason).
+    """
+
+    path: Path
+    files: tuple[str, ...]
+    run: int
+    active_units: int
+    left_out: tuple[tuple[str, str], ...]
+
+
+def write_figures(
+    project: Project, out: Path, request: FigureRequest, progress: Progress | None = None
+) -> FigureReport:
+    """Writes all figures of a run to the folder `out`; files of these names that are there already are replaced.
+
+    Raises:
+        StateError: nothing was trained yet, or the run has no checkpoint.
+        NotFoundError: there is no such run or project.
+        InputError: the folder cannot be written, or the runs cannot be compared.
+    """
+    run, report = run_of(project, request.run).number, progress or _silent
+    report(0.0, "Scoring")
+    scores = _scores(project, run, request.compare)  # first: a wrong name should not cost the wait for the rest
+    folder = _Folder(out)
+    report(0.1, "Reading what the model notes of each image")
+    activity, divergence = figures.activity(project, run), figures.divergence(project, run)
+    report(0.3, "Laying out the map")
+    latent_map = figures.latent_map(project, run, request.items)
+    note = f"{project.name}, run {run} ({activity.titled.model})."
+    left_out: list[tuple[str, str]] = []
+
+    folder.chart(Figure.LATENT_MAP, charts.latent_map(latent_map), f"{note} {drawn_words(latent_map)}")
+    folder.table(Figure.LATENT_MAP, _map_rows(latent_map))
+    if scores:
+        titles = tuple(title for title, _ in scores)
+        folder.chart(Figure.CONFUSION, charts.confusions(tuple(one for _, one in scores), titles), note)
+        folder.table(Figure.CONFUSION, _confusion_rows(scores))
+    else:
+        left_out.append((Figure.CONFUSION, "the true classes are not known"))
+    active = charts.active_words(activity.n_active, len(activity.order))
+    folder.chart(Figure.ACTIVITY, charts.activity(activity), f"{note} {active}")
+    folder.table(Figure.ACTIVITY, _activity_rows(activity))
+    if divergence.shared:
+        left_out.append((Figure.DIVERGENCE, charts.shared_words(activity.titled.model)))
+    else:
+        clicked = "Click on a square to see it unit by unit."
+        chart = charts.divergence_with_pair(divergence)
+        folder.chart(Figure.DIVERGENCE, chart, f"{note} {clicked}", charts.PAIR_SCRIPT)
+        folder.table(Figure.DIVERGENCE, _divergence_rows(divergence))
+    report(0.9, "Drawing what the model imagines")
+    _pictures(project, run, folder, left_out)
+    report(1.0, "Figures written")
+    return FigureReport(out, tuple(folder.files), run, activity.n_active, tuple(left_out))
+
+
+def drawn_words(found: LatentMap) -> str:
+    """How many items a map shows, of how many."""
+    n = len(found.items)
+    return f"All {n:,} images." if n == found.n_all else f"A random {n:,} of {found.n_all:,} images."
+
+
+class _Folder:
+    """The folder that the files go to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.files: list[str] = []
+
+    def write(self, name: str, data: bytes) -> None:
+        try:
+            write_atomic(self._path / name, data)
+        except OSError as error:
+            raise InputError(f"{self._path} cannot be written ({error.strerror}); choose another folder") from error
+        self.files.append(name)
+
+    def chart(self, figure: Figure, chart: "go.Figure", note: str, script: str | None = None) -> None:
+        about = ABOUT[figure]
+        drawn = chart.to_html(
+            full_html=False,
+            include_plotlyjs=True,
+            div_id="figure",
+            post_script=script,
+            config=charts.download_config(figure, "png"),
+        )
+        texts = {name: html.escape(getattr(about, name)) for name in ("title", "words", "paper")}
+        page = _PAGE.format(**texts, note=html.escape(note), chart=drawn, file=json.dumps(figure), width=_WIDTH)
+        self.write(f"{figure}.html", page.encode())
+
+    def table(self, figure: Figure, rows: Iterable[Sequence[object]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([csv_cell(cell) for cell in row] for row in rows)
+        self.write(f"{figure}.csv", text.getvalue().encode())
+
+
+def _scores(project: Project, run: int, compare: str | None) -> tuple[tuple[str, Evaluation], ...]:
+    """(title, scores) of the runs in Fig. 4; none where truth is unknown."""
+    if compare is not None:
+        return figures.compared(project, compare, run)
+    alone = evaluating.evaluate(project, run)
+    return () if alone.best_naming is None else ((figures.run_title(project, run), alone),)
+
+
+def _pictures(project: Project, run: int, folder: _Folder, left_out: list[tuple[str, str]]) -> None:
+    strips = figures.strips(project, run)
+    folder.write(PROTOTYPES_FILE, figures.strip_sheet(project, strips, samples=False))
+    folder.write(SAMPLES_FILE, figures.strip_sheet(project, strips))
+    typical = tuple(figures.exemplars(project, run).values())
+    if len(typical) < 2:
+        left_out.append((WALK_FILE, "a walk leads from one cluster to another, and only one holds images"))
+        return
+    ends = (typical[0], typical[1])
+    folder.write(WALK_FILE, figures.walk_sheet(project, ends, figures.walk(project, ends, run)))
+
+
+def _map_rows(found: LatentMap) -> Iterable[Sequence[object]]:
+    yield "item", "x", "y", "component", found.titled.by.replace(" ", "_")
+    for item, (x, y), k, g in zip(found.items, found.xy.tolist(), found.component, found.group, strict=True):
+        yield str(item), round(x, 4), round(y, 4), int(k), found.titled.groups[g]
+
+
+def _confusion_rows(scores: tuple[tuple[str, Evaluation], ...]) -> Iterable[Sequence[object]]:
+    yield "run", "true_class", "taken_for", "images"
+    for title, one in scores:
+        if one.best_naming is not None:
+            for row, name in enumerate(one.best_naming.truth):
+                for column, other in enumerate(one.best_naming.predicted):
+                    yield title, name, other, int(one.best_naming.counts[row, column])
+
+
+def _activity_rows(found: Activity) -> Iterable[Sequence[object]]:
+    """Means by component and class, units in the order of the figure; the first row is of all items."""
+    order = found.order.tolist()
+    yield "component", found.titled.by.replace(" ", "_"), "images", *(f"unit_{unit}" for unit in order)
+    yield "all", "all", int(found.count.sum()), *_numbers(found.overall[order])
+    for k, group_counts in enumerate(found.count.tolist()):
+        for g, n in enumerate(group_counts):
+            if n:
+                yield k, found.titled.groups[g], n, *_numbers(found.kl[k, g, order])
+
+
+def _divergence_rows(found: Divergence) -> Iterable[Sequence[object]]:
+    order = found.order.tolist()
+    yield "of", "from", "all_units", *(f"unit_{unit}" for unit in order)
+    for first, row in enumerate(found.kl):
+        for second, units in enumerate(row):
+            if first != second:
+                yield first, second, *_numbers([units.sum(), *units[order]])
+
+
+def _numbers(values: Iterable[float]) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
+
+
+def _silent(_share: float, _what: str) -> None:
+    """Progress that nobody follows."""
