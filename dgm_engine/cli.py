@@ -20,7 +20,8 @@ from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError
 from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
-from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects
+from dgm_engine.reproduction.tables import TableName
+from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects, reproducing
 from dgm_engine.services.projects import Progress, Project
 from dgm_engine.training.runs import TrainRequest
 
@@ -298,6 +299,64 @@ def predict(
         report = exporting.predict(export, images, out, progress)
     value = {"rows": report.rows, "path": str(report.path), "quarantined": _bad(report.quarantined)}
     _show(as_json, value, [f"{report.path}: {report.rows} rows", *_left_out(report.quarantined)])
+
+
+@app.command()
+def reproduce(
+    table: Annotated[TableName, typer.Argument(help="Which table of the paper.")],
+    preset: Annotated[
+        Preset, typer.Option(help="fast: minutes for each run. paper: the paper's settings, many hours for each.")
+    ] = Preset.FAST,
+    runs: Annotated[int, typer.Option(metavar="R", min=1, help="Runs of each row, seeds 0 to R - 1.")] = 4,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW",
+            help="Only this row, as in gm-dgm-200-30 (model, Z, K) or k-means-10; or all that begin so, as in gm-dgm; "
+            "or models, or peers. May be given again.",
+        ),
+    ] = None,
+    labels: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Labels of each labelled class in table1: 120 (2%) without it; the paper says 1200.",
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="E", min=1, help="Passes instead of the preset's own.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Train on an even sample of N images, to try it out.")
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where MNIST and Fashion-MNIST lie; without it $DGM_DATA_ROOT, or else they are downloaded.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of results; runs that are done there are not run again.")
+    ] = Path("reproduce"),
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the projects of finished runs under DIR/work.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the rows of a table of the paper, and the peers. Stop it at will: the same command goes on from there."""
+    how = reproducing.variant(table, preset, labels, epochs, limit)
+    request = reproducing.Request(table, how, tuple(rows or ()), runs, out, data_root, keep)
+    with _bar() as progress:
+        outcome = reproducing.reproduce(request, progress)
+    if outcome.failures:
+        raise JobError(f"{len(outcome.failures)} runs failed, the first of them {outcome.failures[0]}")
+    value = {
+        "table": table.value,
+        "markdown": str(outcome.markdown),
+        "csv": str(outcome.csv),
+        "finished": outcome.finished,
+        "skipped": outcome.skipped,
+        "rows": [asdict(line) for line in outcome.lines],
+    }
+    _show(as_json, value, [outcome.markdown.read_text(encoding="utf-8"), *outcome.skipped])
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,0 +1,162 @@
+"""The methods of others, with their libraries' own defaults but for what is said here: arrays in, arrays out.
+
+Heavy libraries are imported by the function that needs them.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.config import Preset
+from dgm_engine.data.compat import import_torchvision
+from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
+
+DIMENSIONS = 50
+"""Principal components that all but the deep peers work on."""
+DEEP = frozenset({PeerName.VADE, PeerName.DEC})
+DEEP_EPOCHS = {Preset.FAST: (10, 15), Preset.PAPER: (100, 150)}
+"""Passes of the deep peers, pretraining and clustering: clustpy's own with preset `paper`, a tenth with `fast`, which
+takes about as long as a run of ours."""
+MISSING = "not installed: pip install 'dgm-studio[dev]'"
+
+
+@dataclass(frozen=True)
+class PeerTask:
+    """What a peer is asked to do.
+
+    Attributes:
+        peer: which.
+        n_components: clusters to look for; None for classifiers.
+        seed: of every draw.
+        epochs: (pretraining, clustering) passes of a deep peer.
+    """
+
+    peer: PeerName
+    n_components: int | None
+    seed: int
+    epochs: tuple[int, int]
+
+    @property
+    def stages(self) -> str:
+        """The passes as text; "" where there are none."""
+        return f"{self.epochs[0]} + {self.epochs[1]}" if self.peer in DEEP else ""
+
+
+def deep_epochs(preset: Preset, epochs: int | None) -> tuple[int, int]:
+    """Passes of a deep peer: the preset's, or so many of clustering and two thirds of that of pretraining."""
+    return DEEP_EPOCHS[preset] if epochs is None else (max(1, 2 * epochs // 3), epochs)
+
+
+def missing(peer: PeerName) -> str:
+    """Why a peer cannot run here; "" where it can."""
+    return MISSING if peer in DEEP and find_spec("clustpy") is None else ""
+
+
+def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], fitted: int) -> NDArray[np.int64]:
+    """Fits a peer to the first images and predicts all.
+
+    Args:
+        task: what to do.
+        x: (N, D) values between 0 and 1.
+        known: (fitted,) the labelled class of each image, numbered from 0, or -1; clusterers do not look at it.
+        fitted: how many images, from the first, to fit to.
+
+    Returns:
+        (N,) the cluster of each image; of a classifier the class.
+    """
+    if task.peer in CLASSIFIERS:
+        return _CLASSIFIERS[task.peer](task, _reduced(x, fitted, task.seed), known, fitted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's libraries: deprecations, and mixtures short of convergence
+        return np.asarray(_CLUSTERERS[task.peer](task, x, fitted), dtype=np.int64)
+
+
+def _k_means(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:
+    from sklearn.cluster import KMeans
+
+    x = _reduced(x, fitted, task.seed)
+    found = KMeans(_k(task), n_init=10, random_state=task.seed).fit(x[:fitted])  # pyright: ignore[reportArgumentType]
+    return np.asarray(found.predict(x))
+
+
+def _umap_gmm(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:
+    """UMAP to 10 dimensions for clustering (min_dist 0), then a Gaussian mixture with full covariances."""
+    from sklearn.mixture import GaussianMixture
+    from umap import UMAP
+
+    x = _reduced(x, fitted, task.seed)
+    reducer = UMAP(n_components=10, n_neighbors=20, min_dist=0.0, random_state=task.seed, n_jobs=1)
+    embedded = np.asarray(reducer.fit_transform(x[:fitted]))
+    others = [np.asarray(reducer.transform(x[fitted:]))] if fitted < len(x) else []
+    mixture = GaussianMixture(_k(task), n_init=5, random_state=task.seed).fit(embedded)
+    return mixture.predict(np.concatenate([embedded, *others]))
+
+
+def _vade(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:
+    import_torchvision()  # clustpy imports it
+    from clustpy.deep import VaDE
+
+    return _deep(VaDE, task, x, fitted)
+
+
+def _dec(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:
+    import_torchvision()  # clustpy imports it
+    from clustpy.deep import DEC
+
+    return _deep(DEC, task, x, fitted)
+
+
+def _deep(kind: Callable[..., Any], task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:
+    pretraining, clustering = task.epochs
+    model = kind(
+        n_clusters=_k(task),
+        pretrain_epochs=pretraining,
+        clustering_epochs=clustering,
+        device="cpu",
+        random_state=task.seed,
+    )
+    return model.fit(x[:fitted]).predict(x)
+
+
+def _label_spreading(
+    task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], fitted: int
+) -> NDArray[np.int64]:
+    from sklearn.semi_supervised import LabelSpreading
+
+    return LabelSpreading(kernel="knn", n_neighbors=10).fit(x[:fitted], known).predict(x)
+
+
+def _self_training(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], fitted: int) -> NDArray[np.int64]:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.semi_supervised import SelfTrainingClassifier
+
+    base = LogisticRegression(max_iter=1_000, random_state=task.seed)
+    return SelfTrainingClassifier(base).fit(x[:fitted], known).predict(x)
+
+
+_CLUSTERERS = {
+    PeerName.K_MEANS: _k_means,
+    PeerName.UMAP_GMM: _umap_gmm,
+    PeerName.VADE: _vade,
+    PeerName.DEC: _dec,
+}
+_CLASSIFIERS = {PeerName.LABEL_SPREADING: _label_spreading, PeerName.SELF_TRAINING: _self_training}
+
+
+def _reduced(x: NDArray[np.float32], fitted: int, seed: int) -> NDArray[np.float32]:
+    """(N, at most 50) principal components, fitted to the first images."""
+    from sklearn.decomposition import PCA
+
+    size = min(DIMENSIONS, fitted, x.shape[1])
+    return PCA(size, random_state=seed).fit(x[:fitted]).transform(x).astype(np.float32)
+
+
+def _k(task: PeerTask) -> int:
+    if task.n_components is None:
+        raise ValueError(f"{task.peer} needs a number of clusters")
+    return task.n_components

@@ -1,0 +1,275 @@
+"""One table of all results: the paper's figures, ours, and the peers' beside each other, as Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import mean, stdev
+from typing import Any
+
+from dgm_engine.reproduction.results import MEASURES, RunResult, Variant
+from dgm_engine.reproduction.tables import Figure, ModelRow, Published, Row, Table
+
+PAPER_MEASURES = MEASURES[:3]
+"""The accuracies that the paper gives, in its order."""
+NOT_RUN = "not run yet"
+
+_TITLES = {
+    "overall": "overall",
+    "semi_sup": "semi-sup",
+    "un_sup": "un-sup",
+    "named": "named",
+    "hungarian": "Hungarian",
+    "all": "All",
+    "old": "Old",
+    "new": "New",
+}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """Of the accuracies of several runs, in percent: mean, standard deviation (n - 1; None of one run), worst."""
+
+    mean: float
+    sd: float | None
+    worst: float
+
+    @classmethod
+    def of(cls, shares: Sequence[float]) -> "Statistic":
+        """Of shares of 1."""
+        values = [100 * share for share in shares]
+        return cls(mean(values), stdev(values) if len(values) > 1 else None, min(values))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the report: one row of the table, run in one variant.
+
+    Attributes:
+        row: the row's key; "" of a published one.
+        kind: "model", "peer" or "published".
+        title: what it is called.
+        n_latent: Z, where there is one.
+        n_auxiliary: A, where there is one.
+        n_components: K, where there is one.
+        variant: how it was run; None where it was not.
+        note: why there are no figures; "" where there are.
+        paper: the paper's accuracies, by the names of `PAPER_MEASURES`.
+        ours: the accuracies, by the names of `MEASURES`.
+        runs: how many runs.
+        seeds: theirs.
+        components_used: on average.
+        minutes: of one run, on average.
+        epochs: of each run; more than one text where they differ.
+        device: what they ran on; more than one where they differ.
+        version: of the program, likewise.
+    """
+
+    row: str
+    kind: str
+    title: str
+    n_latent: int | None = None
+    n_auxiliary: int | None = None
+    n_components: int | None = None
+    variant: Variant | None = None
+    note: str = ""
+    paper: dict[str, Figure] = field(default_factory=dict[str, Figure])
+    ours: dict[str, Statistic] = field(default_factory=dict[str, Statistic])
+    runs: int = 0
+    seeds: tuple[int, ...] = ()
+    components_used: float | None = None
+    minutes: float | None = None
+    epochs: str = ""
+    device: str = ""
+    version: str = ""
+
+
+def lines(table: Table, results: Sequence[RunResult], notes: dict[str, str]) -> list[Line]:
+    """The report's lines: our rows, the peers, the published ones; a row not run yet stands there without figures.
+
+    Args:
+        table: which.
+        results: of all runs so far.
+        notes: row key to why it has no figures, where there is more to say than that it was not run.
+    """
+    found: list[Line] = []
+    for row in table.rows:
+        variants = list(dict.fromkeys(r.variant for r in results if r.row == row.key))
+        for variant in variants:
+            found.append(_line(row, [r for r in results if (r.row, r.variant) == (row.key, variant)], variant))
+        if not variants or row.key in notes:
+            found.append(_line(row, [], None, notes.get(row.key, NOT_RUN)))
+    return [*found, *map(_published, table.published)]
+
+
+def to_csv(table_lines: Sequence[Line]) -> str:
+    """The lines with a header, one column for each figure."""
+    text = io.StringIO()
+    records = [_flat(line) for line in table_lines]
+    writer = csv.DictWriter(text, list(dict.fromkeys(key for record in records for key in record)), restval="")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def to_markdown(table: Table, table_lines: Sequence[Line]) -> str:
+    """The report for people: what was run here, the paper's baselines, and what the columns mean."""
+    run_here = [line for line in table_lines if line.kind != "published"]
+    columns = _columns(labelled=bool(table.labelled))
+    parts = [
+        f"# {table.name.capitalize()[:-1]} {table.name[-1]} of the paper\n\n{table.caption}. Accuracies on the 10,000 "
+        "test images after the last epoch, in percent, mean ± standard deviation over the runs.\n",
+        _grid([(title, [cell(line) for line in run_here]) for title, cell in columns]),
+    ]
+    published = [line for line in table_lines if line.kind == "published"]
+    if published:
+        cells = [(line.title, str(line.n_components), _figure(line.paper["overall"])) for line in published]
+        names = ("From the paper", "K", "accuracy")
+        parts.append(_grid([(name, [row[i] for row in cells]) for i, name in enumerate(names)]))
+    parts.append(_LABELLED_LEGEND if table.labelled else _LEGEND)
+    return "\n".join(parts)
+
+
+_LEGEND = """\
+- *paper*, *ours*: many-to-one, as the paper counts: each component takes the majority class of the test images in it.
+  It flatters, and the more the larger K is; compare rows of equal K.
+- *Hungarian*: the best one-to-one match of components and classes; components beyond the tenth count as wrong.
+- *worst*: the lowest overall accuracy of the runs. Nothing is selected on test labels: every run counts, at its end.
+- *min/run*: wall-clock minutes of one run. Deep peers run far fewer epochs than their authors': see *epochs*.
+"""
+_LABELLED_LEGEND = (
+    _LEGEND
+    + """\
+- *semi-sup*, *un-sup*: of the overall accuracy, on the test images of the labelled classes and of the others.
+- *named*: the class predicted from the labels alone, "none of the labelled classes" being wrong.
+- *All*, *Old*, *New*: best one-to-one match of labelled classes and further components with the true classes; Old on
+  the labelled classes, New on the others. A classifier that knows only labelled classes finds nothing new.
+- Clusterers among the peers see no labels; afterwards the labelled images say which class owns which cluster.
+"""
+)
+
+
+def _line(row: Row, results: Sequence[RunResult], variant: Variant | None, note: str = "") -> Line:
+    model = row if isinstance(row, ModelRow) else None
+    return Line(
+        row=row.key,
+        kind="peer" if model is None else "model",
+        title=row.title,
+        n_latent=model and model.n_latent,
+        n_auxiliary=model and model.n_auxiliary,
+        n_components=row.n_components,
+        variant=variant,
+        note=note,
+        paper={} if model is None else dict(zip(PAPER_MEASURES, model.paper, strict=False)),
+        ours=_statistics(results),
+        runs=len(results),
+        seeds=tuple(r.seed for r in results),
+        components_used=mean(r.components_used for r in results) if results else None,
+        minutes=mean(r.seconds for r in results) / 60 if results else None,
+        epochs=_each(r.epochs for r in results),
+        device=_each(r.device for r in results),
+        version=_each(r.version for r in results),
+    )
+
+
+def _published(row: Published) -> Line:
+    paper = {"overall": row.accuracy}
+    return Line("", "published", row.title, n_components=row.n_components, paper=paper)
+
+
+def _statistics(results: Sequence[RunResult]) -> dict[str, Statistic]:
+    found: dict[str, Statistic] = {}
+    for name in MEASURES:
+        shares = [share for r in results if (share := r.measures[name]) is not None]
+        if shares:
+            found[name] = Statistic.of(shares)
+    return found
+
+
+def _each(texts: Any) -> str:  # noqa: ANN401 - any iterable of str
+    return "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _flat(line: Line) -> dict[str, object]:
+    """One CSV record."""
+    record = {key: value for key, value in asdict(line).items() if not isinstance(value, dict)}
+    record["seeds"] = " ".join(map(str, line.seeds))
+    variant = line.variant
+    record |= {"preset": "", "labels": "", "limit": ""} if variant is None else _settings(variant)
+    for name in PAPER_MEASURES:
+        figure = line.paper.get(name)
+        record |= {f"paper_{name}": figure and figure.mean, f"paper_{name}_sd": figure and figure.sd}
+    for name in MEASURES:
+        value = line.ours.get(name)
+        record |= {name: _round(value and value.mean), f"{name}_sd": _round(value and value.sd)}
+        record |= {f"{name}_worst": _round(value and value.worst)}
+    return {**record, "minutes": _round(line.minutes)}
+
+
+def _settings(variant: Variant) -> dict[str, object]:
+    return {"preset": variant.preset.value, "labels": variant.labels, "limit": variant.limit}
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+_Cell = Callable[[Line], str]
+
+
+def _columns(*, labelled: bool) -> list[tuple[str, _Cell]]:
+    """Titles, and what stands under them."""
+    honest = ("named", "hungarian", "all", "old", "new") if labelled else ("hungarian",)
+    columns: list[tuple[str, _Cell]] = [
+        ("Model", lambda line: line.title),
+        ("Z", lambda line: _text(line.n_latent)),
+        ("A", lambda line: _text(line.n_auxiliary)),
+        ("K", lambda line: _text(line.n_components)),
+    ]
+    for name in PAPER_MEASURES if labelled else PAPER_MEASURES[:1]:
+        columns += [
+            (f"paper: {_TITLES[name]}", lambda line, name=name: _figure(line.paper.get(name))),
+            (f"ours: {_TITLES[name]}", lambda line, name=name: _ours(line, name)),
+        ]
+    columns.append(("worst", lambda line: f"{line.ours['overall'].worst:.1f}" if line.ours else ""))
+    columns += [(_TITLES[name], lambda line, name=name: _figure(line.ours.get(name))) for name in honest]
+    return [
+        *columns,
+        ("components used", lambda line: "" if line.components_used is None else f"{line.components_used:.4g}"),
+        ("runs", lambda line: _text(line.runs or None)),
+        ("preset", lambda line: _preset(line.variant)),
+        ("epochs", lambda line: line.epochs),
+        ("min/run", lambda line: "" if line.minutes is None else f"{line.minutes:.1f}"),
+        ("device", lambda line: line.device),
+    ]
+
+
+def _ours(line: Line, name: str) -> str:
+    return line.note if line.note and name == "overall" else _figure(line.ours.get(name))
+
+
+def _preset(variant: Variant | None) -> str:
+    if variant is None:
+        return ""
+    limit = f" of {variant.limit} images" if variant.limit else ""
+    return f"{variant.preset}{limit}" + (f", {variant.labels} labels per class" if variant.labels else "")
+
+
+def _figure(value: Figure | Statistic | None) -> str:
+    if value is None:
+        return ""
+    return f"{value.mean:.1f}" + ("" if value.sd is None else f" ± {value.sd:.1f}")
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _grid(columns: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A Markdown table of columns (title, cells)."""
+    rows = [
+        [title for title, _ in columns],
+        ["---"] * len(columns),
+        *zip(*(cells for _, cells in columns), strict=True),
+    ]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows)

@@ -1,0 +1,63 @@
+"""How a run is scored: ours and the peers' by the same functions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.data.pool import Pool
+from dgm_engine.discovery import metrics
+from dgm_engine.training.ownership import Owner, class_probabilities
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run comes to.
+
+    Attributes:
+        measures: the accuracies, by the names of `results.MEASURES`.
+        confusion: truth (R names), predicted (C names) and counts (R, C), of the scored images.
+        components_used: components that are the most probable one of at least one training image.
+    """
+
+    measures: dict[str, float | None]
+    confusion: dict[str, Any]
+    components_used: int
+
+
+def score(pool: Pool, q_y: NDArray[np.floating], owner: Owner, labelled: tuple[int, ...]) -> Scores:
+    """Scores q(y | x) of the whole pool on the images that are held out.
+
+    Args:
+        pool: with ground truth.
+        q_y: (N, K); of a peer, one at the cluster or class of each image.
+        owner: (K,) the class that owns each component, None where there is none.
+        labelled: the classes that have labels, by number.
+    """
+    q_scored = np.asarray(q_y[pool.scored], dtype=np.float32)
+    component, truth = q_scored.argmax(axis=1), pool.truth[pool.scored]
+    names = np.array(pool.classes)
+    group = np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])[component]
+    right = metrics.majority(component, truth) == truth
+    has_labels = np.isin(np.arange(len(names)), labelled)
+    novelty = metrics.all_old_new(group, truth, has_labels)
+    confusion = metrics.confusion_matrix(names[truth], group)
+    known = bool(labelled)
+    measures = {
+        "overall": float(right.mean()),
+        "semi_sup": float(right[has_labels[truth]].mean()) if known else None,
+        "un_sup": float(right[~has_labels[truth]].mean()) if known else None,
+        "named": metrics.accuracy_named(class_probabilities(q_scored, owner).predicted(), names[truth])
+        if known
+        else None,
+        "hungarian": metrics.accuracy_hungarian(component, truth),
+        "all": novelty.all,
+        "old": novelty.old,
+        "new": novelty.new,
+    }
+    return Scores(
+        measures,
+        {"truth": list(confusion.truth), "predicted": list(confusion.predicted), "counts": confusion.counts.tolist()},
+        len(np.unique(q_y[pool.shown].argmax(axis=1))),
+    )

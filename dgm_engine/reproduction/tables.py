@@ -1,0 +1,247 @@
+"""The three tables of the paper, and the peers that we run beside them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dgm_engine.config import ModelConfig, ModelName
+from dgm_engine.errors import InputError
+
+N_CLASSES = 10
+"""N_gt of both data sets."""
+MODELS, PEERS = "models", "peers"
+"""What stands for all rows of a kind where rows are chosen."""
+
+
+class TableName(StrEnum):
+    """A table of the paper."""
+
+    TABLE_1 = "table1"
+    TABLE_2 = "table2"
+    TABLE_3 = "table3"
+
+
+class PeerName(StrEnum):
+    """A method that is not ours."""
+
+    K_MEANS = "k-means"
+    UMAP_GMM = "umap-gmm"
+    VADE = "vade"
+    DEC = "dec"
+    LABEL_SPREADING = "label-spreading"
+    SELF_TRAINING = "self-training"
+
+
+CLASSIFIERS = frozenset({PeerName.LABEL_SPREADING, PeerName.SELF_TRAINING})
+"""The peers that learn from labels and know no class but those; the others cluster and see no label."""
+TITLES = {
+    ModelName.M2: "M2",
+    ModelName.ADGM: "ADGM",
+    ModelName.GM_DGM: "GM-DGM",
+    ModelName.AGM_DGM: "AGM-DGM",
+    PeerName.K_MEANS: "k-means",
+    PeerName.UMAP_GMM: "UMAP + Gaussian mixture",
+    PeerName.VADE: "VaDE (clustpy)",
+    PeerName.DEC: "DEC (clustpy)",
+    PeerName.LABEL_SPREADING: "label spreading",
+    PeerName.SELF_TRAINING: "self-training",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A mean, and the standard deviation over runs where it is told."""
+
+    mean: float
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A row of ours.
+
+    Attributes:
+        model: which model.
+        n_latent: Z.
+        n_components: K.
+        paper: the paper's accuracies in percent: of all, semi-supervised and unsupervised classes; only the first in
+            the tables without labels.
+    """
+
+    model: ModelName
+    n_latent: int
+    n_components: int
+    paper: tuple[Figure, ...]
+
+    @property
+    def key(self) -> str:
+        """How the row is called on the command line and in file names."""
+        return f"{self.model}-{self.n_latent}-{self.n_components}"
+
+    @property
+    def title(self) -> str:
+        """How the row is called in the table."""
+        return TITLES[self.model]
+
+    @property
+    def n_auxiliary(self) -> int | None:
+        """A, where the model has an auxiliary latent; the paper's is always the default."""
+        return ModelConfig.n_auxiliary if self.model in (ModelName.ADGM, ModelName.AGM_DGM) else None
+
+
+@dataclass(frozen=True)
+class PeerRow:
+    """A row of somebody else's method, run here.
+
+    Attributes:
+        peer: which method.
+        n_components: clusters; None where there are as many as labelled classes.
+    """
+
+    peer: PeerName
+    n_components: int | None = None
+
+    @property
+    def key(self) -> str:
+        """How the row is called on the command line and in file names."""
+        return str(self.peer) if self.n_components is None else f"{self.peer}-{self.n_components}"
+
+    @property
+    def title(self) -> str:
+        """How the row is called in the table."""
+        return TITLES[self.peer]
+
+
+Row = ModelRow | PeerRow
+
+
+@dataclass(frozen=True)
+class Published:
+    """A row that the paper copied from elsewhere; accuracy in percent."""
+
+    title: str
+    n_components: int
+    accuracy: Figure
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        name: which.
+        caption: what it shows.
+        source: the built-in data set.
+        labelled: the classes that have labels, by their number in the data set; the others have none.
+        models: the rows of ours.
+        peers: the rows of others, run here.
+        published: the rows of others, from the paper.
+    """
+
+    name: TableName
+    caption: str
+    source: str
+    labelled: tuple[int, ...]
+    models: tuple[ModelRow, ...]
+    peers: tuple[PeerRow, ...]
+    published: tuple[Published, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All that can be run."""
+        return (*self.models, *self.peers)
+
+    def chosen(self, wanted: tuple[str, ...]) -> tuple[Row, ...]:
+        """The rows that are asked for: by key, by a key's beginning ("gm-dgm"), or by kind; all where none is named.
+
+        Raises:
+            InputError: a name matches no row.
+        """
+        kinds: dict[str, tuple[Row, ...]] = {MODELS: self.models, PEERS: self.peers}
+        found: set[str] = set()
+        for name in wanted:
+            alike = tuple(row for row in self.rows if f"{row.key}-".startswith(f"{name}-"))
+            rows = [row.key for row in kinds.get(name, alike)]
+            if not rows:
+                known = ", ".join([*kinds, *(row.key for row in self.rows)])
+                raise InputError(f"{self.name} has no row {name!r}; choose from {known}")
+            found.update(rows)
+        return tuple(row for row in self.rows if row.key in found or not wanted)
+
+
+def _ours(model: ModelName, n_latent: int, n_components: int, *figures: tuple[float, float]) -> ModelRow:
+    return ModelRow(model, n_latent, n_components, tuple(Figure(mean, sd) for mean, sd in figures))
+
+
+_CLUSTERERS = tuple(
+    PeerRow(peer, k)
+    for peer in (PeerName.K_MEANS, PeerName.UMAP_GMM, PeerName.VADE, PeerName.DEC)
+    for k in (N_CLASSES, 30)
+)
+_M2, _ADGM, _GM, _AGM = ModelName.M2, ModelName.ADGM, ModelName.GM_DGM, ModelName.AGM_DGM
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            TableName.TABLE_1,
+            "Fashion-MNIST, semi-unsupervised: labels of classes 0 to 4 masked, few labels for each of classes 5 to 9",
+            "fashion-mnist",
+            labelled=(5, 6, 7, 8, 9),
+            models=(
+                _ours(_M2, 300, 15, (53.0, 4.3), (76.7, 2.8), (27.3, 6.4)),
+                _ours(_ADGM, 300, 15, (55.8, 4.6), (78.3, 1.9), (33.4, 7.9)),
+                _ours(_GM, 200, 15, (71.2, 0.8), (71.4, 2.0), (71.1, 1.8)),
+                _ours(_GM, 200, 30, (77.2, 1.3), (77.4, 2.5), (77.1, 1.7)),
+                _ours(_GM, 300, 15, (72.4, 2.0), (73.3, 1.4), (73.4, 3.5)),
+                _ours(_AGM, 200, 15, (73.2, 0.8), (74.8, 2.9), (71.7, 4.5)),
+                _ours(_AGM, 300, 15, (72.2, 2.4), (75.1, 4.3), (69.3, 4.5)),
+            ),
+            peers=(*_CLUSTERERS, PeerRow(PeerName.LABEL_SPREADING), PeerRow(PeerName.SELF_TRAINING)),
+        ),
+        Table(
+            TableName.TABLE_2,
+            "Fashion-MNIST, no labels",
+            "fashion-mnist",
+            labelled=(),
+            models=(
+                _ours(_GM, 200, 15, (67.3, 3.5)),
+                _ours(_GM, 200, 30, (75.2, 1.5)),
+                _ours(_GM, 300, 15, (65.6, 4.3)),
+                _ours(_GM, 300, 30, (72.5, 3.4)),
+                _ours(_AGM, 200, 15, (68.5, 1.39)),
+                _ours(_AGM, 200, 30, (74.1, 0.7)),
+                _ours(_AGM, 300, 15, (66.1, 2.7)),
+            ),
+            peers=_CLUSTERERS,
+            published=(Published("DEC (Guo, 2018)", 10, Figure(61.8)),),
+        ),
+        Table(
+            TableName.TABLE_3,
+            "MNIST, no labels",
+            "mnist",
+            labelled=(),
+            models=(
+                _ours(_GM, 200, 15, (91.1, 3.5)),
+                _ours(_GM, 200, 30, (96.3, 0.9)),
+                _ours(_GM, 300, 15, (94.5, 1.2)),
+                _ours(_GM, 300, 30, (95.7, 0.9)),
+                _ours(_AGM, 200, 15, (90.0, 3.9)),
+                _ours(_AGM, 200, 30, (95.7, 2.3)),
+            ),
+            peers=_CLUSTERERS,
+            published=(
+                Published("VaDE (Jiang et al., 2017)", 10, Figure(94.0)),
+                Published("GMVAE (Dilokthanakul et al., 2017)", 10, Figure(83.2, 3.8)),
+                Published("GMVAE (Dilokthanakul et al., 2017)", 16, Figure(87.8, 5.3)),
+                Published("GMVAE (Dilokthanakul et al., 2017)", 30, Figure(92.8, 1.6)),
+                Published("CatGAN (Maaløe et al., 2017)", 20, Figure(90.3)),
+                Published("AAE (Makhzani et al., 2016)", 16, Figure(90.5, 2.2)),
+                Published("AAE (Makhzani et al., 2016)", 30, Figure(95.9, 1.1)),
+                Published("IMSAT (Hu et al., 2017)", 10, Figure(98.4, 0.4)),
+                Published("DEC (Xie et al., 2016)", 10, Figure(84.3)),
+                Published("JULE (Yang et al., 2016)", 10, Figure(96.1)),
+                Published("ACOL-GAR (Kilinc & Uysal, 2018)", 10, Figure(98.3, 0.1)),
+            ),
+        ),
+    )
+}

@@ -1,0 +1,333 @@
+"""Runs the paper's tables: every row as a project of its own, trained by the real worker, scored, reported, cleared.
+
+A run that was interrupted, in whatever way, is taken up where it stands: the files of finished runs are not run again,
+a training process that outlived us is waited for, and one that did not is resumed from its last checkpoint.
+"""
+
+import contextlib
+import csv
+import os
+import signal
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from dgm_engine.config import Preset
+from dgm_engine.data.pool import Pool
+from dgm_engine.data.sources import SourceRequest
+from dgm_engine.errors import DgmError, InputError, JobError
+from dgm_engine.jobs import JobState, JobStatus, read_status, tail
+from dgm_engine.paths import write_atomic
+from dgm_engine.reproduction import machine, peers, report
+from dgm_engine.reproduction.peer_worker import PeerPaths, answers, launch
+from dgm_engine.reproduction.peers import PeerTask
+from dgm_engine.reproduction.report import Line
+from dgm_engine.reproduction.results import ResultFiles, RunResult, Variant
+from dgm_engine.reproduction.scores import score
+from dgm_engine.reproduction.tables import N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
+from dgm_engine.services import jobs, labelling, projects
+from dgm_engine.services.latest import latest_run, results_of
+from dgm_engine.services.projects import Progress, Project
+from dgm_engine.training.ownership import Owner, effective_owner
+from dgm_engine.training.runs import TrainRequest
+
+DEFAULT_LABELS = 120
+"""Labels for each labelled class: 2% of 6,000. The paper's text says 1,200."""
+DEFAULT_RUNS = 4
+"""As in the paper."""
+ANNOTATOR = "reproduce"
+UNDER_WAY = "under way in another process"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to reproduce.
+
+    Attributes:
+        table: which table.
+        variant: how each row is run.
+        rows: which rows, as `Table.chosen` takes them; all where empty.
+        runs: seeds 0 to runs - 1 of each.
+        out: the folder of results and reports.
+        data_root: where the data sets lie.
+        keep: leave the projects of finished runs in place.
+    """
+
+    table: TableName
+    variant: Variant
+    rows: tuple[str, ...] = ()
+    runs: int = DEFAULT_RUNS
+    out: Path = Path("reproduce")
+    data_root: Path | None = None
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        lines: of the report, over all runs there are, those of earlier calls too.
+        markdown: the report.
+        csv: the same figures.
+        finished: runs done by this call.
+        failures: what went wrong, each in one line.
+        skipped: runs that another process has in hand.
+    """
+
+    lines: list[Line]
+    markdown: Path
+    csv: Path
+    finished: int
+    failures: list[str]
+    skipped: list[str]
+
+
+def variant(table: TableName, preset: Preset, labels: int | None, epochs: int | None, limit: int | None) -> Variant:
+    """The variant that is asked for; `labels` belongs to the table that has some.
+
+    Raises:
+        InputError: labels for a table without.
+    """
+    if not TABLES[table].labelled:
+        if labels is not None:
+            raise InputError(f"{table} uses no labels; leave --labels out, or choose {TableName.TABLE_1}")
+        return Variant(preset, None, epochs, limit)
+    return Variant(preset, labels or DEFAULT_LABELS, epochs, limit)
+
+
+def reproduce(request: Request, progress: Progress | None = None) -> Outcome:
+    """Runs what is asked for and not done yet, first seeds first; the report is written anew after each run.
+
+    A run that fails does not keep the others from running.
+
+    Raises:
+        InputError: a row that the table does not have, or an output folder that cannot be written.
+    """
+    return _Reproduction(request, progress or _silent).run()
+
+
+@dataclass
+class _Reproduction:
+    """One call of `reproduce`."""
+
+    request: Request
+    progress: Progress
+    finished: int = 0
+    failures: list[str] = field(default_factory=list[str])
+    skipped: list[str] = field(default_factory=list[str])
+    notes: dict[str, str] = field(default_factory=dict[str, str])
+
+    def run(self) -> Outcome:
+        rows = self.table.chosen(self.request.rows)
+        todo = [(row, seed) for seed in range(self.request.runs) for row in rows if not self._is_missing(row)]
+        outcome = self._report()
+        for done, (row, seed) in enumerate(todo):
+            what = f"{self.request.table} {row.key}, run {seed + 1} of {self.request.runs}"
+            try:
+                self._one(
+                    row,
+                    seed,
+                    lambda share, doing, done=done, what=what: self.progress(
+                        (done + share) / len(todo), f"{what}: {doing}"
+                    ),
+                )
+            except DgmError as error:
+                self.failures.append(f"{what}: {error}")
+                self.notes[row.key] = f"failed: {error}"
+            outcome = self._report()
+        return outcome
+
+    @property
+    def table(self) -> Table:
+        return TABLES[self.request.table]
+
+    @property
+    def files(self) -> ResultFiles:
+        return ResultFiles(self.request.out, self.request.table)
+
+    def _is_missing(self, row: Row) -> bool:
+        """Notes a peer that is not installed."""
+        reason = peers.missing(row.peer) if isinstance(row, PeerRow) else ""
+        if reason:
+            self.notes[row.key] = reason
+        return bool(reason)
+
+    def _one(self, row: Row, seed: int, progress: Progress) -> None:
+        """One run, from wherever it stands to its result's file."""
+        path = self.files.path(self.request.variant, row.key, seed)
+        root = self.request.out / "work" / self.request.table / self.request.variant.key / path.stem
+        root.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(root.with_suffix(".lock"), timeout=0):
+                if not path.exists():
+                    self.files.write(self._result(row, seed, root, progress))
+                    self.finished += 1
+                if not self.request.keep and root.exists():
+                    projects.delete_project(root)
+        except Timeout:
+            self.skipped.append(f"{row.key}, seed {seed}: {UNDER_WAY}")
+
+    def _result(self, row: Row, seed: int, root: Path, progress: Progress) -> RunResult:
+        project = _project(self.table, self.request, root, progress)
+        if self.table.labelled and not project.labels.version():
+            _label(project, self.table, self.request.variant, seed)
+        work = _train if isinstance(row, ModelRow) else _run_peer
+        done = work(project, row, self.request.variant, seed, progress)  # type: ignore[arg-type]
+        scores = score(project.pool, done.q_y, done.owner, self.table.labelled)
+        return RunResult(
+            table=self.table.name,
+            row=row.key,
+            seed=seed,
+            variant=self.request.variant,
+            measures=scores.measures,
+            components_used=scores.components_used,
+            seconds=done.seconds,
+            epochs=done.epochs,
+            device=done.device,
+            version=machine.version(),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            confusion=scores.confusion,
+        )
+
+    def _report(self) -> Outcome:
+        """Writes the report on all runs there are."""
+        out, name = self.request.out, self.request.table
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            with FileLock(out / f".{name}.lock"):
+                found = report.lines(self.table, self.files.read(), self.notes)
+                write_atomic(out / f"{name}.md", report.to_markdown(self.table, found).encode())
+                write_atomic(out / f"{name}.csv", report.to_csv(found).encode())
+        except OSError as error:
+            raise InputError(f"{out} cannot be written ({error.strerror}); give another folder with --out") from error
+        return Outcome(found, out / f"{name}.md", out / f"{name}.csv", self.finished, self.failures, self.skipped)
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A finished run, ours or a peer's, before it is scored."""
+
+    q_y: Any
+    owner: Owner
+    seconds: float
+    epochs: str
+    device: str
+
+
+def _project(table: Table, request: Request, root: Path, progress: Progress) -> Project:
+    """The run's project, made where it is not there yet."""
+    if not root.exists():
+        source = SourceRequest(table.source, data_root=request.data_root, limit=request.variant.limit)
+        projects.create_project(root, source, lambda _share, doing: progress(0.0, doing))
+    project = projects.open_project(root)
+    if len(project.pool.classes) != N_CLASSES:
+        raise InputError(f"{table.source} has {len(project.pool.classes)} classes, not {N_CLASSES}; check --data-root")
+    return project
+
+
+def _label(project: Project, table: Table, variant: Variant, seed: int) -> None:
+    """Labels some images of each labelled class, chosen by the seed, as a person's file of labels would."""
+    items = labelled_rows(project.pool, table.labelled, variant.labels or 0, seed)
+    path = project.paths.root / "labels.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["item", "class"])
+        writer.writerows((project.pool.items[row], project.pool.classes[project.pool.truth[row]]) for row in items)
+    taken = labelling.import_labels(project, path, ANNOTATOR)
+    if taken.rejected:
+        raise JobError(f"{path} row {taken.rejected[0].row}: {taken.rejected[0].reason}")
+
+
+def labelled_rows(pool: Pool, classes: Sequence[int], per_class: int, seed: int) -> list[int]:
+    """Pool rows to label: so many training images of each class, by chance.
+
+    Raises:
+        InputError: a class has fewer.
+    """
+    generator = np.random.default_rng(seed)
+    found: list[int] = []
+    for number in classes:
+        mine = pool.shown[pool.truth[pool.shown] == number]
+        if len(mine) < per_class:
+            raise InputError(
+                f"{per_class} labels per class were asked for and {pool.classes[number]!r} has {len(mine)} training "
+                "images; give fewer --labels or a higher --limit"
+            )
+        found += np.sort(generator.choice(mine, per_class, replace=False)).tolist()
+    return found
+
+
+def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progress: Progress) -> _Done:
+    """Trains the row's model to the end of its schedule."""
+    last = jobs.active_status(project)
+    if last is None:
+        request = TrainRequest(
+            model=row.model,
+            n_components=row.n_components,
+            preset=variant.preset,
+            epochs=variant.epochs,
+            seed=seed,
+            fresh=True,
+            n_latent=row.n_latent,
+            n_classes=N_CLASSES,
+        )
+        run = jobs.start_training(project, request)
+    elif last[1].alive or last[1].state is JobState.FINISHED:
+        run = last[0]
+    else:
+        run = jobs.resume_training(project)
+    try:
+        status = jobs.follow(run, progress)
+    except KeyboardInterrupt:  # what was learned is kept, and the next call goes on from there
+        jobs.stop_training(project)
+        jobs.follow(run)
+        raise
+    _check(status, run.log)
+    results = results_of(latest_run(project))
+    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
+    epochs = f"{status.details['epoch']:g}"
+    return _Done(results.q_y, owner, status.seconds, epochs, machine.training_device())
+
+
+def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> _Done:
+    """Runs the row's peer; one that was interrupted begins anew."""
+    paths = PeerPaths(project.paths)
+    task = PeerTask(row.peer, row.n_components, seed, peers.deep_epochs(variant.preset, variant.epochs))
+    status = read_status(paths.status)
+    if status is None or not (status.alive or status.state is JobState.FINISHED):
+        status = launch(paths, task)
+    with _ended_with_us(status):
+        while (status := read_status(paths.status) or status).alive:
+            progress(0.0, status.phase)
+            time.sleep(jobs.POLL_SECONDS)
+    _check(status, paths.log)
+    q_y, owner = answers(paths)
+    return _Done(q_y, owner, status.seconds, task.stages, machine.cpu(1))
+
+
+@contextlib.contextmanager
+def _ended_with_us(status: JobStatus) -> Generator[None]:
+    """A peer cannot keep what it has; so Ctrl-C ends it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(status.pid, signal.SIGTERM)
+        raise
+
+
+def _check(status: JobStatus, log: Path) -> None:
+    if status.state is not JobState.FINISHED:
+        reason = status.error or tail(log) or "its process is gone"
+        raise JobError(f"{status.state}: {reason}; see {log} and run the command again")
+
+
+def _silent(_share: float, _doing: str) -> None:
+    """Progress that nobody follows."""
