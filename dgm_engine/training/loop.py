@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dgm_engine.config import TrainingConfig
+from dgm_engine.config import LikelihoodName, TrainingConfig
 from dgm_engine.models.base import DeepGenerativeModel, Encoded
 from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, neighbour_agreement, restrict
 from dgm_engine.training.batches import Augmentation, Table
@@ -256,7 +256,8 @@ class _Step:
     def _seen(self, raw: Tensor) -> Tensor:
         """What the networks see of raw values: pixels are drawn as zeros and ones where the preset says so."""
         x = self.state.model.inputs(raw)
-        return torch.bernoulli(x.clamp(0, 1), generator=self.state.generator) if self.config.binarise else x
+        binary = self.config.binarise and self.state.model.config.likelihood is LikelihoodName.BERNOULLI
+        return torch.bernoulli(x.clamp(0, 1), generator=self.state.generator) if binary else x
 
 
 def fast_bfloat16(device: torch.device) -> bool:

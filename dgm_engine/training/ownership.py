@@ -139,7 +139,7 @@ def give_components(
     classes disagree, training then moves the examples of the others, and their likes, out. What a class was given
     before it keeps until another's examples outnumber its own there; a class without labelled examples keeps it anyway.
     A class that still owns nothing gets the free component that holds most of its examples; the class with the most in
-    one chooses first, and components that a person un-named come last.
+    one chooses first, components that a person un-named come next to last, and last those that their class can spare.
 
     Args:
         owner: (K,) the owners so far.
@@ -149,7 +149,7 @@ def give_components(
         several: whether a class that owns a component may be given more.
 
     Returns:
-        (K,) the owners; a class owns nothing only where no component was left.
+        (K,) the owners; a class owns nothing only where there are too few components for all.
     """
     owners = list(owner)
     for k in (set(range(len(owners))) - named - unnamed) if several else ():
@@ -157,13 +157,18 @@ def give_components(
         if best is not None and _is_clear(evidence[best], k) and _may_take(evidence, best, owners[k], k):
             owners[k] = best
     waiting = [name for name in evidence if name not in owners]
-    while waiting and None in owners:
-        free = [k for k, name in enumerate(owners) if name is None]
-        free = [k for k in free if k not in unnamed] or free
-        name, k = max(((name, k) for name in waiting for k in free), key=lambda pair: evidence[pair[0]][pair[1]])
+    while waiting and (available := _available(owners, named, unnamed)):
+        name, k = max(((name, k) for name in waiting for k in available), key=lambda pair: evidence[pair[0]][pair[1]])
         owners[k] = name
         waiting.remove(name)
     return tuple(owners)
+
+
+def _available(owners: Sequence[str | None], named: frozenset[int], unnamed: frozenset[int]) -> list[int]:
+    """The components that a class without one may choose from."""
+    free = [k for k, name in enumerate(owners) if name is None]
+    spare = [k for k, name in enumerate(owners) if k not in named and owners.count(name) > 1]
+    return [k for k in free if k not in unnamed] or free or spare
 
 
 def _is_clear(scores: NDArray[np.float64], k: int) -> bool:

@@ -109,14 +109,17 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def cluster(z: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
-    """(N,) a Gaussian mixture's assignment of points (N, Z), after an embedding that gathers neighbours."""
+    """(N,) a Gaussian mixture's assignment of points (N, Z), after an embedding that gathers neighbours.
+
+    Where there are fewer points than components, the last components get none.
+    """
     from sklearn.mixture import GaussianMixture
 
     if len(z) > TSNE_LIMIT:
         z = umap(z, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     elif len(z) >= SMALLEST:
         z = tsne(z, seed)
-    mixture = GaussianMixture(n_components, n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
+    mixture = GaussianMixture(min(n_components, len(z)), n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")  # not converged: good enough
         return mixture.fit_predict(z)

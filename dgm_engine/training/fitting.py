@@ -1,0 +1,109 @@
+"""The steps of a fit that the worker, over a project's folder, and the estimator, over arrays, have in common."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dgm_engine.config import ModelConfig, TrainingConfig
+from dgm_engine.labels.state import LabelState
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.registry import build_model
+from dgm_engine.objective import component_prior
+from dgm_engine.training.batches import Table, fit_inputs
+from dgm_engine.training.checkpoint import new_state
+from dgm_engine.training.loop import Knowledge, TrainingState
+from dgm_engine.training.ownership import (
+    Owner,
+    allowed_sets,
+    class_evidence,
+    effective_owner,
+    give_components,
+    held_out_items,
+)
+
+EVIDENCE_SAMPLE = 5_000
+BATCH = 4096
+
+Rows = Callable[[Sequence[str]], NDArray[np.int64]]
+"""From item ids to pool rows."""
+
+
+def default_epochs(n_items: int) -> int:
+    """Passes over a pool of `n_items` where neither epochs nor minutes are given: many over a small one."""
+    return int(np.clip(300_000 // max(n_items, 1), 6, 150))
+
+
+def fresh_state(model: ModelConfig, config: TrainingConfig, table: Table, device: torch.device) -> TrainingState:
+    """A model with random weights and all that its training needs; torch's global generator stays as it was."""
+    inputs = fit_inputs(table, model.likelihood, config.min_pixel_std, np.random.default_rng(config.seed))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        built = build_model(model, inputs, config.output_scale)
+    return new_state(built.to(device), config, len(table.rows))
+
+
+def learn(
+    model: DeepGenerativeModel, table: Table, labels: LabelState, rows: Rows, given: Owner, config: TrainingConfig
+) -> tuple[Owner, Knowledge]:
+    """Gives components to classes, and allowed sets to items.
+
+    Args:
+        model: says which components hold the labelled examples.
+        table: the pool's values.
+        labels: what people said.
+        rows: where its items stand in the table.
+        given: (K,) the owners that training gave so far; names that people gave are not among them.
+        config: of the training.
+
+    Returns:
+        The owners that training gives now, again without the names of people, and what is known of which rows.
+    """
+    held_out = held_out_items(labels, config.held_out_fraction)
+    owner = give_components(
+        effective_owner(given, labels),
+        _evidence(model, table, rows, {item: name for item, name in labels.positive.items() if item not in held_out}),
+        frozenset(k for k, name in labels.names.items() if name is not None),
+        frozenset(k for k, name in labels.names.items() if name is None),
+        several=config.several_components,
+    )
+    items = sorted((labels.positive.keys() | labels.rejected.keys() | labels.none_of_named) - held_out)
+    positions, allowed = allowed_sets(items, owner, labels)
+    device = model.inputs.fill.device
+    known = Knowledge(
+        rows(items)[positions],
+        torch.from_numpy(allowed).to(device),
+        component_prior(owner, config.n_classes).log().to(device),
+        len(table.x),
+    )
+    return tuple(given[k] if k in labels.names else name for k, name in enumerate(owner)), known
+
+
+@torch.no_grad()
+def predict(
+    model: DeepGenerativeModel, table: Table, rows: NDArray[np.int64], dtype: type[np.floating] = np.float16
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """q(y | x) (n, K) and the mean of q(z | x, y*) (n, Z) of some pool rows, without gradients.
+
+    They are computed in the precision of the model's weights and returned as `dtype`; a whole pool's fit in half
+    precision.
+    """
+    q_y = np.empty((len(rows), model.config.n_components), dtype)
+    z = np.empty((len(rows), model.config.n_latent), dtype)
+    for begin in range(0, len(rows), BATCH):
+        part = slice(begin, begin + BATCH)
+        probability, q_z = model.posterior(table.values(rows[part]).to(model.inputs.fill))
+        q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
+    return q_y, z
+
+
+def _evidence(
+    model: DeepGenerativeModel, table: Table, rows: Rows, labels: dict[str, str]
+) -> dict[str, NDArray[np.float64]]:
+    """`class_evidence` of the labels; of a sample of them where they are very many."""
+    items = list(labels)
+    if len(items) > EVIDENCE_SAMPLE:
+        chosen = np.random.default_rng(0).choice(len(items), EVIDENCE_SAMPLE, replace=False)
+        items = [items[i] for i in chosen]
+    return class_evidence(predict(model, table, rows(items))[0], [labels[item] for item in items])
