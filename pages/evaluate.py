@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from dgm_engine.discovery.metrics import Confusion
-from dgm_engine.services import evaluating
+from dgm_engine.services import charts, evaluating, jobs
 from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.projects import Project
-from pages import _state
+from pages import _figures, _state
 from pages._text import count
 
 _FIGURES = (
@@ -37,7 +35,7 @@ _FIGURES = (
 
 def evaluate(project: Project) -> None:
     """The page."""
-    result = evaluating.evaluate(project)
+    result = evaluating.evaluate(project, _run(project))
     truth_known = result.confusion is not None
     if truth_known:
         which = "of the test split, which training never saw" if result.split == "test" else "whose true class is known"
@@ -62,6 +60,16 @@ def evaluate(project: Project) -> None:
             st.info("Name clusters or label images to see how well each class is recognised.")
         if truth_known:
             _held_out(result)
+    _figures.section(project, result.run)
+
+
+def _run(project: Project) -> int | None:
+    """The run to look at; the newest unless the person chooses another."""
+    runs = [run for run in jobs.runs(project) if run.has_results]
+    if len(runs) < 2:
+        return None
+    titles = {run.number: f"Run {run.number}: {run.model}, {run.n_components} clusters" for run in runs}
+    return st.selectbox("Run", titles, format_func=titles.__getitem__, width=320, help="The newest comes first.")
 
 
 def _accuracies(result: Evaluation) -> None:
@@ -72,45 +80,9 @@ def _accuracies(result: Evaluation) -> None:
 
 
 def _confusion(confusion: Confusion) -> None:
-    st.subheader("What is taken for what")
-    counts, names = _columns(confusion)
-    share = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
-    text = [[f"{n}" if n else "" for n in row] for row in counts.tolist()]
-    figure = go.Figure(
-        go.Heatmap(
-            z=share,
-            x=[_cell(name) for name in names],
-            y=[_cell(name) for name in confusion.truth],
-            text=text if len(names) <= 24 else None,
-            texttemplate="%{text}" if len(names) <= 24 else None,
-            customdata=counts,
-            hovertemplate="true %{y}<br>taken for %{x}<br>%{customdata} images, %{z:.0%}<extra></extra>",
-            colorscale="Blues",
-            zmin=0,
-            zmax=1,
-            showscale=False,
-            xgap=1,
-            ygap=1,
-        )
-    )
-    figure.update_layout(
-        height=max(320, 60 + 30 * len(confusion.truth)),
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
-        xaxis={"title": "taken for", "type": "category", "side": "bottom"},
-        yaxis={"title": "true class", "type": "category", "autorange": "reversed"},
-    )
-    st.plotly_chart(figure, key="confusion", config={"displayModeBar": False}, alt="Confusion matrix")
-
-
-def _columns(confusion: Confusion) -> tuple[np.ndarray, list[str]]:
-    """The columns worth drawing: classes in the order of the rows, then clusters by the class they hold most of."""
-    truth = list(confusion.truth)
-    filled = np.flatnonzero(confusion.counts.sum(axis=0))
-    main = confusion.counts.argmax(axis=0)
-    named = [j for j in filled if confusion.predicted[j] in truth]
-    others = sorted((j for j in filled if confusion.predicted[j] not in truth), key=lambda j: main[j])
-    order = [*named, *others]
-    return confusion.counts[:, order], [confusion.predicted[j] or "no class" for j in order]
+    st.subheader(charts.ABOUT[charts.Figure.CONFUSION].title)
+    config = {"displayModeBar": False}
+    st.plotly_chart(charts.confusion(confusion), key="confusion", config=config, alt="Confusion matrix")
 
 
 def _per_class(result: Evaluation) -> None:
@@ -145,12 +117,6 @@ def _held_out(result: Evaluation) -> None:
         share = agreement.agreement or 0.0
         unknown = f", {count(agreement.n_unknown, 'label')} of classes it could not know" if agreement.n_unknown else ""
         st.progress(share, text=f"Run {agreement.run}: {share:.0%} of {count(agreement.n, 'later label')}{unknown}")
-
-
-def _cell(name: str) -> str:
-    """A class name for an axis, which reads some HTML."""
-    short = name if len(name) <= 20 else f"{name[:19]}…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 open_now = _state.require_project()

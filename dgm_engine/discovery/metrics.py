@@ -45,6 +45,12 @@ class Confusion:
     predicted: tuple[str, ...]
     counts: np.ndarray
 
+    @property
+    def right(self) -> float:
+        """Share of the items that are predicted as their true class."""
+        # The first columns are the true classes, in the order of the rows.
+        return float(np.diagonal(self.counts).sum() / self.counts.sum())
+
 
 @dataclass(frozen=True)
 class ClassFigures:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dgm_engine.discovery.metrics import Confusion
 from dgm_engine.services.evaluating import Evaluation
@@ -20,6 +20,9 @@ UNITS = 20
 
 PANELS = 30
 """Components that Fig. C.5 draws at most, the largest first."""
+
+STRAYS = 0.05
+"""Share of a component's items that a class needs for a line of its own: the mean of a few strays is mostly noise."""
 
 _COLUMNS = 5
 _VECTOR_POINTS = 3_000
@@ -57,14 +60,16 @@ ABOUT = {
     Figure.CONFUSION: About(
         "What is taken for what",
         "Each row is a true class, each column what the run takes its images for: dark squares on the diagonal are "
-        "right. Clusters without a name count as the class that is most frequent in them.",
+        "right. Clusters without a name count as the class that is most frequent in them. All, Old and New are "
+        "stricter: one named class or one unnamed cluster counts for each class. Old are the classes that people named "
+        "or labelled, New the others.",
         "Figure 4 of the paper: confusion matrices of two models",
     ),
     Figure.ACTIVITY: About(
         "What the model notes of an image",
         "The model describes every image by a list of numbers. Each panel is a cluster, each line a class in it: the "
-        "higher the line, the more that number says about the images. Numbers near zero are not used. A click on a "
-        "class in the legend hides it.",
+        "higher the line, the more that number says about the images; numbers near zero are not used. Above each panel "
+        "stand the cluster and its number of images. A click on a class in the legend hides it.",
         "Figure C.5 of the paper: KL per unit of z, Eq. 36, in nats",
     ),
     Figure.DIVERGENCE: About(
@@ -101,7 +106,7 @@ def latent_map(found: LatentMap) -> "go.Figure":
     return figure.update_layout(
         template="plotly_white",
         height=470,
-        margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        margin=_margin(48),
         dragmode="pan",
         legend={"orientation": "h", "y": -0.01, "yanchor": "top", "x": 0, "itemsizing": "constant"},
     )
@@ -115,7 +120,7 @@ def confusion(found: Confusion) -> "go.Figure":
     figure = go.Figure(_matrix(found.truth, names, counts))
     figure.update_layout(
         height=max(320, 60 + 30 * len(found.truth)),
-        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        margin=_margin(8),
         xaxis={"title": "taken for", "type": "category", "side": "bottom"},
         yaxis={"title": "true class", "type": "category", "autorange": "reversed"},
     )
@@ -138,14 +143,11 @@ def confusions(scores: tuple[Evaluation, ...], titles: tuple[str, ...]) -> "go.F
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_yaxes(title="true class", col=1)
     figure.update_annotations(font={"size": 13}, align="center")
-    return figure.update_layout(
-        template="plotly_white", height=max(360, 130 + 30 * n_rows), margin={"l": 0, "r": 0, "t": 52, "b": 0}
-    )
+    return figure.update_layout(template="plotly_white", height=max(380, 150 + 30 * n_rows), margin=_margin(78))
 
 
 def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     """Fig. C.5: a panel for each component, a line for each class in it, the `n_units` most active units from left."""
-    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     shown, units = panels(found), found.order[:n_units]
@@ -153,31 +155,22 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     figure = make_subplots(
         n_lines,
         min(_COLUMNS, len(shown)),
-        subplot_titles=[f"{escaped(found.titled.clusters[k], 16)} · {found.count[k].sum():,}" for k in shown],
+        subplot_titles=[f"{escaped(found.titled.clusters[k], 18)} ({found.count[k].sum():,})" for k in shown],
         **_LINKED,
         horizontal_spacing=0.015,
         vertical_spacing=0.22 / n_lines,
     )
-    named: set[int] = set()
+    for g in range(len(found.titled.groups)):
+        figure.add_trace(
+            _line(found, g, [], []).update(showlegend=True), 1, 1
+        )  # the legend's, whatever the panels hold
     for position, k in enumerate(shown):
-        line, column = divmod(position, _COLUMNS)
-        for g in np.flatnonzero(found.count[k]).tolist():
-            n, share = int(found.count[k, g]), found.count[k, g] / found.count[k].sum()
-            name = found.titled.groups[g] or "no class yet"
-            trace = go.Scatter(
-                x=np.arange(1, len(units) + 1),
-                y=found.kl[k, g, units],
-                customdata=units,
-                mode="lines",
-                name=escaped(name, 24),
-                legendgroup=name,
-                showlegend=g not in named,
-                line={"color": _group_colour(found.titled, g), "width": 2.2 if share > 0.5 else 1.2},
-                opacity=0.35 + 0.65 * float(share),
-                hovertemplate=f"{escaped(name, 24)}, {n:,} images<br>" + _UNIT,
-            )
-            named.add(g)
-            figure.add_trace(trace, line + 1, column + 1)
+        row, column = divmod(position, _COLUMNS)
+        share = found.count[k] / found.count[k].sum()
+        for g in np.flatnonzero(share >= STRAYS).tolist():
+            trace = _line(found, g, units, found.kl[k, g, units])
+            trace.update(opacity=0.35 + 0.65 * share[g], line_width=2.2 if share[g] > 0.5 else 1.2)
+            figure.add_trace(trace, row + 1, column + 1)
     figure.update_annotations(font={"size": 11})
     figure.update_xaxes(showticklabels=False, zeroline=False)
     figure.update_xaxes(showticklabels=True, nticks=4, row=n_lines)
@@ -185,7 +178,7 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     return figure.update_layout(
         template="plotly_white",
         height=110 + 105 * n_lines,
-        margin={"l": 0, "r": 0, "t": 24, "b": 0},
+        margin=_margin(46),
         legend={"orientation": "h", "y": -0.35 / n_lines, "yanchor": "top", "x": 0},
     )
 
@@ -200,13 +193,11 @@ def divergence(found: Divergence) -> "go.Figure":
     """Fig. C.6 in one: the KL between every ordered pair of components, summed over units."""
     import plotly.graph_objects as go
 
-    figure = go.Figure(_divergence_trace(found, UNITS))
+    figure = go.Figure(_divergence_trace(found, 0))
     n = len(found.alike)
     figure.update_xaxes(type="category", title="from images of cluster …", tickangle=-90 if n > 12 else 0)
     figure.update_yaxes(type="category", title="images of cluster …", autorange="reversed")
-    return figure.update_layout(
-        template="plotly_white", height=max(380, 120 + 17 * n), margin={"l": 0, "r": 0, "t": 8, "b": 0}
-    )
+    return figure.update_layout(template="plotly_white", height=max(380, 120 + 17 * n), margin=_margin(8))
 
 
 def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "go.Figure":
@@ -216,7 +207,7 @@ def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "g
     figure = go.Figure(_pair_trace(found, first, second, n_units))
     figure.update_xaxes(title="unit of z, most active first", nticks=6)
     figure.update_yaxes(title="KL in nats", rangemode="tozero")
-    return figure.update_layout(template="plotly_white", height=300, margin={"l": 0, "r": 0, "t": 8, "b": 0})
+    return figure.update_layout(template="plotly_white", height=300, margin=_margin(8))
 
 
 def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure":
@@ -236,7 +227,7 @@ def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure"
     figure.update_yaxes(title="KL in nats", rangemode="tozero", col=2)
     figure.layout.annotations[1].text = _pair_title(found.titled, first, second)  # pyright: ignore[reportAttributeAccessIssue]
     return figure.update_layout(
-        template="plotly_white", height=max(460, 120 + 20 * len(found.alike)), margin={"l": 0, "r": 0, "t": 30, "b": 0}
+        template="plotly_white", height=max(460, 120 + 20 * len(found.alike)), margin=_margin(52)
     )
 
 
@@ -270,6 +261,11 @@ def escaped(text: str, limit: int = 20) -> str:
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def _margin(top: int) -> dict[str, int]:
+    """Around a chart; Plotly's buttons take the first 30 pixels from the top."""
+    return {"l": 0, "r": 0, "t": top, "b": 0}
+
+
 _LINKED: dict[str, Any] = {"shared_xaxes": "all", "shared_yaxes": "all"}
 _UNIT = "unit %{customdata}: %{y:.3f} nats<extra></extra>"
 _TAG: dict[str, Any] = {
@@ -278,6 +274,24 @@ _TAG: dict[str, Any] = {
     "bgcolor": "rgba(255,255,255,0.8)",
     "borderpad": 1,
 }
+
+
+def _line(found: Activity, g: int, units: ArrayLike, kl: ArrayLike) -> "go.Scatter":
+    """A class's line in a panel of Fig. C.5."""
+    import plotly.graph_objects as go
+
+    name = escaped(found.titled.groups[g] or "no class yet", 24)
+    return go.Scatter(
+        x=np.arange(1, np.size(units) + 1),
+        y=kl,
+        customdata=units,
+        mode="lines",
+        name=name,
+        legendgroup=g,
+        showlegend=False,
+        line={"color": _group_colour(found.titled, g), "width": 2.2},
+        hovertemplate=f"{name}<br>{_UNIT}",
+    )
 
 
 def _points(found: LatentMap, member: NDArray[np.bool_], name: str, colour: str) -> Any:  # noqa: ANN401 - of two classes
@@ -342,7 +356,12 @@ def _columns(found: Confusion) -> tuple[NDArray[np.integer], list[str]]:
 
 
 def _accuracies(one: Evaluation) -> str:
-    shares = (("All", one.all), ("Old", one.old), ("New", one.new))
+    shares = (
+        ("on the diagonal", one.best_naming and one.best_naming.right),
+        ("All", one.all),
+        ("Old", one.old),
+        ("New", one.new),
+    )
     return " · ".join(f"{name} {'-' if share is None else f'{share:.1%}'}" for name, share in shares)
 
 
@@ -354,13 +373,13 @@ def _divergence_trace(found: Divergence, n_units: int) -> "go.Heatmap":
     total = found.kl.sum(-1)[np.ix_(order, order)]
     ticks = [0, *(t for t in (0.3, 1, 3, 10, 30, 100, 300, 1000) if t <= total.max())]
     names = [escaped(found.titled.clusters[k], 16) for k in order.tolist()]
-    units = found.kl[np.ix_(order, order, found.order[:n_units])]
+    units = np.round(found.kl[np.ix_(order, order, found.order[:n_units])], 5)
     return go.Heatmap(
         z=np.log1p(total),
         x=names,
         y=names,
         text=total,
-        customdata=np.round(units, 5).tolist(),
+        customdata=units.tolist() if n_units else None,  # a list: the script reads it
         hovertemplate="%{y} from %{x}<br>%{text:.2f} nats<extra></extra>",
         colorscale="Blues",
         zmin=0,

@@ -25,7 +25,7 @@ from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.latest import results_of, results_stamp, run_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import class_probabilities
-from dgm_engine.training.runs import read_config
+from dgm_engine.training.runs import has_results, read_config
 
 if TYPE_CHECKING:
     from dgm_engine.models.base import DeepGenerativeModel
@@ -147,6 +147,23 @@ class Strip:
     samples: NDArray[np.generic]
 
 
+def stamp(project: Project, run: int | None = None) -> tuple[str, int, int]:
+    """Changes whenever any figure of a run may have changed: its folder, its results, the labels."""
+    chosen = run_of(project, run)
+    return str(chosen.root), results_stamp(chosen), project.labels.version()
+
+
+def n_items(project: Project) -> int:
+    """How many items the figures are about."""
+    return len(_rows(project))
+
+
+def titled(project: Project, run: int | None = None) -> Titled:
+    """The names of a run's clusters and classes, under the current labels."""
+    chosen = run_of(project, run)
+    return _subject(project, chosen, results_stamp(chosen), project.labels.version()).titled
+
+
 def latent_map(project: Project, run: int | None = None, limit: int = 2_000) -> LatentMap:
     """Fig. 3 of a run, the newest by default, from a random sample of at most `limit` items; cached.
 
@@ -155,14 +172,13 @@ def latent_map(project: Project, run: int | None = None, limit: int = 2_000) -> 
         NotFoundError: there is no such run, or it has no results.
     """
     chosen = run_of(project, run)
-    stamp = results_stamp(chosen)
-    subject = _subject(project, chosen, stamp, project.labels.version())
+    subject = _subject(project, chosen, results_stamp(chosen), project.labels.version())
     drawn = _sample(len(subject.rows), limit)
     rows = subject.rows[drawn]
     return LatentMap(
         titled=subject.titled,
         items=project.pool.items[rows],
-        xy=_layout(chosen, stamp, tuple(rows.tolist())),
+        xy=_layout(chosen, results_stamp(chosen), tuple(rows.tolist())),
         component=np.asarray(results_of(chosen).q_y[rows]).argmax(1),
         group=subject.group[drawn],
         n_all=len(subject.rows),
@@ -243,6 +259,21 @@ def run_title(project: Project, run: int) -> str:
     return f"{project.name}, run {run}: {read_config(project.paths.run(run)).model.name}"
 
 
+def comparable(project: Project, run: int) -> dict[str, str]:
+    """What a run can be compared with, as `compared` takes it, and its title.
+
+    They are the project's other runs and, of the projects in `projects_home`, those with results and the same classes.
+    """
+    others = (project.paths.run(n) for n in reversed(project.paths.run_numbers()) if n != run)
+    found = {str(other.number): run_title(project, other.number) for other in others if has_results(other)}
+    for card in projects.list_projects():
+        if card.state == "clustered" and card.root != project.paths.root:
+            other = projects.open_project(card.root)
+            if other.manifest.classes == project.manifest.classes:
+                found[str(card.root)] = run_title(other, run_of(other).number)
+    return found
+
+
 def compared(project: Project, other: str, run: int | None = None) -> tuple[tuple[str, Evaluation], ...]:
     """Titles and scores of two runs, to put side by side (Fig. 4): one of this project and another.
 
@@ -278,15 +309,21 @@ class _Subject:
     titled: Titled
 
 
+def _rows(project: Project) -> NDArray[np.int64]:
+    """The items that the figures are about, (n,) pool rows."""
+    scored = project.pool.scored
+    return scored if len(scored) else project.pool.shown
+
+
 @lru_cache(maxsize=8)
 def _subject(project: Project, run: RunPaths, stamp: int, version: int) -> _Subject:
     clusters = exploring.clusters_of(project, run)
-    scored = project.pool.scored
-    if len(scored):
-        rows, by = scored, "true class"
+    rows = _rows(project)
+    if len(project.pool.scored):
+        by = "true class"
         names = np.array(project.pool.classes)[project.pool.truth[rows]]
     else:
-        rows, by = project.pool.shown, "predicted class"
+        by = "predicted class"
         owner = tuple(c.class_name for c in clusters)
         names = class_probabilities(np.asarray(results_of(run).q_y[rows]), owner).predicted()
     groups, group = np.unique(names, return_inverse=True)

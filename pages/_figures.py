@@ -1,0 +1,160 @@
+"""The paper's figures of a run, below its accuracies; each is computed when it is asked for."""
+
+from enum import StrEnum
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dgm_engine.services import charts, figure_files, figures
+from dgm_engine.services.charts import ABOUT, UNITS, Figure
+from dgm_engine.services.projects import Project
+from pages import _imagined, _state
+from pages._text import plain
+
+_MAP_SIZES = (2_000, 5_000, 10_000)
+"""Images on the map, for the person to choose where there are more: about 5, 15 and 60 seconds."""
+
+
+class Look(StrEnum):
+    """What there is to look at."""
+
+    MAP = "Map"
+    COMPARE = "Compare"
+    IMAGES = "Typical images"
+    WALK = "Walk"
+    UNITS = "What is noted"
+    DISTANCES = "Distances"
+
+
+def section(project: Project, run: int) -> None:
+    """A choice of figures, and the one that is chosen; switching between them leaves the rest of the page alone."""
+    st.subheader("A closer look")
+    _state.polling(_chosen, None)(project, run)
+
+
+def _chosen(project: Project, run: int) -> None:
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
+    look = left.segmented_control("Figure", Look, key="look", label_visibility="collapsed")
+    if look is None:
+        st.caption(
+            "Choose a figure: how images group, how two runs compare, what the model imagines and what it notes."
+        )
+        return
+    drawn = look not in (Look.IMAGES, Look.WALK)
+    form = right.segmented_control(
+        "Camera saves", ["PNG", "SVG"], default="PNG", required=True, key="form", disabled=not drawn
+    )
+    _DRAW[look](project, run, str(form).lower())
+
+
+def _map(project: Project, run: int, form: str) -> None:
+    _explain(Figure.LATENT_MAP)
+    limit = _MAP_SIZES[0]
+    n = figures.n_items(project)
+    if n > limit:
+        sizes = [*(size for size in _MAP_SIZES if size < n), *([n] if n <= _MAP_SIZES[-1] else [])]
+        limit = st.select_slider("Images drawn", sizes, format_func="{:,}".format, width=300)
+    chart, words = _map_chart(project, run, limit, figures.stamp(project, run))
+    _show(chart, Figure.LATENT_MAP, project, run, form)
+    st.caption(words)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Laying out the map: some seconds, the first time")
+def _map_chart(_project: Project, run: int, limit: int, stamp: tuple[str, int, int]) -> tuple[go.Figure, str]:
+    found = figures.latent_map(_project, run, limit)
+    return charts.latent_map(found), figure_files.drawn_words(found)
+
+
+def _compare(project: Project, run: int, form: str) -> None:
+    _explain(Figure.CONFUSION)
+    others = figures.comparable(project, run)
+    other = st.selectbox(
+        "Beside it",
+        others,
+        index=0 if others else None,
+        format_func=lambda value: others.get(value) or value,
+        accept_new_options=True,
+        placeholder="The folder of another project of the same source",
+        width=520,
+        help="Another run of this project, or another project made from the same source; type its folder to add one.",
+    )
+    if not other:
+        st.caption("Train another model, or once more, to compare the two.")
+        return
+    both = figures.compared(project, other, run)
+    chart = charts.confusions(tuple(scores for _, scores in both), tuple(title for title, _ in both))
+    _show(chart, Figure.CONFUSION, project, run, form)
+
+
+def _units(project: Project, run: int, form: str) -> None:
+    _explain(Figure.ACTIVITY)
+    n_latent, n_active = _activity(project, run, figures.stamp(project, run))
+    st.markdown(f"**{charts.active_words(n_active, n_latent)}**")
+    n_units = st.slider("Numbers shown", 5, n_latent, min(UNITS, n_latent), width=300) if n_latent > 5 else n_latent
+    _show(_units_chart(project, run, n_units, figures.stamp(project, run)), Figure.ACTIVITY, project, run, form)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading what the model notes of each image")
+def _activity(_project: Project, run: int, stamp: tuple[str, int, int]) -> tuple[int, int]:
+    found = figures.activity(_project, run)
+    return len(found.order), found.n_active
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _units_chart(_project: Project, run: int, n_units: int, stamp: tuple[str, int, int]) -> go.Figure:
+    return charts.activity(figures.activity(_project, run), n_units)
+
+
+def _distances(project: Project, run: int, form: str) -> None:
+    _explain(Figure.DIVERGENCE)
+    _activity(project, run, figures.stamp(project, run))  # with its spinner: the order of the units comes from there
+    found = figures.divergence(project, run)
+    if found.shared:
+        words = charts.shared_words(found.titled.model)
+        st.info(f"{words[0].upper()}{words[1:]}. There is nothing to draw.", icon=":material/info:")
+        return
+    left, right = st.columns([5, 4], gap="medium")
+    with left:
+        _show(charts.divergence(found), Figure.DIVERGENCE, project, run, form)
+    with right:
+        order = found.alike.tolist()
+        names = found.titled.clusters
+        columns = st.columns(2)
+        pair = [
+            columns[i].selectbox(
+                ("Images of cluster", "from images of cluster")[i],
+                order,
+                index=i,
+                format_func=names.__getitem__,
+                key=f"pair_{run}_{i}",
+            )
+            for i in range(2)
+        ]
+        _show(charts.pair(found, pair[0], pair[1]), f"{Figure.DIVERGENCE}_{pair[0]}_{pair[1]}", project, run, form)
+        st.caption(
+            f"The distance of this pair, number by number, the most used first. {found.n_active} of "
+            f"{len(found.order)} numbers tell clusters apart by more than {figures.ACTIVE_KL} nats on average."
+        )
+
+
+_DRAW = {
+    Look.MAP: _map,
+    Look.COMPARE: _compare,
+    Look.IMAGES: _imagined.clusters,
+    Look.WALK: _imagined.walk,
+    Look.UNITS: _units,
+    Look.DISTANCES: _distances,
+}
+
+
+def _explain(figure: Figure) -> None:
+    about = ABOUT[figure]
+    st.caption(f"{plain(about.words)}  \n:small[{plain(about.paper)}]")
+
+
+def _show(chart: go.Figure, name: str, project: Project, run: int, form: str) -> None:
+    config: dict[str, Any] = charts.download_config(f"{project.name}_run{run}_{name}", form)
+    st.plotly_chart(
+        chart, key=f"figure_{name}", config=config, alt=ABOUT[Figure(name)].title if name in ABOUT else name
+    )
