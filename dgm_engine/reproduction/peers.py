@@ -69,11 +69,11 @@ def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], f
     Returns:
         (N,) the cluster of each image; of a classifier the class.
     """
-    if task.peer in CLASSIFIERS:
-        return _CLASSIFIERS[task.peer](task, _reduced(x, fitted, task.seed), known, fitted)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other people's libraries: deprecations, and mixtures short of convergence
-        return np.asarray(_CLUSTERERS[task.peer](task, x, fitted), dtype=np.int64)
+        warnings.simplefilter("ignore")  # of other people's libraries: deprecations, and fits short of convergence
+        if task.peer in CLASSIFIERS:
+            return _CLASSIFIERS[task.peer](task, _reduced(x, fitted, task.seed), known, fitted)
+        return _CLUSTERERS[task.peer](task, x, fitted)
 
 
 def _k_means(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:
@@ -81,7 +81,7 @@ def _k_means(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.
 
     x = _reduced(x, fitted, task.seed)
     found = KMeans(_k(task), n_init=10, random_state=task.seed).fit(x[:fitted])  # pyright: ignore[reportArgumentType]
-    return np.asarray(found.predict(x))
+    return np.asarray(found.predict(x), dtype=np.int64)
 
 
 def _umap_gmm(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:

@@ -143,7 +143,8 @@ _LABELLED_LEGEND = (
 - *semi-sup*, *un-sup*: of the overall accuracy, on the test images of the labelled classes and of the others.
 - *named*: the class predicted from the labels alone, "none of the labelled classes" being wrong.
 - *All*, *Old*, *New*: best one-to-one match of labelled classes and further components with the true classes; Old on
-  the labelled classes, New on the others. A classifier that knows only labelled classes finds nothing new.
+  the labelled classes, New on the others. The two classifiers know no class but the labelled ones and leave nothing to
+  match: each of their classes counts as itself, and New is 0 by construction.
 - Clusterers among the peers see no labels; afterwards the labelled images say which class owns which cluster.
 """
 )
@@ -207,7 +208,7 @@ def _flat(line: Line) -> dict[str, object]:
 
 
 def _settings(variant: Variant) -> dict[str, object]:
-    return {"preset": variant.preset.value, "labels": variant.labels, "limit": variant.limit}
+    return {"preset": variant.preset, "labels": variant.labels, "limit": variant.limit}
 
 
 def _round(value: float | None) -> float | None:
@@ -237,7 +238,7 @@ def _columns(*, labelled: bool) -> list[tuple[str, _Cell]]:
         *columns,
         ("components used", lambda line: "" if line.components_used is None else f"{line.components_used:.4g}"),
         ("runs", lambda line: _text(line.runs or None)),
-        ("preset", lambda line: _preset(line.variant)),
+        ("setting", lambda line: _preset(line.variant)),
         ("epochs", lambda line: line.epochs),
         ("min/run", lambda line: "" if line.minutes is None else f"{line.minutes:.1f}"),
         ("device", lambda line: line.device),
@@ -251,8 +252,9 @@ def _ours(line: Line, name: str) -> str:
 def _preset(variant: Variant | None) -> str:
     if variant is None:
         return ""
-    limit = f" of {variant.limit} images" if variant.limit else ""
-    return f"{variant.preset}{limit}" + (f", {variant.labels} labels per class" if variant.labels else "")
+    limit = variant.limit and f"{variant.limit} images"
+    labels = variant.labels and f"{variant.labels} labels per class"
+    return ", ".join(part for part in (variant.preset, limit, labels) if part)
 
 
 def _figure(value: Figure | Statistic | None) -> str:

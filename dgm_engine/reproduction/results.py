@@ -27,25 +27,26 @@ class Variant:
     """How a table is run; figures of different variants never share a line.
 
     Attributes:
-        preset: the training settings; peers take their own epochs from it.
+        preset: the training settings; deep peers take their epochs from it, for other peers there is none.
         labels: labels for each labelled class; None in the tables without labels.
-        epochs: passes over the pool instead of the preset's own.
+        epochs: passes over the pool instead of the preset's own; None likewise.
         limit: a sample of so many training images instead of all.
     """
 
-    preset: Preset
+    preset: Preset | None
     labels: int | None = None
     epochs: int | None = None
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "preset", Preset(self.preset))
+        object.__setattr__(self, "preset", self.preset and Preset(self.preset))
 
     @property
     def key(self) -> str:
         """Its name in paths."""
         parts = {"labels": self.labels, "epochs": self.epochs, "items": self.limit}
-        return "-".join([self.preset, *(f"{value}{name}" for name, value in parts.items() if value is not None)])
+        said = [f"{value}{name}" for name, value in parts.items() if value is not None]
+        return "-".join([self.preset or "any", *said])
 
 
 @dataclass(frozen=True)

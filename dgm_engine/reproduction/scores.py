@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dgm_engine.data.pool import Pool
 from dgm_engine.discovery import metrics
+from dgm_engine.discovery.metrics import AllOldNew
 from dgm_engine.training.ownership import Owner, class_probabilities
 
 
@@ -26,7 +27,9 @@ class Scores:
     components_used: int
 
 
-def score(pool: Pool, q_y: NDArray[np.floating], owner: Owner, labelled: tuple[int, ...]) -> Scores:
+def score(
+    pool: Pool, q_y: NDArray[np.floating], owner: Owner, labelled: tuple[int, ...], *, classifier: bool = False
+) -> Scores:
     """Scores q(y | x) of the whole pool on the images that are held out.
 
     Args:
@@ -34,30 +37,39 @@ def score(pool: Pool, q_y: NDArray[np.floating], owner: Owner, labelled: tuple[i
         q_y: (N, K); of a peer, one at the cluster or class of each image.
         owner: (K,) the class that owns each component, None where there is none.
         labelled: the classes that have labels, by number.
+        classifier: the components are classes; so none is matched with any class but itself.
     """
     q_scored = np.asarray(q_y[pool.scored], dtype=np.float32)
     component, truth = q_scored.argmax(axis=1), pool.truth[pool.scored]
     names = np.array(pool.classes)
     group = np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])[component]
-    right = metrics.majority(component, truth) == truth
     has_labels = np.isin(np.arange(len(names)), labelled)
-    novelty = metrics.all_old_new(group, truth, has_labels)
-    confusion = metrics.confusion_matrix(names[truth], group)
-    known = bool(labelled)
+    paper = _by_novelty(metrics.majority(component, truth) == truth, truth, has_labels)
+    novelty = (
+        _by_novelty(group == names[truth], truth, has_labels)
+        if classifier
+        else metrics.all_old_new(group, truth, has_labels)
+    )
+    predicted = class_probabilities(q_scored, owner).predicted()
     measures = {
-        "overall": float(right.mean()),
-        "semi_sup": float(right[has_labels[truth]].mean()) if known else None,
-        "un_sup": float(right[~has_labels[truth]].mean()) if known else None,
-        "named": metrics.accuracy_named(class_probabilities(q_scored, owner).predicted(), names[truth])
-        if known
-        else None,
+        "overall": paper.all,
+        "semi_sup": paper.old,
+        "un_sup": paper.new if labelled else None,
+        "named": metrics.accuracy_named(predicted, names[truth]) if labelled else None,
         "hungarian": metrics.accuracy_hungarian(component, truth),
         "all": novelty.all,
         "old": novelty.old,
         "new": novelty.new,
     }
+    confusion = metrics.confusion_matrix(names[truth], group)
     return Scores(
         measures,
         {"truth": list(confusion.truth), "predicted": list(confusion.predicted), "counts": confusion.counts.tolist()},
         len(np.unique(q_y[pool.shown].argmax(axis=1))),
     )
+
+
+def _by_novelty(right: NDArray[np.bool_], truth: NDArray[np.integer], has_labels: NDArray[np.bool_]) -> AllOldNew:
+    """Shares of right items (n,): of all, of the classes that have labels, and of the others."""
+    old = has_labels[truth]
+    return AllOldNew(*(float(part.mean()) if part.size else None for part in (right, right[old], right[~old])))

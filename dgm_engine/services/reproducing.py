@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from dgm_engine.config import Preset
 from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
-from dgm_engine.errors import DgmError, InputError, JobError
+from dgm_engine.errors import InputError, JobError
 from dgm_engine.jobs import JobState, JobStatus, read_status, tail
 from dgm_engine.paths import write_atomic
 from dgm_engine.reproduction import machine, peers, report
@@ -30,7 +30,7 @@ from dgm_engine.reproduction.peers import PeerTask
 from dgm_engine.reproduction.report import Line
 from dgm_engine.reproduction.results import ResultFiles, RunResult, Variant
 from dgm_engine.reproduction.scores import score
-from dgm_engine.reproduction.tables import N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
+from dgm_engine.reproduction.tables import CLASSIFIERS, N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
 from dgm_engine.services import jobs, labelling, projects
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Progress, Project
@@ -138,7 +138,7 @@ class _Reproduction:
                         (done + share) / len(todo), f"{what}: {doing}"
                     ),
                 )
-            except DgmError as error:
+            except JobError as error:
                 self.failures.append(f"{what}: {error}")
                 self.notes[row.key] = f"failed: {error}"
             outcome = self._report()
@@ -161,31 +161,35 @@ class _Reproduction:
 
     def _one(self, row: Row, seed: int, progress: Progress) -> None:
         """One run, from wherever it stands to its result's file."""
-        path = self.files.path(self.request.variant, row.key, seed)
-        root = self.request.out / "work" / self.request.table / self.request.variant.key / path.stem
+        how = _variant_of(row, self.request.variant)
+        path = self.files.path(how, row.key, seed)
+        root = self.request.out / "work" / self.request.table / how.key / path.stem
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(root.with_suffix(".lock"), timeout=0):
                 if not path.exists():
-                    self.files.write(self._result(row, seed, root, progress))
+                    self.files.write(self._result(row, how, seed, root, progress))
                     self.finished += 1
                 if not self.request.keep and root.exists():
                     projects.delete_project(root)
         except Timeout:
             self.skipped.append(f"{row.key}, seed {seed}: {UNDER_WAY}")
 
-    def _result(self, row: Row, seed: int, root: Path, progress: Progress) -> RunResult:
+    def _result(self, row: Row, how: Variant, seed: int, root: Path, progress: Progress) -> RunResult:
         project = _project(self.table, self.request, root, progress)
         if self.table.labelled and not project.labels.version():
-            _label(project, self.table, self.request.variant, seed)
-        work = _train if isinstance(row, ModelRow) else _run_peer
-        done = work(project, row, self.request.variant, seed, progress)  # type: ignore[arg-type]
-        scores = score(project.pool, done.q_y, done.owner, self.table.labelled)
+            _label(project, self.table, how, seed)
+        if isinstance(row, ModelRow):
+            done = _train(project, row, how, seed, progress)
+        else:
+            done = _run_peer(project, row, how, seed, progress)
+        classifier = isinstance(row, PeerRow) and row.peer in CLASSIFIERS
+        scores = score(project.pool, done.q_y, done.owner, self.table.labelled, classifier=classifier)
         return RunResult(
             table=self.table.name,
             row=row.key,
             seed=seed,
-            variant=self.request.variant,
+            variant=how,
             measures=scores.measures,
             components_used=scores.components_used,
             seconds=done.seconds,
@@ -208,6 +212,13 @@ class _Reproduction:
         except OSError as error:
             raise InputError(f"{out} cannot be written ({error.strerror}); give another folder with --out") from error
         return Outcome(found, out / f"{name}.md", out / f"{name}.csv", self.finished, self.failures, self.skipped)
+
+
+def _variant_of(row: Row, variant: Variant) -> Variant:
+    """The variant as far as it concerns the row: peers that know no epochs are the same under every preset."""
+    if isinstance(row, ModelRow) or row.peer in peers.DEEP:
+        return variant
+    return replace(variant, preset=None, epochs=None)
 
 
 @dataclass(frozen=True)
@@ -271,7 +282,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
         request = TrainRequest(
             model=row.model,
             n_components=row.n_components,
-            preset=variant.preset,
+            preset=variant.preset or Preset.FAST,
             epochs=variant.epochs,
             seed=seed,
             fresh=True,
@@ -299,7 +310,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
 def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> _Done:
     """Runs the row's peer; one that was interrupted begins anew."""
     paths = PeerPaths(project.paths)
-    task = PeerTask(row.peer, row.n_components, seed, peers.deep_epochs(variant.preset, variant.epochs))
+    task = PeerTask(row.peer, row.n_components, seed, peers.deep_epochs(variant.preset or Preset.FAST, variant.epochs))
     status = read_status(paths.status)
     if status is None or not (status.alive or status.state is JobState.FINISHED):
         status = launch(paths, task)
