@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from dgm_engine.services import charts, figure_files, figures
+from dgm_engine.services import charts, evaluating, figure_files, figures
 from dgm_engine.services.charts import ABOUT, UNITS, Figure
 from dgm_engine.services.projects import Project
 from pages import _imagined, _state
@@ -20,10 +20,10 @@ class Look(StrEnum):
     """What there is to look at."""
 
     MAP = "Map"
-    COMPARE = "Compare"
+    COMPARE = "Compare runs"
     IMAGES = "Typical images"
     WALK = "Walk"
-    UNITS = "What is noted"
+    UNITS = "Numbers in use"
     DISTANCES = "Distances"
 
 
@@ -43,7 +43,13 @@ def _chosen(project: Project, run: int) -> None:
         return
     drawn = look not in (Look.IMAGES, Look.WALK)
     form = right.segmented_control(
-        "Camera saves", ["PNG", "SVG"], default="PNG", required=True, key="form", disabled=not drawn
+        "Save charts as",
+        ["PNG", "SVG"],
+        default="PNG",
+        required=True,
+        key="form",
+        disabled=not drawn,
+        help="The camera above a chart saves it.",
     )
     _DRAW[look](project, run, str(form).lower())
 
@@ -68,6 +74,9 @@ def _map_chart(_project: Project, run: int, limit: int, stamp: tuple[str, int, i
 
 def _compare(project: Project, run: int, form: str) -> None:
     _explain(Figure.CONFUSION)
+    if evaluating.evaluate(project, run).best_naming is None:
+        st.info("The true classes of these images are not known: there is nothing to compare.", icon=":material/info:")
+        return
     others = figures.comparable(project, run)
     other = st.selectbox(
         "Beside it",

@@ -22,7 +22,8 @@ PANELS = 30
 """Components that Fig. C.5 draws at most, the largest first."""
 
 STRAYS = 0.05
-"""Share of a component's items that a class needs for a line of its own: the mean of a few strays is mostly noise."""
+"""Share of a component's items that a class needs for a line of its own, and more than one item where it is not most of
+them: the mean of a few strays is mostly noise."""
 
 _COLUMNS = 5
 _VECTOR_POINTS = 3_000
@@ -158,16 +159,16 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
         subplot_titles=[f"{escaped(found.titled.clusters[k], 18)} ({found.count[k].sum():,})" for k in shown],
         **_LINKED,
         horizontal_spacing=0.015,
-        vertical_spacing=0.22 / n_lines,
+        vertical_spacing=0.3 / n_lines,
     )
     for g in range(len(found.titled.groups)):
         figure.add_trace(
-            _line(found, g, [], []).update(showlegend=True), 1, 1
+            _line(found, g, [-1], [None]).update(showlegend=True), 1, 1
         )  # the legend's, whatever the panels hold
     for position, k in enumerate(shown):
         row, column = divmod(position, _COLUMNS)
         share = found.count[k] / found.count[k].sum()
-        for g in np.flatnonzero(share >= STRAYS).tolist():
+        for g in np.flatnonzero((share >= STRAYS) & ((found.count[k] > 1) | (share > 0.5))).tolist():
             trace = _line(found, g, units, found.kl[k, g, units])
             trace.update(opacity=0.35 + 0.65 * share[g], line_width=2.2 if share[g] > 0.5 else 1.2)
             figure.add_trace(trace, row + 1, column + 1)
@@ -177,7 +178,7 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     figure.update_yaxes(nticks=4, rangemode="tozero")
     return figure.update_layout(
         template="plotly_white",
-        height=110 + 105 * n_lines,
+        height=110 + 112 * n_lines,
         margin=_margin(46),
         legend={"orientation": "h", "y": -0.35 / n_lines, "yanchor": "top", "x": 0},
     )
@@ -197,7 +198,8 @@ def divergence(found: Divergence) -> "go.Figure":
     n = len(found.alike)
     figure.update_xaxes(type="category", title="from images of cluster …", tickangle=-90 if n > 12 else 0)
     figure.update_yaxes(type="category", title="images of cluster …", autorange="reversed")
-    return figure.update_layout(template="plotly_white", height=max(380, 120 + 17 * n), margin=_margin(8))
+    _every_tick(figure)
+    return figure.update_layout(template="plotly_white", height=max(400, 146 + 17 * n), margin=_margin(34))
 
 
 def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "go.Figure":
@@ -207,7 +209,7 @@ def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "g
     figure = go.Figure(_pair_trace(found, first, second, n_units))
     figure.update_xaxes(title="unit of z, most active first", nticks=6)
     figure.update_yaxes(title="KL in nats", rangemode="tozero")
-    return figure.update_layout(template="plotly_white", height=300, margin=_margin(8))
+    return figure.update_layout(template="plotly_white", height=320, margin=_margin(34))
 
 
 def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure":
@@ -223,6 +225,7 @@ def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure"
     figure.add_trace(_pair_trace(found, first, second, n_units), 1, 2)
     figure.update_xaxes(type="category", title="from images of cluster …", tickangle=-90, col=1)
     figure.update_yaxes(type="category", title="images of cluster …", autorange="reversed", col=1)
+    _every_tick(figure, 1)
     figure.update_xaxes(title="unit of z, most active first", nticks=6, col=2)
     figure.update_yaxes(title="KL in nats", rangemode="tozero", col=2)
     figure.layout.annotations[1].text = _pair_title(found.titled, first, second)  # pyright: ignore[reportAttributeAccessIssue]
@@ -365,6 +368,13 @@ def _accuracies(one: Evaluation) -> str:
     return " · ".join(f"{name} {'-' if share is None else f'{share:.1%}'}" for name, share in shares)
 
 
+def _every_tick(figure: "go.Figure", column: int | None = None) -> None:
+    """No cluster without its title."""
+    small = {"dtick": 1, "tickfont_size": 10}
+    figure.update_xaxes(small, col=column)
+    figure.update_yaxes(small, col=column)
+
+
 def _divergence_trace(found: Divergence, n_units: int) -> "go.Heatmap":
     """The heatmap, its rows and columns in the order `alike`, coloured by log(1 + KL)."""
     import plotly.graph_objects as go
@@ -409,7 +419,7 @@ def _pair_title(titled: Titled, first: int, second: int) -> str:
 
 def active_words(n_active: int, n_units: int) -> str:
     """How many units are active, and what that means."""
-    return f"{n_active} of {n_units} numbers (units of z) are in use: their average is above {ACTIVE_KL} nats."
+    return f"{n_active} of {n_units} numbers (units of z) are in use: on average, each says over {ACTIVE_KL} nats."
 
 
 def shared_words(model: str) -> str:

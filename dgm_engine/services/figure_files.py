@@ -123,6 +123,7 @@ def write_figures(
         folder.table(Figure.DIVERGENCE, _divergence_rows(divergence))
     report(0.9, "Drawing what the model imagines")
     _pictures(project, run, folder, left_out)
+    folder.tidy()
     report(1.0, "Figures written")
     return FigureReport(out, tuple(folder.files), run, activity.n_active, tuple(left_out))
 
@@ -146,6 +147,12 @@ class _Folder:
         except OSError as error:
             raise InputError(f"{self._path} cannot be written ({error.strerror}); choose another folder") from error
         self.files.append(name)
+
+    def tidy(self) -> None:
+        """Removes what an earlier call wrote and this one did not: it shows another run."""
+        pages = {f"{figure}.{kind}" for figure in Figure for kind in ("html", "csv")}
+        for name in {*pages, PROTOTYPES_FILE, SAMPLES_FILE, WALK_FILE} - set(self.files):
+            (self._path / name).unlink(missing_ok=True)
 
     def chart(self, figure: Figure, chart: "go.Figure", note: str, script: str | None = None) -> None:
         about = ABOUT[figure]
