@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from dgm_engine import cli
 from dgm_engine.config import ModelConfig, Preset
@@ -341,12 +341,24 @@ def wait_until_it_trains(run: Path, process: subprocess.Popen[str], beyond: floa
     raise AssertionError(f"nothing is trained in {run}")
 
 
+def wait_until_in_hand(root: Path) -> None:
+    """Waits until a process has taken up the run of a project."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            FileLock(root.with_suffix(".lock"), timeout=0).acquire().lock.release()
+        except Timeout:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"nobody took up {root}")
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_where_it_was_killed(data_root: Path, tmp_path: Path):
     """Killed with its training process, then without, then stopped by Ctrl-C; at last let be."""
-    given = ["table1", "--rows", "gm-dgm-200-15", "--labels", 20, "--runs", 1, "--epochs", 120, "--keep", "--json"]
+    given = ["table1", "--rows", "gm-dgm-200-15", "--labels", 20, "--runs", 1, "--epochs", 60, "--keep", "--json"]
     out = tmp_path / "out"
-    root = out / "work" / "table1" / "fast-20labels-120epochs" / "gm-dgm-200-15-seed0"
+    root = out / "work" / "table1" / "fast-20labels-60epochs" / "gm-dgm-200-15-seed0"
     run = root / "runs" / "0001"
 
     process = start(data_root, out, *given)
@@ -365,6 +377,7 @@ def test_a_run_goes_on_where_it_was_killed(data_root: Path, tmp_path: Path):
     process.communicate()
 
     process = start(data_root, out, *given)
+    wait_until_in_hand(root)
     third = wait_until_it_trains(run, process, second["details"]["epoch"] + 1)
     assert third["pid"] == second["pid"]  # it was waited for, not started again
     process.send_signal(signal.SIGINT)
@@ -376,7 +389,7 @@ def test_a_run_goes_on_where_it_was_killed(data_root: Path, tmp_path: Path):
     said, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     row = next(row for row in json.loads(said)["rows"] if row["row"] == "gm-dgm-200-15")
-    assert (row["runs"], row["epochs"]) == (1, "120")
+    assert (row["runs"], row["epochs"]) == (1, "60")
     assert row["minutes"] * 60 > third["seconds"]
     assert row["ours"]["old"]["mean"] > 70
     project = open_project(root)

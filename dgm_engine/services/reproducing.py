@@ -166,7 +166,7 @@ class _Reproduction:
         root = self.request.out / "work" / self.request.table / how.key / path.stem
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(root.with_suffix(".lock"), timeout=0):
+            with FileLock(root.with_suffix(".lock"), timeout=0), _ended_with_us(root):
                 if not path.exists():
                     self.files.write(self._result(row, how, seed, root, progress))
                     self.finished += 1
@@ -294,12 +294,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
         run = last[0]
     else:
         run = jobs.resume_training(project)
-    try:
-        status = jobs.follow(run, progress)
-    except KeyboardInterrupt:  # what was learned is kept, and the next call goes on from there
-        jobs.stop_training(project)
-        jobs.follow(run)
-        raise
+    status = jobs.follow(run, progress)
     _check(status, run.log)
     results = results_of(latest_run(project))
     owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
@@ -314,23 +309,27 @@ def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progr
     status = read_status(paths.status)
     if status is None or not (status.alive or status.state is JobState.FINISHED):
         status = launch(paths, task)
-    with _ended_with_us(status):
-        while (status := read_status(paths.status) or status).alive:
-            progress(0.0, status.phase)
-            time.sleep(jobs.POLL_SECONDS)
+    while (status := read_status(paths.status) or status).alive:
+        progress(0.0, status.phase)
+        time.sleep(jobs.POLL_SECONDS)
     _check(status, paths.log)
     q_y, owner = answers(paths)
     return _Done(q_y, owner, status.seconds, task.stages, machine.cpu(1))
 
 
 @contextlib.contextmanager
-def _ended_with_us(status: JobStatus) -> Generator[None]:
-    """A peer cannot keep what it has; so Ctrl-C ends it."""
+def _ended_with_us(root: Path) -> Generator[None]:
+    """Ctrl-C ends the process at work in a project: a training run keeps what it learned, a peer cannot."""
     try:
         yield
     except KeyboardInterrupt:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(status.pid, signal.SIGTERM)
+        if root.exists():
+            project = projects.open_project(root)
+            jobs.stop_training(project)
+            if (last := jobs.active_status(project)) is not None:
+                jobs.follow(last[0])
+            if (peer := read_status(PeerPaths(project.paths).status)) is not None and peer.alive:
+                os.kill(peer.pid, signal.SIGTERM)
         raise
 
 
