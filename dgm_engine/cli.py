@@ -22,6 +22,7 @@ from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
 from dgm_engine.reproduction.tables import TableName
 from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects, reproducing
+from dgm_engine.services.figure_files import FigureRequest, write_figures
 from dgm_engine.services.projects import Progress, Project
 from dgm_engine.training.runs import TrainRequest
 
@@ -267,6 +268,41 @@ def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
         if a.agreement is not None
     ]
     _show(as_json, value, lines)
+
+
+@app.command()
+def figures(
+    project: ProjectFolder,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The folder to write; earlier figures in it are replaced.")
+    ],
+    run: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Which run; without it the newest with results.")
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|PROJECT",
+            help="What to put beside it in figure 4: another run's number, or another project's folder.",
+        ),
+    ] = None,
+    items: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Images on the map of figure 3 at most; 10,000 take a minute.")
+    ] = FigureRequest.items,
+    as_json: Json = False,
+) -> None:
+    """Write the paper's figures of a run: charts as HTML with their numbers as CSV, prototypes and samples as PNG."""
+    with _bar() as progress:
+        report = write_figures(projects.open_project(project), out, FigureRequest(run, compare, items), progress)
+    value = {
+        "path": str(report.path),
+        "files": list(report.files),
+        "run": report.run,
+        "active_units": report.active_units,
+        "left_out": [{"figure": figure, "reason": reason} for figure, reason in report.left_out],
+    }
+    lines = [f"{report.path}: {', '.join(report.files)}"]
+    _show(as_json, value, [*lines, *(f"left out {figure}: {reason}" for figure, reason in report.left_out)])
 
 
 @app.command()

@@ -10,6 +10,7 @@ from dgm_engine.services import charts, evaluating, figure_files, figures
 from dgm_engine.services.charts import ABOUT, UNITS, Figure
 from dgm_engine.services.projects import Project
 from pages import _imagined, _state
+from pages._state import Key
 from pages._text import plain
 
 _MAP_SIZES = (2_000, 5_000, 10_000)
@@ -35,7 +36,7 @@ def section(project: Project, run: int) -> None:
 
 def _chosen(project: Project, run: int) -> None:
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    look = left.segmented_control("Figure", Look, key="look", label_visibility="collapsed")
+    look = left.segmented_control("Figure", Look, key=Key.LOOK, label_visibility="collapsed")
     if look is None:
         st.caption(
             "Choose a figure: how images group, how two runs compare, what the model imagines and what it notes."
@@ -47,7 +48,7 @@ def _chosen(project: Project, run: int) -> None:
         ["PNG", "SVG"],
         default="PNG",
         required=True,
-        key="form",
+        key=Key.FORMAT,
         disabled=not drawn,
         help="The camera above a chart saves it.",
     )

@@ -40,6 +40,8 @@ class Key(StrEnum):
     STRATEGY = "strategy"  # widget: how suggestions are chosen
     NEW_CLASS = "new_class"  # widget: the name of a class to add
     IMPORTED = "imported"  # the report on a label file that was just taken in
+    LOOK = "look"  # widget: which figure Evaluate shows
+    FORMAT = "format"  # widget: what a chart is saved as
     TASK = "task"  # folder of the background task that this session waits for
 
 

@@ -1,13 +1,18 @@
 """Runs whose results were made up, for tests that need results and no training."""
 
 import numpy as np
+import torch
 
 from dgm_engine import jobs
-from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.registry import build_model
+from dgm_engine.nn import InputMap
 from dgm_engine.paths import RunPaths, write_json
 from dgm_engine.services.projects import Project
+from dgm_engine.training.checkpoint import new_state, save_checkpoint
 from dgm_engine.training.results import Results, save_results
-from dgm_engine.training.runs import RunConfig
+from dgm_engine.training.runs import RunConfig, read_config
 
 N_COMPONENTS = 12
 
@@ -34,3 +39,16 @@ def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[
     save_results(run, Results(q_y, z, project.pool.shown, prototypes, owner, project.labels.version(), config))
     jobs.write_status(run.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0, details={"epoch": 3}))
     return run
+
+
+def fabricate_model(run: RunPaths, name: ModelName = ModelName.GM_DGM) -> DeepGenerativeModel:
+    """Gives a run a checkpoint of random weights, large enough to tell items and components apart."""
+    config = read_config(run)
+    shape = config.model.replaced(name=name, n_latent=6, n_auxiliary=4, n_hidden=16)
+    write_json(run.config, {**config.to_json(), "model": shape.to_json()})
+    torch.manual_seed(0)
+    n = shape.n_features
+    inputs = InputMap(torch.arange(n), torch.zeros(n), torch.ones(n), torch.zeros(n))
+    model = build_model(shape, inputs, output_scale=0.5)
+    save_checkpoint(run, new_state(model, config.training, 1), (None,) * shape.n_components)
+    return model

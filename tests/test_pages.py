@@ -8,14 +8,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dgm_engine.config import ModelName
 from dgm_engine.discovery.projections import Method
 from dgm_engine.services import exploring, jobs, labelling
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
-from pages import _bulk, _gallery, _map, _shortcuts
+from pages import _bulk, _figures, _gallery, _map, _shortcuts
 from pages._create import _folder_name
 from pages._state import Key
 from pages._text import plain
+from tests.fabricated import fabricate_model, fabricate_run
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("discover", "label", "train", "evaluate", "export")
@@ -179,6 +181,42 @@ def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
     assert shown["Clusters, best naming"] == f"{0.95:.1%}"
     assert shown["Your classes"].endswith("%")
     assert len(app.dataframe[0].value) == 10
+
+
+@pytest.mark.parametrize("name", [ModelName.GM_DGM, ModelName.M2])
+def test_every_figure_of_a_run_can_be_looked_at(trained: Project, name: ModelName) -> None:
+    fabricate_model(fabricate_run(trained, 2, lineage=2), name)
+    app = opened("evaluate", trained)
+
+    drawn: dict[str, int] = {}
+    for look in _figures.Look:
+        app.segmented_control(key=Key.LOOK).set_value(look).run()
+        assert not app.exception
+        assert not app.error
+        drawn[look] = len(app.get("plotly_chart")) - 1  # the page's own confusion matrix comes first
+
+    pairs = 2 if name is ModelName.GM_DGM else 0
+    assert drawn == {
+        "Map": 1,
+        "Compare runs": 1,
+        "Typical images": 0,
+        "Walk": 0,
+        "Numbers in use": 1,
+        "Distances": pairs,
+    }
+    assert ("share one p(z)" in texts(app)) == (name is ModelName.M2)
+
+
+def test_evaluate_shows_the_run_that_is_chosen_and_says_what_it_lacks(trained: Project) -> None:
+    fabricate_model(fabricate_run(trained, 2))
+    app = opened("evaluate", trained)
+    assert "Run 2, scored on 360 images" in texts(app)
+
+    next(s for s in app.selectbox if s.label == "Run").set_value(1).run()
+    assert "Run 1, scored on 360 images" in texts(app)
+    app.segmented_control(key=Key.LOOK).set_value(_figures.Look.UNITS).run()
+    assert not app.exception
+    assert "run 1 has not saved a model yet" in texts(app)
 
 
 def test_export_offers_predictions_and_asks_for_a_class_first(trained: Project) -> None:

@@ -163,7 +163,7 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     )
     for g in range(len(found.titled.groups)):
         figure.add_trace(
-            _line(found, g, [-1], [None]).update(showlegend=True), 1, 1
+            _line(found, g, [-1], [np.nan]).update(showlegend=True), 1, 1
         )  # the legend's, whatever the panels hold
     for position, k in enumerate(shown):
         row, column = divmod(position, _COLUMNS)
