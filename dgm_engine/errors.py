@@ -9,8 +9,8 @@ class DgmError(Exception):
     """Anything the engine reports to a person."""
 
 
-class InputError(DgmError):
-    """A file, row, option or value from the person that cannot be used."""
+class InputError(DgmError, ValueError):
+    """A file, row, option or value from the person that cannot be used; callers from Python expect a ValueError."""
 
 
 class NotFoundError(InputError):
