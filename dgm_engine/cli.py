@@ -291,7 +291,7 @@ def figures(
     ] = FigureRequest.items,
     as_json: Json = False,
 ) -> None:
-    """Write the paper's figures of a run: charts as HTML with their numbers as CSV, prototypes and samples as PNG."""
+    """Write the paper's figures of a run. Charts are HTML with their numbers as CSV, pictures are PNG."""
     with _bar() as progress:
         report = write_figures(projects.open_project(project), out, FigureRequest(run, compare, items), progress)
     value = {

@@ -21,7 +21,10 @@ from dgm_engine.services import exporting
 from dgm_engine.services.projects import Project, open_project
 from tests.fabricated import N_COMPONENTS
 
-COMMANDS = ["new", "info", "train", "clusters", "name", "label", "labels", "suggest", "evaluate", "figures", "export", "predict"]
+COMMANDS = [
+    *("new", "info", "train", "clusters", "name", "label", "labels", "suggest"),
+    *("evaluate", "figures", "export", "predict", "reproduce"),
+]
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def latent_map(found: LatentMap) -> "go.Figure":
     return figure.update_layout(
         template="plotly_white",
         height=470,
-        margin=_margin(48),
+        margin=_margin(56),
         dragmode="pan",
         legend={"orientation": "h", "y": -0.01, "yanchor": "top", "x": 0, "itemsizing": "constant"},
     )
@@ -144,7 +144,7 @@ def confusions(scores: tuple[Evaluation, ...], titles: tuple[str, ...]) -> "go.F
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_yaxes(title="true class", col=1)
     figure.update_annotations(font={"size": 13}, align="center")
-    return figure.update_layout(template="plotly_white", height=max(380, 150 + 30 * n_rows), margin=_margin(78))
+    return figure.update_layout(template="plotly_white", height=max(380, 150 + 30 * n_rows), margin=_margin(84))
 
 
 def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
@@ -178,8 +178,8 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     figure.update_yaxes(nticks=4, rangemode="tozero")
     return figure.update_layout(
         template="plotly_white",
-        height=110 + 112 * n_lines,
-        margin=_margin(46),
+        height=122 + 112 * n_lines,
+        margin=_margin(58),
         legend={"orientation": "h", "y": -0.35 / n_lines, "yanchor": "top", "x": 0},
     )
 
@@ -230,7 +230,7 @@ def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure"
     figure.update_yaxes(title="KL in nats", rangemode="tozero", col=2)
     figure.layout.annotations[1].text = _pair_title(found.titled, first, second)  # pyright: ignore[reportAttributeAccessIssue]
     return figure.update_layout(
-        template="plotly_white", height=max(460, 120 + 20 * len(found.alike)), margin=_margin(52)
+        template="plotly_white", height=max(460, 120 + 20 * len(found.alike)), margin=_margin(62)
     )
 
 
@@ -253,7 +253,8 @@ def download_config(file: str, form: str) -> dict[str, Any]:
         "displaylogo": False,
         "displayModeBar": True,
         "scrollZoom": True,
-        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+        "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"],
+        "plotlyServerURL": "",  # Plotly 7 offers to upload a chart; people's images stay with them
         "toImageButtonOptions": {"format": form, "filename": file, "scale": 3},
     }
 
