@@ -1,0 +1,87 @@
+"""The four models, small enough for exact references, in float64: one case for each choice of families."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from dgm_engine.config import LikelihoodName, ModelConfig, ModelName
+from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.registry import build_model
+from dgm_engine.nn import InputMap
+
+AUXILIARY = (ModelName.ADGM, ModelName.AGM_DGM)
+"""The models with an auxiliary latent."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, the family of p(x | ...) and, where the model has an auxiliary latent, that of a."""
+
+    name: ModelName
+    likelihood: LikelihoodName
+    auxiliary: LikelihoodName | None = None
+
+    def __str__(self) -> str:
+        parts = [self.name, f"x-{self.likelihood}", *([f"a-{self.auxiliary}"] if self.auxiliary else [])]
+        return "-".join(parts)
+
+    def config(self, n_features: int, n_components: int, n_latent: int, n_auxiliary: int) -> ModelConfig:
+        return ModelConfig(
+            n_features,
+            n_components,
+            self.likelihood,
+            self.name,
+            n_latent,
+            n_auxiliary,
+            self.auxiliary or LikelihoodName.GAUSSIAN,
+            n_hidden=8,
+        )
+
+    def items(self, n: int, n_features: int) -> Tensor:
+        """(n, D) values such as the family of x can have."""
+        x = 0.6 * torch.randn(n, n_features, dtype=torch.float64, generator=generator(1))
+        return (x > 0).double() if self.likelihood is LikelihoodName.BERNOULLI else x
+
+
+CASES = [
+    Case(name, likelihood, auxiliary)
+    for name in ModelName
+    for likelihood in LikelihoodName
+    for auxiliary in (LikelihoodName if name in AUXILIARY else [None])
+]
+"""All of them: 2 for each of M2 and GM-DGM, 4 for each of ADGM and AGM-DGM."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """For small tensors: two threads on a busy machine wait for each other a hundred times longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def small_model(config: ModelConfig, inputs: InputMap | None = None) -> DeepGenerativeModel:
+    """A float64 model with weights of ordinary size in every layer and biases of its own.
+
+    With the tiny output weights that training starts from, every component would explain x alike and prove nothing.
+    Variances are kept near one: with tiny ones a Monte Carlo estimate would say little.
+    """
+    torch.manual_seed(0)
+    n = config.n_features
+    identity = InputMap(torch.arange(n), torch.zeros(n), torch.ones(n), torch.zeros(n))
+    model = build_model(config, inputs or identity, output_scale=0.5).double()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 1 or name == "_p_z.log_var":
+                parameter.normal_(std=0.3)
+            if name.endswith("log_var.weight"):
+                parameter.mul_(0.25)
+    return model
