@@ -253,8 +253,8 @@ def download_config(file: str, form: str) -> dict[str, Any]:
         "displaylogo": False,
         "displayModeBar": True,
         "scrollZoom": True,
+        # The last one offers to upload the chart; people's data stay with them.
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "sendChartToCloud"],
-        "plotlyServerURL": "",  # Plotly 7 offers to upload a chart; people's images stay with them
         "toImageButtonOptions": {"format": form, "filename": file, "scale": 3},
     }
 
