@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, check_random_state, check_scalar
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
@@ -247,6 +246,9 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
     def _n_features_out(self) -> int:
         return self.model_.config.n_latent
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = False
@@ -373,8 +375,6 @@ class _Labels:
         """
         known = ~_is_unlabelled(y)
         given = _of_one_kind(y[known])
-        if len(given):
-            check_classification_targets(given)
         parts = [part for part in (earlier, np.unique(given)) if part is not None and len(part)]
         if len({part.dtype.kind == "U" for part in parts}) > 1:
             raise InputError(
@@ -507,10 +507,12 @@ def _is_unlabelled(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _of_one_kind(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels out of an array of objects: an array of strings or of numbers."""
-    if labels.dtype != object:
+    """An array of strings or of whole numbers, also out of an array of objects."""
+    if labels.dtype.kind in "biuU":
         return labels
     values = labels.tolist()
+    if any(isinstance(value, float) and not value.is_integer() for value in values):
+        raise InputError("Unknown label type: y holds fractions; give classes as strings or whole numbers")
     if not all(isinstance(value, str) for value in values) and not all(isinstance(value, Real) for value in values):
         kinds = sorted({type(value).__name__ for value in values})
         raise InputError(

@@ -135,3 +135,10 @@ def test_names_are_carried_over_to_the_components_that_came_out_of_them():
     q_y = np.eye(3)[[0, 0, 0, 1, 1, 2]]
     component = np.array([1, 1, 1, 0, 2, 2])
     assert carried_over(q_y, ("shoe", "bag", None), component, 4) == ("bag", "shoe", None, None)
+
+
+def test_a_class_without_a_component_takes_one_that_another_class_can_spare():
+    evidence = {"a": np.array([5, 5, 0.1]), "b": np.array([1, 0.5, 2]), "c": np.array([0, 0, 4.0])}
+    assert give_components((None, None, None), evidence) == ("b", "a", "c")  # c cannot spare its only one
+    assert give_components(("a", None, None), evidence, named=frozenset({0})) == ("a", "b", "c")
+    assert give_components(("a",), {"b": np.array([0.1])}) == ("a",)
