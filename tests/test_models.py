@@ -218,6 +218,22 @@ def fixed_a(reference: Reference, model: DeepGenerativeModel, x: np.ndarray) -> 
     return q_a.mean + q_a.sd * noise if isinstance(q_a, Normal) else (noise < special.expit(q_a.logits)).astype(float)
 
 
+def test_fixed_terms_take_the_same_standard_normal_noise_of_z_for_all(model, raw, monkeypatch):
+    seen, p_x = [], model.p_x
+    monkeypatch.setattr(model, "p_x", lambda z, k: (seen.append(z), p_x(z, k))[1])
+    with torch.no_grad():
+        encoded = model.encode_fixed(model.inputs(raw))
+        model.terms_fixed(encoded, every_component())
+        q_z = model.q_z(encoded.x, None if encoded.a is None else encoded.a[:, None], every_component())
+    noise = (seen[0] - q_z.mean) / (0.5 * q_z.log_var).exp()  # (S, K, B, Z)
+    assert noise.shape == (N_DRAWS, K, B, Z)
+    torch.testing.assert_close(noise, noise[:, :1, :1].expand_as(noise))
+    each = noise[:, 0, 0].flatten()
+    assert len(each.unique()) == N_DRAWS * Z
+    assert abs(float(each.mean())) < 3 / math.sqrt(N_DRAWS * Z)
+    assert 0.5 < float(each.std()) < 1.5
+
+
 def test_state_dict_carries_all_that_a_classifier_is(case, model, raw):
     """The fixed draws of a too: other draws would be another classifier."""
     if model.draws is not None:

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from dgm_engine.config import LikelihoodName, ModelConfig
 from dgm_engine.distributions import Bernoulli, Categorical, DiagonalGaussian, Likelihood
-from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.models.base import N_DRAWS, DeepGenerativeModel
 from dgm_engine.nn import InputMap
 from dgm_engine.objective import (
     Sampling,
     bound,
     component_prior,
     consistency,
+    fixed_bound,
     marginal_divergence,
     neighbour_agreement,
     restrict,
@@ -264,6 +265,34 @@ def test_parts_add_up_to_the_value(setting):
     assert (parts.kl_a is None) == (setting.case.auxiliary is None)
     assert (parts.kl_z > 0).all()
     assert (parts.kl_y > 0).all()
+
+
+def test_fixed_bound_is_one_of_the_draws_of_equation_2_and_always_the_same(setting):
+    """Its 8 draws are such as `bound`'s could be: within their spread, for each item and overall."""
+    x, n = setting.case.items(20, D), 100
+    with torch.no_grad():
+        fixed = fixed_bound(setting.model, x, PRIOR.log()).value
+        encoded = setting.model.encode(x.repeat(n, 1), N_DRAWS, random := generator())
+        sampling = Sampling(random, N_DRAWS)
+        draws = bound(setting.model, encoded, encoded.log_q_y, PRIOR.log(), sampling).value.view(n, -1)
+        torch.rand(1)  # whoever draws meanwhile
+        alone = torch.cat([fixed_bound(setting.model, row, PRIOR.log()).value for row in x.split(1)])
+    torch.testing.assert_close(alone, fixed)
+    assert ((fixed - draws.mean(0)).abs() < 6 * draws.std(0)).all()
+    assert float((fixed - draws.mean(0)).mean().abs()) < 4 * float(draws.std(0).mean())
+
+
+def test_fixed_bound_leaves_out_only_what_is_negligible(setting):
+    """With a confident q(y | x): the same as the sum over all components, at the same draws."""
+    with torch.no_grad():
+        setting.model.get_parameter("_q_y.output.bias").copy_(torch.tensor([0.0, 30.0, 28.0, -5.0]))
+        fixed = fixed_bound(setting.model, setting.x, PRIOR.log())
+        encoded = setting.model.encode_fixed(setting.x)
+        every = setting.model.terms_fixed(encoded, torch.arange(K)[:, None].expand(K, B))
+    kl_a = 0.0 if every.kl_a is None else every.kl_a
+    log_q = encoded.log_q_y.T
+    full = (log_q.exp() * (every.log_px - every.kl_z - kl_a + PRIOR.log()[:, None] - log_q)).sum(0)
+    torch.testing.assert_close(fixed.value, full, atol=1e-3, rtol=0)
 
 
 # A model whose posterior is known
