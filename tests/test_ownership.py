@@ -142,3 +142,29 @@ def test_a_class_without_a_component_takes_one_that_another_class_can_spare():
     assert give_components((None, None, None), evidence) == ("b", "a", "c")  # c cannot spare its only one
     assert give_components(("a", None, None), evidence, named=frozenset({0})) == ("a", "b", "c")
     assert give_components(("a",), {"b": np.array([0.1])}) == ("a",)
+
+
+def shared_out(examples, sizes, owner=(None,) * 3, named=frozenset()):
+    """The owners of the first three of thirty components, which alone hold examples of bags."""
+    rest = np.zeros(27)
+    evidence = {"bag": np.concatenate([examples, rest])}
+    size = np.concatenate([sizes, rest + 1000])
+    return give_components((*owner, *(None,) * 27), evidence, named, size=size)[:3]
+
+
+def test_a_class_gets_no_large_component_that_holds_few_of_its_examples():
+    """2% of the bags are labelled; 8 of 120 lie in a large component of coats, which nobody has labelled."""
+    examples, among_coats, pure = [56, 56, 8], [2800, 2800, 2500], [2800, 2800, 400]
+    assert shared_out(examples, pure) == ("bag", "bag", "bag")
+    assert shared_out(examples, among_coats) == ("bag", "bag", None)
+
+
+def test_a_class_loses_a_component_that_came_to_hold_few_of_its_examples_but_no_named_one_and_not_its_last():
+    examples, among_coats = [56, 56, 8], [2800, 2800, 2500]
+    assert shared_out(examples, among_coats, ("bag",) * 3) == ("bag", "bag", None)
+    assert shared_out(examples, among_coats, ("bag",) * 3, frozenset({2})) == ("bag",) * 3
+    assert give_components(("bag",), {"bag": np.array([1.0])}, size=np.array([9e6])) == ("bag",)
+
+
+def test_a_handful_of_examples_is_too_few_to_call_a_component_sparse():
+    assert shared_out([2, 1, 0], [300, 500, 1000]) == ("bag", "bag", None)

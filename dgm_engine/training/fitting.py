@@ -24,6 +24,8 @@ from dgm_engine.training.ownership import (
 )
 
 EVIDENCE_SAMPLE = 5_000
+SIZE_SAMPLE = 2_000
+"""Items that the sizes of the components are judged by."""
 BATCH = 4096
 
 Rows = Callable[[Sequence[str]], NDArray[np.int64]]
@@ -66,6 +68,7 @@ def learn(
         _evidence(model, table, rows, {item: name for item, name in labels.positive.items() if item not in held_out}),
         frozenset(k for k, name in labels.names.items() if name is not None),
         frozenset(k for k, name in labels.names.items() if name is None),
+        size=_sizes(model, table),
         several=config.several_components,
     )
     items = sorted((labels.positive.keys() | labels.rejected.keys() | labels.none_of_named) - held_out)
@@ -96,6 +99,12 @@ def predict(
         probability, q_z = model.posterior(table.values(rows[part]).to(model.inputs.fill))
         q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
     return q_y, z
+
+
+def _sizes(model: DeepGenerativeModel, table: Table) -> NDArray[np.float64]:
+    """(K,) about how many of the items to train on each component holds."""
+    chosen = table.rows[np.linspace(0, len(table.rows) - 1, min(SIZE_SAMPLE, len(table.rows))).astype(np.int64)]
+    return predict(model, table, chosen)[0].astype(np.float64).mean(0) * len(table.rows)
 
 
 def _evidence(

@@ -18,6 +18,10 @@ MIN_SHARE = 0.05
 MIN_RATIO = 1.1
 """What a class must have in a component to get it: so many examples, so large a share of all its examples, and so many
 times what an even spread over the components would put there."""
+DENSEST = 0.25
+MIN_DENSITY = 0.5
+"""And so densely must they lie there, as a share of how densely they lie where the densest quarter of them does: a
+large component with a few of them is most likely of a class that nobody has labelled yet."""
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
@@ -131,13 +135,15 @@ def give_components(
     named: frozenset[int] = frozenset(),
     unnamed: frozenset[int] = frozenset(),
     *,
+    size: NDArray[np.floating] | None = None,
     several: bool = True,
 ) -> Owner:
     """Gives components to the classes whose labelled examples they hold.
 
-    A component goes to the class that has most of the labelled examples in it, if they are more than strays; where
-    classes disagree, training then moves the examples of the others, and their likes, out. What a class was given
-    before it keeps until another's examples outnumber its own there; a class without labelled examples keeps it anyway.
+    A component goes to the class that has most of the labelled examples in it, if they are more than strays and not
+    far sparser than elsewhere; where classes disagree, training then moves the examples of the others, and their likes,
+    out. What a class was given before it keeps until another's examples outnumber its own there, or its own become far
+    sparser than elsewhere; a class without labelled examples keeps it anyway.
     A class that still owns nothing gets the free component that holds most of its examples; the class with the most in
     one chooses first, components that a person un-named come next to last, and last those that their class can spare.
 
@@ -146,15 +152,21 @@ def give_components(
         evidence: of `class_evidence`.
         named: components that a person named; they keep their owner.
         unnamed: components that a person un-named.
+        size: (K,) items in each component; None where they are alike.
         several: whether a class that owns a component may be given more.
 
     Returns:
         (K,) the owners; a class owns nothing only where there are too few components for all.
     """
     owners = list(owner)
+    size = np.ones(len(owners)) if size is None else np.asarray(size, dtype=np.float64)
+    dense = {name: _is_dense(scores, size) for name, scores in evidence.items()}
     for k in (set(range(len(owners))) - named - unnamed) if several else ():
+        now = owners[k]
+        if now in evidence and owners.count(now) > 1 and not dense[now][k]:
+            owners[k] = None
         best = max(evidence, key=lambda c: evidence[c][k], default=None)
-        if best is not None and _is_clear(evidence[best], k) and _may_take(evidence, best, owners[k], k):
+        if best is not None and dense[best][k] and _is_clear(evidence[best], k) and _may_take(evidence, best, now, k):
             owners[k] = best
     waiting = [name for name in evidence if name not in owners]
     while waiting and (available := _available(owners, named, unnamed)):
@@ -174,6 +186,19 @@ def _available(owners: Sequence[str | None], named: frozenset[int], unnamed: fro
 def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
     """Whether a component holds enough of a class's examples (K,): a real one, no mere strays, no even spread."""
     return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE * scores.sum(), MIN_RATIO * scores.mean()))
+
+
+def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(K,) whether the components of these sizes (K,) may hold a class's examples (K,) as densely as they should.
+
+    The numbers are small, so a component is in doubt held dense: what it should hold is taken one standard deviation of
+    a Poisson number lower.
+    """
+    density = scores / np.maximum(size, 1.0)
+    order = np.argsort(-density)
+    densest = np.searchsorted(np.cumsum(scores[order]), DENSEST * scores.sum())
+    expected = MIN_DENSITY * density[order[min(densest, len(order) - 1)]] * np.maximum(size, 1.0)
+    return scores >= expected - np.sqrt(expected)
 
 
 def _may_take(evidence: dict[str, NDArray[np.float64]], name: str, owner: str | None, k: int) -> bool:
