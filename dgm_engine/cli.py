@@ -20,6 +20,7 @@ from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError
 from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
+from dgm_engine.reproduction.results import Variant
 from dgm_engine.reproduction.tables import TableName
 from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects, reproducing
 from dgm_engine.services.figure_files import FigureRequest, write_figures
@@ -364,6 +365,9 @@ def reproduce(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Train on an even sample of N images, to try it out.")
     ] = None,
+    bound_alone: Annotated[
+        bool, typer.Option("--bound-alone", help="Without the terms that the paper's objective does not have.")
+    ] = False,
     data_root: Annotated[
         Path | None,
         typer.Option(
@@ -378,7 +382,7 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run the rows of a table of the paper, and the peers. Stop it at will: the same command goes on from there."""
-    how = reproducing.variant(table, preset, labels, epochs, limit)
+    how = reproducing.variant(table, Variant(preset, labels, epochs, limit, bound_alone))
     request = reproducing.Request(table, how, tuple(rows or ()), runs, out, data_root, keep)
     with _bar() as progress:
         outcome = reproducing.reproduce(request, progress)

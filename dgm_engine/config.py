@@ -181,7 +181,11 @@ class TrainingConfig(_Config):
         return cls(preset=preset).replaced(**(_PAPER if preset is Preset.PAPER else {})).replaced(**changes)
 
 
+BOUND_ALONE: dict[str, object] = {"consistency_weight": 0.0, "neighbour_weight": 0.0, "mutual_information_weight": 0.0}
+"""The paper's objective: without the terms that it does not have."""
+
 _PAPER: dict[str, object] = {
+    **BOUND_ALONE,
     "max_epochs": 2000,
     "batch_size": 100,
     "labelled_batch_size": 100,
@@ -190,9 +194,6 @@ _PAPER: dict[str, object] = {
     "learning_rate_decay": 0.75,
     "gradient_clip": 1.0,
     "classification_weight": None,
-    "consistency_weight": 0.0,
-    "neighbour_weight": 0.0,
-    "mutual_information_weight": 0.0,
     "exact_components": 0,
     "clustering_start": False,
     "several_components": False,

@@ -246,17 +246,31 @@ def dgm(capsys: pytest.CaptureFixture[str], data_root: Path, tmp_path: Path):
 
 
 def test_runs_of_models_and_peers_end_in_one_table_and_are_not_repeated(dgm, tmp_path: Path):
-    given = ["table1", "--preset", "paper", "--epochs", 1, "--labels", 20, "--limit", 400, "--runs", 1, "--json"]
+    given = [
+        "table1",
+        "--preset",
+        "paper",
+        "--epochs",
+        1,
+        "--labels",
+        20,
+        "--limit",
+        400,
+        "--runs",
+        1,
+        "--bound-alone",
+        "--json",
+    ]
     code, out, err = dgm(*given, "--rows", "m2", "--rows", "label-spreading")
     assert (code, err) == (0, "")
     said = json.loads(out)
     assert (said["finished"], said["skipped"]) == (2, [])
     rows = {row["row"]: row for row in said["rows"]}
     model, peer = rows["m2-300-15"], rows["label-spreading"]
-    assert model["variant"] == {"preset": "paper", "labels": 20, "epochs": 1, "limit": 400}
+    assert model["variant"] == {"preset": "paper", "labels": 20, "epochs": 1, "limit": 400, "bound_alone": True}
     assert (model["runs"], model["epochs"], model["n_components"]) == (1, "1", 15)
     assert set(model["ours"]) == set(MEASURES)
-    assert peer["variant"] == {"preset": None, "labels": 20, "epochs": None, "limit": 400}
+    assert peer["variant"] == {"preset": None, "labels": 20, "epochs": None, "limit": 400, "bound_alone": False}
     assert peer["ours"]["old"]["mean"] > 80
     assert peer["ours"]["new"]["mean"] == 0
     assert rows["vade-10"]["note"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
+from threadpoolctl import threadpool_limits
 
 from dgm_engine.errors import InputError
 
@@ -230,7 +231,8 @@ def umap(
         random_state=seed,
         n_jobs=1,
     )
-    with warnings.catch_warnings():
+    # numba sets the number of OpenMP threads of everything else in the process, torch too; this sets it back after.
+    with threadpool_limits(1), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*knn_search_index\) is not an NNDescent object", UserWarning)
         return reducer.fit_transform(z)  # pyright: ignore[reportReturnType] - an array, as no other output was asked for
 

@@ -131,7 +131,7 @@ def _owner(
         return free
     rows = pool.rows(list(positive))
     evidence = class_evidence(np.eye(n_components)[component[rows]], list(positive.values()))
-    return give_components(free, evidence)
+    return give_components(free, evidence, size=np.bincount(component[pool.shown], minlength=n_components))
 
 
 if __name__ == "__main__":

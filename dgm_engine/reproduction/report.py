@@ -196,7 +196,7 @@ def _flat(line: Line) -> dict[str, object]:
     record = {key: value for key, value in asdict(line).items() if not isinstance(value, dict)}
     record["seeds"] = " ".join(map(str, line.seeds))
     variant = line.variant
-    record |= {"preset": "", "labels": "", "limit": ""} if variant is None else _settings(variant)
+    record |= _settings(variant)
     for name in PAPER_MEASURES:
         figure = line.paper.get(name)
         record |= {f"paper_{name}": figure and figure.mean, f"paper_{name}_sd": figure and figure.sd}
@@ -207,8 +207,11 @@ def _flat(line: Line) -> dict[str, object]:
     return {**record, "minutes": _round(line.minutes)}
 
 
-def _settings(variant: Variant) -> dict[str, object]:
-    return {"preset": variant.preset, "labels": variant.labels, "limit": variant.limit}
+def _settings(variant: Variant | None) -> dict[str, object]:
+    """All of the variant but its epochs, which have a column of their own; empty where there is none."""
+    if variant is None:
+        return dict.fromkeys(_settings(Variant(None)), "")
+    return {key: value for key, value in asdict(variant).items() if key != "epochs"}
 
 
 def _round(value: float | None) -> float | None:
@@ -254,7 +257,8 @@ def _preset(variant: Variant | None) -> str:
         return ""
     limit = variant.limit and f"{variant.limit} images"
     labels = variant.labels and f"{variant.labels} labels per class"
-    return ", ".join(part for part in (variant.preset, limit, labels) if part)
+    bound = variant.bound_alone and "bound alone"
+    return ", ".join(part for part in (variant.preset, limit, labels, bound) if part)
 
 
 def _figure(value: Figure | Statistic | None) -> str:

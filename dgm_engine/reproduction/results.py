@@ -31,12 +31,14 @@ class Variant:
         labels: labels for each labelled class; None in the tables without labels.
         epochs: passes over the pool instead of the preset's own; None likewise.
         limit: a sample of so many training images instead of all.
+        bound_alone: without the terms of the preset that the paper's objective does not have.
     """
 
     preset: Preset | None
     labels: int | None = None
     epochs: int | None = None
     limit: int | None = None
+    bound_alone: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "preset", self.preset and Preset(self.preset))
@@ -46,7 +48,7 @@ class Variant:
         """Its name in paths."""
         parts = {"labels": self.labels, "epochs": self.epochs, "items": self.limit}
         said = [f"{value}{name}" for name, value in parts.items() if value is not None]
-        return "-".join([self.preset or "any", *said])
+        return "-".join([self.preset or "any", *said, *(["bound"] if self.bound_alone else [])])
 
 
 @dataclass(frozen=True)

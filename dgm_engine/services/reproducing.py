@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from dgm_engine.config import Preset
+from dgm_engine.config import BOUND_ALONE, Preset
 from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import InputError, JobError
@@ -89,17 +89,17 @@ class Outcome:
     skipped: list[str]
 
 
-def variant(table: TableName, preset: Preset, labels: int | None, epochs: int | None, limit: int | None) -> Variant:
-    """The variant that is asked for; `labels` belongs to the table that has some.
+def variant(table: TableName, asked: Variant) -> Variant:
+    """The variant that is asked for, with the labels of the table that has some.
 
     Raises:
         InputError: labels for a table without.
     """
-    if not TABLES[table].labelled:
-        if labels is not None:
-            raise InputError(f"{table} uses no labels; leave --labels out, or choose {TableName.TABLE_1}")
-        return Variant(preset, None, epochs, limit)
-    return Variant(preset, labels or DEFAULT_LABELS, epochs, limit)
+    if TABLES[table].labelled:
+        return replace(asked, labels=asked.labels or DEFAULT_LABELS)
+    if asked.labels is not None:
+        raise InputError(f"{table} uses no labels; leave --labels out, or choose {TableName.TABLE_1}")
+    return asked
 
 
 def reproduce(request: Request, progress: Progress | None = None) -> Outcome:
@@ -215,10 +215,11 @@ class _Reproduction:
 
 
 def _variant_of(row: Row, variant: Variant) -> Variant:
-    """The variant as far as it concerns the row: peers that know no epochs are the same under every preset."""
-    if isinstance(row, ModelRow) or row.peer in peers.DEEP:
+    """The variant as far as it concerns the row: peers know no objective of ours, and some no epochs."""
+    if isinstance(row, ModelRow):
         return variant
-    return replace(variant, preset=None, epochs=None)
+    variant = replace(variant, bound_alone=False)
+    return variant if row.peer in peers.DEEP else replace(variant, preset=None, epochs=None)
 
 
 @dataclass(frozen=True)
@@ -288,6 +289,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
             fresh=True,
             n_latent=row.n_latent,
             n_classes=N_CLASSES,
+            overrides=dict(BOUND_ALONE) if variant.bound_alone else {},
         )
         run = jobs.start_training(project, request)
     elif last[1].alive or last[1].state is JobState.FINISHED:

@@ -135,7 +135,7 @@ def give_components(
     named: frozenset[int] = frozenset(),
     unnamed: frozenset[int] = frozenset(),
     *,
-    size: NDArray[np.floating] | None = None,
+    size: NDArray[np.number] | None = None,
     several: bool = True,
 ) -> Owner:
     """Gives components to the classes whose labelled examples they hold.

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional
 
@@ -103,7 +104,9 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
     else:
         from pynndescent import NNDescent
 
-        found = np.asarray(NNDescent(points, n_neighbors=n, random_state=0, n_jobs=1).neighbor_graph[0])  # type: ignore[index]
+        with threadpool_limits(1):  # as in `projections.umap`
+            graph = NNDescent(points, n_neighbors=n, random_state=0, n_jobs=1).neighbor_graph
+        found = np.asarray(graph[0])  # type: ignore[index]
     others = found[:, 1:] if n > 1 else found
     return others[:, np.arange(N_NEIGHBOURS) % others.shape[1]]
 
