@@ -1,5 +1,6 @@
 """Projects to test with: digits, untrained, and with a run whose results were made up."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.services.jobs import stop_training
 from dgm_engine.services.projects import Project, create_project, open_project
 from tests.fabricated import fabricate_run
+
+# Test processes side by side, with as many threads each as there are cores, would wait for each other at every step.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -246,7 +246,21 @@ def dgm(capsys: pytest.CaptureFixture[str], data_root: Path, tmp_path: Path):
 
 
 def test_runs_of_models_and_peers_end_in_one_table_and_are_not_repeated(dgm, tmp_path: Path):
-    given = "table1 --preset paper --epochs 1 --labels 20 --limit 400 --runs 1 --bound-alone --json".split()
+    given = [
+        "table1",
+        "--preset",
+        "paper",
+        "--epochs",
+        "1",
+        "--labels",
+        "20",
+        "--limit",
+        "400",
+        "--runs",
+        "1",
+        "--bound-alone",
+        "--json",
+    ]
     code, out, err = dgm(*given, "--rows", "m2", "--rows", "label-spreading")
     assert (code, err) == (0, "")
     said = json.loads(out)

@@ -18,9 +18,9 @@ MIN_SHARE = 0.05
 MIN_RATIO = 1.1
 """What a class must have in a component to get it: so many examples, so large a share of all its examples, and so many
 times what an even spread over the components would put there."""
-DENSEST = 0.25
-MIN_DENSITY = 0.5
-"""And so densely must they lie there, as a share of how densely they lie where the densest quarter of them does: a
+DENSEST = 0.1
+MIN_DENSITY = 0.75
+"""And so densely must they lie there, as a share of how densely they lie where the densest tenth of them does: a
 large component with a few of them is most likely of a class that nobody has labelled yet."""
 
 Owner = tuple[str | None, ...]
