@@ -34,7 +34,8 @@ def confusion(result: RunResult) -> str:
     """The matrix as text: classes by what they are taken for, clusters beside the class they hold most of."""
     found = result.confusion
     table = pd.DataFrame(found["counts"], index=found["truth"], columns=found["predicted"])
-    order = sorted(table.columns, key=lambda name: (name not in table.index, int(table[name].to_numpy().argmax())))
+    filled = table.columns[table.sum() > 0]
+    order = sorted(filled, key=lambda name: (name not in table.index, int(table[name].to_numpy().argmax())))
     return table[order].to_string()
 
 
