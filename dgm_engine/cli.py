@@ -36,6 +36,13 @@ app = typer.Typer(
 )
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project's folder.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where MNIST and Fashion-MNIST lie; without it $DGM_DATA_ROOT, or else they are downloaded.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 
 
@@ -50,13 +57,7 @@ def new(
             "or a .npz/.npy file of images or feature vectors.",
         ),
     ],
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where MNIST and Fashion-MNIST lie; without it $DGM_DATA_ROOT, or else they are downloaded.",
-        ),
-    ] = None,
+    data_root: DataRoot = None,
     class_folders: Annotated[
         ClassFolders,
         typer.Option(
@@ -368,13 +369,7 @@ def reproduce(
     bound_alone: Annotated[
         bool, typer.Option("--bound-alone", help="Without the terms that the paper's objective does not have.")
     ] = False,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Where MNIST and Fashion-MNIST lie; without it $DGM_DATA_ROOT, or else they are downloaded.",
-        ),
-    ] = None,
+    data_root: DataRoot = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder of results; runs that are done there are not run again.")
     ] = Path("reproduce"),

@@ -1,9 +1,7 @@
 """The four models, small enough for exact references, in float64: one case for each choice of families."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pytest
 import torch
 from torch import Tensor
 
@@ -53,15 +51,6 @@ CASES = [
     for auxiliary in (LikelihoodName if name in AUXILIARY else [None])
 ]
 """All of them: 2 for each of M2 and GM-DGM, 4 for each of ADGM and AGM-DGM."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """For small tensors: two threads on a busy machine wait for each other a hundred times longer than they work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def generator(seed: int = 0) -> torch.Generator:

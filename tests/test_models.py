@@ -14,9 +14,7 @@ from dgm_engine.models.base import N_DRAWS, DeepGenerativeModel
 from dgm_engine.nn import InputMap
 from dgm_engine.objective import Sampling, bound, restrict
 from tests.reference import Normal, Reference
-from tests.small import CASES, Case, generator, one_thread, small_model
-
-__all__ = ["one_thread"]  # a fixture of every test here
+from tests.small import CASES, Case, generator, small_model
 
 B, D, K, Z, A = 6, 5, 7, 3, 2
 """K differs from every other length, so that an axis of length K is the components'."""

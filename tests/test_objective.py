@@ -24,9 +24,7 @@ from dgm_engine.objective import (
     restrict,
 )
 from tests.reference import Normal, Reference, normal_kl
-from tests.small import CASES, Case, generator, one_thread, small_model
-
-__all__ = ["one_thread"]  # a fixture of every test here
+from tests.small import CASES, Case, generator, small_model
 
 B, D, K, Z, A = 2, 5, 4, 2, 2
 PRIOR = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)

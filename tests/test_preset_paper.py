@@ -13,9 +13,6 @@ from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, _Step, train
 from dgm_engine.training.ownership import give_components
-from tests.small import one_thread
-
-__all__ = ["one_thread"]  # a fixture of every test here
 
 N, K = 20, 3
 PAPER = TrainingConfig.for_preset(Preset.PAPER)

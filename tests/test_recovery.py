@@ -17,9 +17,7 @@ from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.loop import Knowledge, Schedule, train
 from dgm_engine.training.start import clustering_start
-from tests.small import generator, one_thread
-
-__all__ = ["one_thread"]  # a fixture of every test here
+from tests.small import generator
 
 MEANS = 4 * np.array([[1, 1, 1, 0, 0], [-1, -1, 0, 1, 0], [1, -1, 0, 0, 1], [-1, 1, -1, 0, -1]], dtype=np.float32)
 """(4, D): the nearest two classes are 9 standard deviations apart."""

@@ -143,10 +143,9 @@ class DeepGenerativeModel(nn.Module, ABC):
         """
         encoded = self.encode_fixed(self.inputs(x))
         y = encoded.log_q_y.argmax(-1)[None]
+        q_z = self._q_z_at(encoded, y)  # (1, B, Z), or (S, 1, B, Z)
         if encoded.a is None:
-            q_z = self.q_z(encoded.x, None, y)
             return encoded.log_q_y.exp(), DiagonalGaussian(q_z.mean[0], q_z.log_var[0])
-        q_z = self.q_z(encoded.x, encoded.a[:, None], y)  # (S, 1, B, Z)
         variance = q_z.log_var.exp().mean((0, 1)) + q_z.mean.var((0, 1), correction=0)
         return encoded.log_q_y.exp(), DiagonalGaussian(q_z.mean.mean((0, 1)), variance.log())
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dgm_engine.data.pool import Pool
 from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew
-from dgm_engine.training.ownership import Owner, class_probabilities
+from dgm_engine.training.ownership import Owner, class_probabilities, group_names
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def score(
     q_scored = np.asarray(q_y[pool.scored], dtype=np.float32)
     component, truth = q_scored.argmax(axis=1), pool.truth[pool.scored]
     names = np.array(pool.classes)
-    group = np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])[component]
+    group = group_names(owner)[component]
     has_labels = np.isin(np.arange(len(names)), labelled)
     paper = _by_novelty(metrics.majority(component, truth) == truth, truth, has_labels)
     novelty = (

@@ -14,7 +14,7 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import results_of, results_stamp, run_of
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner, held_out_items
+from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner, group_names, held_out_items
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class _Scores:
         known = {_as_in_truth(name, classes) for name in state.classes} | set(owner)
         old = [name in known for name in classes]
         component = q_y.argmax(axis=1)
-        group = np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])[component]
+        group = group_names(owner)[component]
         truth_name = np.array(classes)[truth]
         predicted = class_probabilities(q_y, owner).predicted()
         anything_named = any(name is not None for name in owner)

@@ -16,6 +16,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from dgm_engine.config import ModelName
+from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
 from dgm_engine.discovery.projections import project as lay_out
 from dgm_engine.errors import InputError
@@ -235,9 +236,7 @@ def walk(project: Project, items: tuple[str, str], run: int | None = None, steps
 
 def exemplars(project: Project, run: int | None = None) -> dict[int, str]:
     """The most typical item of every component that holds any, the largest component first."""
-    clusters = exploring.clusters_of(project, run_of(project, run))
-    used = sorted((c for c in clusters if c.size), key=lambda c: (-c.size, c.component))
-    return {c.component: str(project.pool.items[c.exemplars[0]]) for c in used}
+    return {c.component: str(project.pool.items[c.exemplars[0]]) for c in _largest_first(project, run_of(project, run))}
 
 
 def strip_sheet(project: Project, found: Sequence[Strip], size: int = 48, *, samples: bool = True) -> bytes:
@@ -364,8 +363,14 @@ def _strips(project: Project, run: RunPaths, stamp: int) -> tuple[Strip, ...]:
 
     drawn = Table(project.pool.x, project.pool.shown).items(latent.samples(_model(run, stamp), SAMPLES))
     prototypes = results_of(run).prototypes
-    used = sorted((c for c in exploring.clusters_of(project, run) if c.size), key=lambda c: (-c.size, c.component))
+    used = _largest_first(project, run)
     return tuple(Strip(c.component, c.size, prototypes[c.component], drawn[c.component]) for c in used)
+
+
+def _largest_first(project: Project, run: RunPaths) -> list[Cluster]:
+    """The components that hold items."""
+    used = (c for c in exploring.clusters_of(project, run) if c.size)
+    return sorted(used, key=lambda c: (-c.size, c.component))
 
 
 @lru_cache(maxsize=2)

@@ -1,6 +1,7 @@
 """Long work that a page starts and watches: training runs and layouts of the map."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,7 +125,12 @@ def active_status(project: Project) -> tuple[RunPaths, JobStatus] | None:
 
 def follow(run: RunPaths, progress: Progress | None = None) -> JobStatus:
     """Waits until a run has ended, reporting its progress, and returns its last status."""
-    while (status := training_runs.status(run)).alive:
+    return follow_job(lambda: training_runs.status(run), progress)
+
+
+def follow_job(read: Callable[[], JobStatus], progress: Progress | None = None) -> JobStatus:
+    """The same for any job whose status can be read."""
+    while (status := read()).alive:
         if progress is not None:
             progress(status.progress, status.phase)
         time.sleep(POLL_SECONDS)

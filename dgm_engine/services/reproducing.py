@@ -8,7 +8,6 @@ import contextlib
 import csv
 import os
 import signal
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -311,9 +310,8 @@ def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progr
     status = read_status(paths.status)
     if status is None or not (status.alive or status.state is JobState.FINISHED):
         status = launch(paths, task)
-    while (status := read_status(paths.status) or status).alive:
-        progress(0.0, status.phase)
-        time.sleep(jobs.POLL_SECONDS)
+    started = status
+    status = jobs.follow_job(lambda: read_status(paths.status) or started, progress)
     _check(status, paths.log)
     q_y, owner = answers(paths)
     return _Done(q_y, owner, status.seconds, task.stages, machine.cpu(1))

@@ -63,12 +63,13 @@ def learn(
         The owners that training gives now, again without the names of people, and what is known of which rows.
     """
     held_out = held_out_items(labels, config.held_out_fraction)
+    examples = {item: name for item, name in labels.positive.items() if item not in held_out}
     owner = give_components(
         effective_owner(given, labels),
-        _evidence(model, table, rows, {item: name for item, name in labels.positive.items() if item not in held_out}),
+        _evidence(model, table, rows, examples),
         frozenset(k for k, name in labels.names.items() if name is not None),
         frozenset(k for k, name in labels.names.items() if name is None),
-        size=_sizes(model, table),
+        size=_sizes(model, table) if examples else None,  # asked again and again while training
         several=config.several_components,
     )
     items = sorted((labels.positive.keys() | labels.rejected.keys() | labels.none_of_named) - held_out)

@@ -79,6 +79,11 @@ def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) 
     return ClassPosterior(classes, total[:, :-1], total[:, -1])
 
 
+def group_names(owner: Sequence[str | None]) -> NDArray[np.str_]:
+    """(K,) what the items of each component count as: the class that owns it, or "cluster 7"."""
+    return np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])
+
+
 def allowed_sets(
     items: Sequence[str], owner: Sequence[str | None], state: LabelState, held_out: frozenset[str] = frozenset()
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -194,10 +199,11 @@ def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray
     The numbers are small, so a component is in doubt held dense: what it should hold is taken one standard deviation of
     a Poisson number lower.
     """
-    density = scores / np.maximum(size, 1.0)
+    size = np.maximum(size, 1.0)
+    density = scores / size
     order = np.argsort(-density)
     densest = np.searchsorted(np.cumsum(scores[order]), DENSEST * scores.sum())
-    expected = MIN_DENSITY * density[order[min(densest, len(order) - 1)]] * np.maximum(size, 1.0)
+    expected = MIN_DENSITY * density[order[min(densest, len(order) - 1)]] * size
     return scores >= expected - np.sqrt(expected)
 
 
