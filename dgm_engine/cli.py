@@ -20,11 +20,12 @@ from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError
 from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
+from dgm_engine.progress import Progress
 from dgm_engine.reproduction.results import Variant
 from dgm_engine.reproduction.tables import TableName
 from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects, reproducing
 from dgm_engine.services.figure_files import FigureRequest, write_figures
-from dgm_engine.services.projects import Progress, Project
+from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import TrainRequest
 
 app = typer.Typer(

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,9 +17,7 @@ from dgm_engine.data.files import IMAGE_SUFFIXES, image_file, open_folder, open_
 from dgm_engine.data.pool import PoolWriter, Quarantined, ValueRange, quarantine_json
 from dgm_engine.data.survey import choose_shape
 from dgm_engine.errors import InputError, NotFoundError, StateError
-
-Progress = Callable[[float, str], None]
-"""Told the share done, 0 to 1, and what is being done, in the person's words."""
+from dgm_engine.progress import Progress, silent
 
 MAX_SIDE = 1024
 """Longest side that an item can be asked to have, in pixels."""
@@ -97,7 +95,7 @@ def ingest(request: SourceRequest, images_dir: Path, progress: Progress | None =
     """
     if images_dir.exists():
         raise StateError(f"{images_dir} exists already; choose another project folder, or delete that one first")
-    report = progress or _silent
+    report = progress or silent
     report(0.0, "Looking through the source")
     with open_source(request) as catalogue, _building(images_dir) as folder:
         return _fill(request, catalogue, folder, report)
@@ -197,10 +195,6 @@ def _sort_out_classes(
 
 def _first(quarantined: list[Quarantined]) -> str:
     return f"the first of {len(quarantined)} problems is {quarantined[0].path}: {quarantined[0].reason}"
-
-
-def _silent(_share: float, _doing: str) -> None:
-    """Progress that nobody follows."""
 
 
 @contextmanager

@@ -5,7 +5,6 @@ by PCA whatever method was asked for, down to a single item.
 """
 
 import warnings
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -14,8 +13,7 @@ from scipy.linalg import orthogonal_procrustes
 from threadpoolctl import threadpool_limits
 
 from dgm_engine.errors import InputError
-
-Progress = Callable[[float, str], None]
+from dgm_engine.progress import Progress
 
 FIT_LIMIT = 10_000
 """UMAP and t-SNE are fitted on so many items at most, drawn at random; the others are placed among them."""

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from dgm_engine.data.pool import ValueRange
-from dgm_engine.data.sources import Progress
 from dgm_engine.errors import JobError, StateError
 from dgm_engine.export.card import About, model_card
 from dgm_engine.export.folder import (
@@ -29,6 +28,7 @@ from dgm_engine.export.folder import (
 from dgm_engine.export.graph import to_onnx
 from dgm_engine.export.runtime import OnnxClassifier
 from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.progress import Progress, silent
 from dgm_engine.training.ownership import ClassPosterior, Owner, class_probabilities
 
 TOLERANCE = 1e-4
@@ -78,7 +78,7 @@ def export_classifier(
         InputError: ``out`` is something else than an earlier export, or cannot be written.
         JobError: the export and the model disagree.
     """
-    report = progress or _silent
+    report = progress or silent
     classifier = Classifier(model.config, spec.shape, spec.owner, spec.value_range)
     if not classifier.classes:
         raise StateError("no cluster has a class yet; name a cluster or label an image first")
@@ -133,7 +133,3 @@ def _contents(model: DeepGenerativeModel, classifier: Classifier, about: About) 
 
 def _json(value: object) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _silent(_share: float, _doing: str) -> None:
-    """Progress that nobody follows."""

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from dgm_engine.data.arrays import BYTE_RANGE, ArrayFeatures
 from dgm_engine.data.catalogue import Catalogue, read_rows
 from dgm_engine.data.pool import Quarantined
-from dgm_engine.data.sources import Progress, open_images
+from dgm_engine.data.sources import open_images
 from dgm_engine.errors import InputError
 from dgm_engine.export.answers import write_predictions
 from dgm_engine.export.folder import MODEL, Classifier, read_classifier, read_verified
 from dgm_engine.export.runtime import OnnxClassifier
+from dgm_engine.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def predict(export_dir: Path, images: Path, out: Path, progress: Progress | None
         InputError: there is no such export, or the images are of another kind, or none can be read.
         CorruptError: a file of the export is damaged.
     """
-    report = progress or _silent
+    report = progress or silent
     report(0.0, "Checking the classifier")
     contents = read_verified(export_dir)
     classifier = read_classifier(contents)
@@ -82,7 +83,3 @@ def _check_kind(images: Path, catalogue: Catalogue, classifier: Classifier) -> N
     if got != wanted:
         names = [f"feature vectors of length {s[0]}" if s else "images" for s in (got, wanted)]
         raise InputError(f"{images} holds {names[0]}; this classifier takes {names[1]}")
-
-
-def _silent(_share: float, _doing: str) -> None:
-    """Progress that nobody follows."""

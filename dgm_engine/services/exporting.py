@@ -12,9 +12,10 @@ from dgm_engine.export.card import About
 from dgm_engine.export.folder import zipped
 from dgm_engine.export.predict import PredictReport
 from dgm_engine.export.predict import predict as predict_with
+from dgm_engine.progress import Progress
 from dgm_engine.services import evaluating
 from dgm_engine.services.latest import latest_run, results_of
-from dgm_engine.services.projects import Progress, Project
+from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from dgm_engine.errors import InputError
 from dgm_engine.labels.interchange import csv_cell
 from dgm_engine.paths import write_atomic
+from dgm_engine.progress import Progress, silent
 from dgm_engine.services import charts, evaluating, figures
 from dgm_engine.services.charts import ABOUT, Figure
 from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.figures import Activity, Divergence, LatentMap
 from dgm_engine.services.latest import run_of
-from dgm_engine.services.projects import Progress, Project
+from dgm_engine.services.projects import Project
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -92,7 +93,7 @@ def write_figures(
         NotFoundError: there is no such run or project.
         InputError: the folder cannot be written, or the runs cannot be compared.
     """
-    run, report = run_of(project, request.run).number, progress or _silent
+    run, report = run_of(project, request.run).number, progress or silent
     report(0.0, "Scoring")
     scores = _scores(project, run, request.compare)  # first: a wrong name should not cost the wait for the rest
     folder = _Folder(out)
@@ -230,7 +231,3 @@ def _divergence_rows(found: Divergence) -> Iterable[Sequence[object]]:
 
 def _numbers(values: Iterable[float]) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
-
-
-def _silent(_share: float, _what: str) -> None:
-    """Progress that nobody follows."""

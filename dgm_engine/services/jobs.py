@@ -16,8 +16,9 @@ from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import RunPaths, write_atomic
+from dgm_engine.progress import Progress
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
-from dgm_engine.services.projects import Progress, Project
+from dgm_engine.services.projects import Project
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, load_live_map
 from dgm_engine.training.runs import TrainRequest

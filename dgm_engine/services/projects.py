@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -18,10 +18,8 @@ from dgm_engine.jobs import read_status
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
 from dgm_engine.paths import ProjectPaths, read_json, write_json
+from dgm_engine.progress import Progress
 from dgm_engine.training.runs import active_run, latest_results
-
-Progress = Callable[[float, str], None]
-"""Called with the share done, 0 to 1, and what is being done, in the person's words."""
 
 HOME_VARIABLE = "DGM_HOME"
 EXAMPLE = "digits-example"

@@ -23,6 +23,7 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import InputError, JobError
 from dgm_engine.jobs import JobState, JobStatus, read_status, tail
 from dgm_engine.paths import write_atomic
+from dgm_engine.progress import Progress, silent
 from dgm_engine.reproduction import machine, peers, report
 from dgm_engine.reproduction.peer_worker import PeerPaths, answers, launch
 from dgm_engine.reproduction.peers import PeerTask
@@ -32,7 +33,7 @@ from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import CLASSIFIERS, N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
 from dgm_engine.services import jobs, labelling, projects
 from dgm_engine.services.latest import latest_run, results_of
-from dgm_engine.services.projects import Progress, Project
+from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import Owner, effective_owner
 from dgm_engine.training.runs import TrainRequest
 
@@ -109,7 +110,7 @@ def reproduce(request: Request, progress: Progress | None = None) -> Outcome:
     Raises:
         InputError: a row that the table does not have, or an output folder that cannot be written.
     """
-    return _Reproduction(request, progress or _silent).run()
+    return _Reproduction(request, progress or silent).run()
 
 
 @dataclass
@@ -337,7 +338,3 @@ def _check(status: JobStatus, log: Path) -> None:
     if status.state is not JobState.FINISHED:
         reason = status.error or tail(log) or "its process is gone"
         raise JobError(f"{status.state}: {reason}; see {log} and run the command again")
-
-
-def _silent(_share: float, _doing: str) -> None:
-    """Progress that nobody follows."""

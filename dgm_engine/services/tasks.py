@@ -18,8 +18,9 @@ from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.errors import DgmError, StateError
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import read_json, write_json
+from dgm_engine.progress import Progress
 from dgm_engine.services import exporting, projects
-from dgm_engine.services.projects import Progress, Project
+from dgm_engine.services.projects import Project
 
 _SECONDS_BETWEEN_WRITES = 0.25
 Outcome = dict[str, Any]
