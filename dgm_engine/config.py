@@ -1,5 +1,6 @@
 """Configuration: frozen, validated when it is built, one default each, and a JSON round trip."""
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -80,6 +81,8 @@ class ModelConfig(_Config):
             Bernoulli p(a | x, y, z) (Eq. 16), which is no density of real values; so both are of one family here.
         n_hidden: units in each hidden layer.
         n_layers: hidden layers in each network (p(z | y) has none).
+        image_shape: (H, W, C), where x are images in [0, 1] and q(y | x) is to see their edges too (`dgm_engine.hog`);
+            None where it sees x alone, as in the paper.
     """
 
     n_features: int
@@ -91,6 +94,7 @@ class ModelConfig(_Config):
     auxiliary: LikelihoodName = LikelihoodName.GAUSSIAN
     n_hidden: int = 500
     n_layers: int = 2
+    image_shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "likelihood", LikelihoodName(self.likelihood))
@@ -98,6 +102,12 @@ class ModelConfig(_Config):
         object.__setattr__(self, "auxiliary", LikelihoodName(self.auxiliary))
         _at_least(self, 1, "n_features", "n_latent", "n_auxiliary", "n_hidden", "n_layers")
         _at_least(self, 2, "n_components")
+        if self.image_shape is not None:
+            object.__setattr__(self, "image_shape", tuple(self.image_shape))  # JSON has lists
+            if len(self.image_shape) != 3 or math.prod(self.image_shape) != self.n_features:
+                raise InputError(
+                    f"image_shape is {self.image_shape}; it must be (H, W, C) with a product of {self.n_features}"
+                )
 
     @property
     def hidden(self) -> list[int]:

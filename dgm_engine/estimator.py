@@ -132,8 +132,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         values, given = self._read(X, y, reset=True)
         labels = _Labels.of(given)
         config = self._training_config(default_epochs(len(values)))
-        shape = self._model_config(values.shape[1], len(labels.classes))
         table, began = self._table(values), time.monotonic()
+        shape = self._model_config(table, len(labels.classes))
         state = fresh_state(shape, config, table, _device(self.device))
         if config.clustering_start:
             for record in clustering_start(state, table, config):
@@ -292,19 +292,22 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         table = self._checked(X)
         return predict(self.model_, table, table.rows, np.float64)
 
-    def _model_config(self, n_features: int, n_known: int) -> ModelConfig:
+    def _model_config(self, table: Table, n_known: int) -> ModelConfig:
         for name in ("n_components", "n_hidden"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
         if self.n_latent is not None:
             check_scalar(self.n_latent, "n_latent", Integral, min_val=1)
-        default = PAPER_LATENT if self.preset == Preset.PAPER else ModelConfig.n_latent
+        paper = self.preset == Preset.PAPER
+        default = PAPER_LATENT if paper else ModelConfig.n_latent
+        in_unit = table.is_images and self.likelihood == LikelihoodName.BERNOULLI
         return ModelConfig(
-            n_features=n_features,
+            n_features=int(np.prod(table.x.shape[1:])),
             n_components=max(int(self.n_components), n_known, 2),
             likelihood=_choice(LikelihoodName, "likelihood", self.likelihood),
             name=_choice(ModelName, "model", self.model),
             n_latent=default if self.n_latent is None else int(self.n_latent),
             n_hidden=int(self.n_hidden),
+            image_shape=table.x.shape[1:] if in_unit and not paper else None,
         )
 
     def _training_config(self, default_epochs: int) -> TrainingConfig:

@@ -313,7 +313,7 @@ class LinearGaussian(DeepGenerativeModel):
         n_x, n_z, n_y = 4, 2, 3
         identity = InputMap(torch.arange(n_x), torch.zeros(n_x), torch.ones(n_x), torch.zeros(n_x))
         config = ModelConfig(n_x, n_y, LikelihoodName.GAUSSIAN, n_latent=n_z, n_auxiliary=n_z)
-        super().__init__(config, identity)
+        super().__init__(config, identity, output_scale=0.01)
         random = np.random.default_rng(5)
         self.auxiliary, self.distance = auxiliary, 0.0
         self.w = torch.tensor(np.linalg.qr(random.normal(size=(n_x, n_z)))[0] * [1.5, 0.8])

@@ -3,13 +3,15 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from dgm_engine.config import ModelConfig
 from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
-from dgm_engine.nn import BernoulliNet, GaussianNet, InputMap
+from dgm_engine.hog import hog, n_hog_features
+from dgm_engine.nn import Body, CategoricalNet, GaussianNet, InputMap, likelihood_net
 
 N_DRAWS = 8
 """Draws of a and z that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
@@ -50,29 +52,36 @@ class Terms:
 class DeepGenerativeModel(nn.Module, ABC):
     """A generative model of x with a mixture component y and a continuous latent z, and its inference model.
 
-    A model states its conditional distributions. Those with an auxiliary latent a state `q_a` and `p_a` too, and call
-    `fix_draws` when they are built; the others get None for a everywhere.
+    The inference model, and p(a | x, y, z), are the same in all of them and stand here; a model states p(z | y) and
+    p(x | ...), and whether it is `auxiliary`. The others get None for a everywhere.
 
     Args:
         config: the shape.
         inputs: from raw values to what the networks see.
+        output_scale: standard deviation of the initial weights of output layers.
     """
 
+    auxiliary: ClassVar[bool] = False
+    """Whether there is an auxiliary latent a."""
     draws: Tensor | None
 
-    def __init__(self, config: ModelConfig, inputs: InputMap) -> None:
+    def __init__(self, config: ModelConfig, inputs: InputMap, output_scale: float) -> None:
         super().__init__()
         self.config = config
         self.inputs = inputs
+        n_x, n_y, n_z, hidden = inputs.n_kept, config.n_components, config.n_latent, config.hidden
+        n_a = [config.n_auxiliary] if self.auxiliary else []
+        n_edges = [] if config.image_shape is None else [n_hog_features(config.image_shape[-1])]
+        self._q_y = CategoricalNet(Body([n_x, *n_edges, *n_a], hidden), n_y, output_scale)
+        self._q_z = GaussianNet(Body([n_x, *n_a], hidden, n_y), n_z, output_scale)
         self.register_buffer("draws", None)
-
-    @abstractmethod
-    def q_y(self, x: Tensor, a: Tensor | None) -> Categorical:
-        """q(y | a, x) at x (B, n_kept) and a (S, B, A), or q(y | x)."""
-
-    @abstractmethod
-    def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
-        """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B); what is None is left out."""
+        if self.auxiliary:
+            self._q_a = likelihood_net(config.auxiliary, Body([n_x], hidden), config.n_auxiliary, output_scale)
+            self._p_a = likelihood_net(
+                config.auxiliary, Body([n_x, n_z], hidden, n_y), config.n_auxiliary, output_scale
+            )
+            blank = torch.empty(1, config.n_auxiliary)
+            self.draws = self._q_a.family.noise(blank, N_DRAWS, torch.Generator().manual_seed(0))
 
     @abstractmethod
     def p_z(self, k: Tensor) -> DiagonalGaussian:
@@ -82,22 +91,29 @@ class DeepGenerativeModel(nn.Module, ABC):
     def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
         """p(x | ...): (..., n_kept) at z (..., Z) and components k that broadcast against z's batch."""
 
+    def q_y(self, x: Tensor, a: Tensor | None) -> Categorical:
+        """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6)."""
+        return self._q_y(*(value for value in (x, self.edges(x), a) if value is not None))
+
+    def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
+        """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B) (Eq. 20, Eq. 7); what is None is left out."""
+        return self._q_z(*((x, a) if self.auxiliary else (x,)), k=k)
+
     def q_a(self, x: Tensor) -> Likelihood | None:
-        """q(a | x) at x (B, n_kept); None for a model without a."""
-        del x
-        return None
+        """q(a | x) at x (B, n_kept) (Eq. 18); None for a model without a."""
+        return self._q_a(x) if self.auxiliary else None
 
     def p_a(self, x: Tensor, z: Tensor, k: Tensor) -> Likelihood:
-        """p(a | x, y, z): (S, M, B, A) at x (B, n_kept), z (S, M, B, Z) and k (M, B); only where there is q(a | x)."""
-        raise NotImplementedError
+        """p(a | x, y, z): (S, M, B, A) at x (B, n_kept), z (S, M, B, Z), k (M, B) (Eq. 16); only where there is a."""
+        return self._p_a(x, z, k=k)
+
+    def edges(self, x: Tensor) -> Tensor | None:
+        """(B, F) the oriented gradients of x (B, n_kept); None where the model does not look at them."""
+        shape = self.config.image_shape
+        return None if shape is None else hog(self.inputs.inverse(x).view(-1, *shape).permute(0, 3, 1, 2))
 
     def set_p_z(self, mean: Tensor, log_var: Tensor) -> None:
         """Gives p(z | y) the means and log variances (K, Z) of a clustering, where it depends on y."""
-
-    def fix_draws(self, q_a: BernoulliNet | GaussianNet) -> None:
-        """Draws, once, the noise of a that the trained classifier averages over."""
-        blank = torch.empty(1, self.config.n_auxiliary)
-        self.draws = q_a.family.noise(blank, N_DRAWS, torch.Generator().manual_seed(0))
 
     def encode(self, x: Tensor, n_samples: int, generator: torch.Generator) -> Encoded:
         """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one."""

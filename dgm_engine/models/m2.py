@@ -3,31 +3,19 @@
 from torch import Tensor
 
 from dgm_engine.config import ModelConfig
-from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
+from dgm_engine.distributions import DiagonalGaussian, Likelihood
 from dgm_engine.models.base import DeepGenerativeModel
-from dgm_engine.nn import Body, CategoricalNet, GaussianNet, InputMap, StandardGaussian, likelihood_net
+from dgm_engine.nn import Body, InputMap, StandardGaussian, likelihood_net
 
 
 class M2(DeepGenerativeModel):
-    """p(y) p(z) p(x | y, z) with q(y | x) q(z | x, y) (Eq. 4-7)."""
+    """p(y) p(z) p(x | y, z) (Eq. 4-5)."""
 
     def __init__(self, config: ModelConfig, inputs: InputMap, output_scale: float) -> None:
-        super().__init__(config, inputs)
-        n_x, n_y, n_z, hidden = inputs.n_kept, config.n_components, config.n_latent, config.hidden
-        self._q_y = CategoricalNet(Body([n_x], hidden), n_y, output_scale)
-        self._q_z = GaussianNet(Body([n_x], hidden, n_y), n_z, output_scale)
-        self._p_z = StandardGaussian(n_z)
-        self._p_x = likelihood_net(config.likelihood, Body([n_z], hidden, n_y), n_x, output_scale)
-
-    def q_y(self, x: Tensor, a: Tensor | None) -> Categorical:
-        """Eq. 6."""
-        del a
-        return self._q_y(x)
-
-    def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
-        """Eq. 7."""
-        del a
-        return self._q_z(x, k=k)
+        super().__init__(config, inputs, output_scale)
+        body = Body([config.n_latent], config.hidden, config.n_components)
+        self._p_z = StandardGaussian(config.n_latent)
+        self._p_x = likelihood_net(config.likelihood, body, inputs.n_kept, output_scale)
 
     def p_z(self, k: Tensor) -> DiagonalGaussian:
         """N(0, I), whatever the component."""

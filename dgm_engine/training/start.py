@@ -5,8 +5,9 @@ images is embedded so that neighbours gather (t-SNE for small piles, UMAP for la
 components is fitted there, and q(y | x) is fitted to the assignment. Before that a VAE (the same encoder and decoder,
 its y-row at zero) is trained for a few epochs, so that p(z | y) can take the moments of the components in its z.
 
-Neighbours are those among the principal components of the images. Those in the VAE's z gave better clusters on MNIST
-and worse ones on Fashion-MNIST and digits, by several points each way.
+Images are neighbours by their oriented gradients (`dgm_engine.hog`), feature vectors by their values; both through
+principal components. With the pixels themselves, or the VAE's z, in that place, clusters followed the classes less
+closely on MNIST, Fashion-MNIST and digits, by up to 15 points (`benchmarks/ablation.py`).
 """
 
 import time
@@ -36,9 +37,9 @@ DIMENSIONS = 50
 N_NEIGHBOURS = 10
 EXACT_LIMIT = 100_000
 """Up to this many items neighbours are found by comparing all with all."""
-BATCH = 4096
+BATCH = 2048
 MIN_STEPS = 400
-FIT_EPOCHS = 2
+FIT_EPOCHS = 4
 RESTARTS = 5
 VAE_TIME, FIT_TIME = 0.3, 0.15
 """Shares of a run's time budget that the VAE, and the fit of q(y | x), may take at most."""
@@ -82,16 +83,21 @@ def nearest_rows(state: TrainingState, table: Table) -> NDArray[np.int32]:
 
 
 def principal_components(model: DeepGenerativeModel, table: Table, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(M, at most 50) principal components of what the model sees of the rows to train on, fitted on a sample."""
+    """(M, at most 50) principal components of the rows to train on, fitted on a sample.
+
+    Of the edges of images, where the model sees these, or else of what it sees.
+    """
     from sklearn.decomposition import PCA
 
-    def seen(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return model.inputs(table.values(rows).to(model.inputs.fill.device)).cpu().numpy()
+    def described(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        x = model.inputs(table.values(rows).to(model.inputs.fill.device))
+        edges = model.edges(x)
+        return (x if edges is None else edges).cpu().numpy()
 
-    sample = seen(table.sample(PCA_SAMPLE, rng))
+    sample = described(table.sample(PCA_SAMPLE, rng))
     found = PCA(min(DIMENSIONS, *sample.shape), random_state=0).fit(sample)
     parts = np.array_split(table.rows, len(table.rows) // BATCH + 1)
-    return np.concatenate([found.transform(seen(rows)) for rows in parts]).astype(np.float32)
+    return np.concatenate([found.transform(described(rows)) for rows in parts]).astype(np.float32)
 
 
 def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
