@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from tqdm import tqdm
 
-from dgm_engine.config import ModelName, Preset
+from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
@@ -127,6 +127,10 @@ def train(
         int | None,
         typer.Option(metavar="K", min=2, help="How many clusters; without it as many as before, or 20 at first."),
     ] = None,
+    auxiliary: Annotated[
+        LikelihoodName | None,
+        typer.Option(help="The family of the auxiliary latent of agm-dgm and adgm: gaussian at first."),
+    ] = None,
     preset: Annotated[
         Preset, typer.Option(help="fast: minutes on two cores. paper: the paper's settings, many hours.")
     ] = Preset.FAST,
@@ -144,6 +148,7 @@ def train(
         opened,
         TrainRequest(
             model=model,
+            auxiliary=auxiliary,
             n_components=components,
             preset=preset,
             minutes=minutes,
@@ -383,7 +388,8 @@ def reproduce(
     with _bar() as progress:
         outcome = reproducing.reproduce(request, progress)
     if outcome.failures:
-        raise JobError(f"{len(outcome.failures)} runs failed, the first of them {outcome.failures[0]}")
+        others = f"; {len(outcome.failures) - 1} more failed too" if len(outcome.failures) > 1 else ""
+        raise JobError(f"{outcome.failures[0]}{others}; the runs that are done stand in {outcome.markdown}")
     value = {
         "table": table.value,
         "markdown": str(outcome.markdown),

@@ -26,6 +26,11 @@ class ModelName(StrEnum):
             ModelName.ADGM: "p(y) p(z) p(x | y, z) p(a | x, y, z)",
         }[self]
 
+    @property
+    def auxiliary(self) -> bool:
+        """Whether there is an auxiliary latent a."""
+        return "p(a |" in self.generative
+
 
 class LikelihoodName(StrEnum):
     """The family of p(x | ...), or of an auxiliary latent."""
@@ -143,9 +148,11 @@ class TrainingConfig(_Config):
         several_components: whether its labelled examples may bring a class further components than its first.
         output_scale: standard deviation of the initial weights of output layers.
         weight_decay: precision of the Gaussian prior of all weights; biases have none.
-        min_pixel_std: pixels that vary less than this over the pool are left out of the model.
+        min_pixel_std: pixels that vary less than this, over a sample of the pool, are left out of the model.
         binarise: draw every pixel as 0 or 1 anew for each batch; otherwise the expectation over these draws is scored,
             which has the same mean and less noise.
+        bfloat16: take matrix products in bfloat16 where the processor is faster at it; sums of many terms stay in
+            float32.
         n_classes: N_gt of the prior (Eq. 34-35), where the person knows it; None makes p(y) uniform.
         held_out_fraction: share of the labels that training leaves alone, to check the model on.
     """
@@ -172,11 +179,14 @@ class TrainingConfig(_Config):
     weight_decay: float = 0.0
     min_pixel_std: float = 0.0
     binarise: bool = False
+    bfloat16: bool = True
     n_classes: int | None = None
     held_out_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "preset", Preset(self.preset))
+        if int(self.seed) != self.seed:
+            raise InputError(f"seed is {self.seed}; it must be a whole number")
         _at_least(self, 1, "batch_size", "labelled_batch_size", "n_samples")
         _at_least(self, 0, "seed", "consistency_weight", "mutual_information_weight", "exact_components")
         _at_least(self, 0, "neighbour_weight", "start_epochs", "weight_decay", "min_pixel_std", "held_out_fraction")
@@ -211,6 +221,7 @@ _PAPER: dict[str, object] = {
     "weight_decay": 1.0,
     "min_pixel_std": 0.1,
     "binarise": True,
+    "bfloat16": False,
 }
 
 

@@ -66,6 +66,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         preset: "fast", or "paper" for the settings of the paper.
         likelihood: "gaussian" for features of any scale, which are standardised, or "bernoulli" for values between 0
             and 1, such as pixels.
+        auxiliary: the family of the auxiliary latent of "agm-dgm" and "adgm": "gaussian" or "bernoulli".
         image_shape: (H, W) or (H, W, C) where the rows of X are images, flattened in this order; training then turns,
             zooms and shifts them a little.
         n_latent: Z, the length of what `transform` returns; None is 50, and 200 in preset "paper".
@@ -96,6 +97,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         n_classes: int | None = None,
         preset: str = "fast",
         likelihood: str = "gaussian",
+        auxiliary: str = "gaussian",
         image_shape: Sequence[int] | None = None,
         n_latent: int | None = None,
         n_hidden: int = 500,
@@ -110,6 +112,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         self.n_classes = n_classes
         self.preset = preset
         self.likelihood = likelihood
+        self.auxiliary = auxiliary
         self.image_shape = image_shape
         self.n_latent = n_latent
         self.n_hidden = n_hidden
@@ -279,7 +282,10 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
     def _table(self, values: NDArray[np.float32]) -> Table:
         """X to train on, as images where it holds such."""
-        shape = values.shape[1:] if self.image_shape is None else tuple(int(side) for side in self.image_shape)
+        try:
+            shape = values.shape[1:] if self.image_shape is None else tuple(int(side) for side in self.image_shape)
+        except TypeError as error:
+            raise InputError(f"image_shape is {self.image_shape!r}; give (height, width), in pixels") from error
         if len(shape) not in (1, 2, 3) or np.prod(shape) != values.shape[1]:
             raise InputError(
                 f"image_shape is {shape} and X has {values.shape[1]} columns; "
@@ -305,6 +311,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
             n_components=max(int(self.n_components), n_known, 2),
             likelihood=_choice(LikelihoodName, "likelihood", self.likelihood),
             name=_choice(ModelName, "model", self.model),
+            auxiliary=_choice(LikelihoodName, "auxiliary", self.auxiliary),
             n_latent=default if self.n_latent is None else int(self.n_latent),
             n_hidden=int(self.n_hidden),
             image_shape=table.x.shape[1:] if in_unit and not paper else None,

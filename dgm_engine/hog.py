@@ -20,6 +20,8 @@ _FLOOR = 0.05
 """Gradients well below this share of full contrast count as flat: noise in an empty corner is not made large."""
 
 
+_ROUNDING = 1e-4
+"""Added before the square root, which would make much of a rounding error at zero."""
 _PIECE = 64
 """Images described at a time: their edges just fit a core's cache, and those of a batch take five times as long."""
 
@@ -30,7 +32,7 @@ def n_hog_features(n_channels: int) -> int:
 
 
 def hog(images: Tensor) -> Tensor:
-    """(B, F) features of images (B, C, H, W) in [0, 1], each of them between 0 and about 1.
+    """(B, F) features of images (B, C, H, W) in [0, 1], each of them from 0 to about 1.
 
     In each of the 8 x 8 cells: the strength of the edges in each of 8 orientations, relative to the edges of the cells
     around it, as a square root (distances between histograms are then Hellinger's); and the mean of each channel, for
@@ -49,8 +51,8 @@ def _described(images: Tensor) -> Tensor:
         images = functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear", antialias=True)
     strength = functional.conv2d(_edges(images), _tent(images), stride=CELL, padding=CELL // 2, groups=N_ORIENTATIONS)
     energy = functional.avg_pool2d(strength.square().sum(1, keepdim=True), 3, 1, 1, count_include_pad=False)
-    relative = (strength / (energy.sqrt() + _FLOOR)).sqrt()
-    return torch.cat([relative, functional.avg_pool2d(images, CELL)], dim=1).flatten(1)
+    relative = strength / (energy.sqrt() + _FLOOR)
+    return torch.cat([(relative + _ROUNDING).sqrt(), functional.avg_pool2d(images, CELL)], dim=1).flatten(1)
 
 
 def _edges(images: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ def _edges(images: Tensor) -> Tensor:
     if images.shape[1] > 1:  # the channel in which the edge is clearest
         strength, clearest = strength.max(1, keepdim=True)
         across, down = across.gather(1, clearest), down.gather(1, clearest)
-    angle = torch.arange(N_ORIENTATIONS, device=images.device) * (math.pi / N_ORIENTATIONS)
+    angle = torch.arange(N_ORIENTATIONS, device=images.device, dtype=images.dtype) * (math.pi / N_ORIENTATIONS)
     along = across * angle.cos().view(1, -1, 1, 1) + down * angle.sin().view(1, -1, 1, 1)
     nearest = math.cos(math.pi / N_ORIENTATIONS)  # an edge in the direction of one orientation has no part in the next
     return (along.abs() - nearest * strength).relu() / (1 - nearest)

@@ -5,19 +5,32 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from dgm_engine.config import ModelName, Preset, TrainingConfig
-from dgm_engine.services import labelling
+from dgm_engine.config import LikelihoodName, ModelName, Preset, TrainingConfig
+from dgm_engine.services import jobs, labelling
 from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
 from pages import _state
 
-DURATIONS = {"20 s": 1 / 3, "1 min": 1.0, "3 min": 3.0, "10 min": 10.0, "30 min": 30.0, "2 h": 120.0}
+DURATIONS = {
+    "20 s": 1 / 3,
+    "1 min": 1.0,
+    "3 min": 3.0,
+    "10 min": 10.0,
+    "30 min": 30.0,
+    "2 h": 120.0,
+    "8 h": 480.0,
+    "24 h": 1440.0,
+}
 _MODELS = {
     ModelName.GM_DGM: "GM-DGM: a mixture of Gaussians, the default",
     ModelName.AGM_DGM: "AGM-DGM: the same with an auxiliary latent; more flexible, slower",
     ModelName.M2: "M2: no mixture; for comparison, it tends to lose classes without labels",
     ModelName.ADGM: "ADGM: M2 with an auxiliary latent; for comparison",
+}
+_AUXILIARY = {
+    LikelihoodName.GAUSSIAN: "Gaussian",
+    LikelihoodName.BERNOULLI: "Bernoulli: zeros and ones",
 }
 _PRESETS = {
     Preset.FAST: "Fast: clusters in minutes",
@@ -98,11 +111,12 @@ def form(project: Project, runs: list[RunSummary]) -> None:
     latest = next((run for run in runs if run.has_results), None)
     with st.container(border=True):
         st.subheader("Train again" if latest else "Find clusters")
+        most = max(min(100, len(project.pool.shown)), 3)
         components = st.slider(
             "How many clusters",
             2,
-            100,
-            latest.n_components if latest else DEFAULT_COMPONENTS,
+            most,
+            min(latest.n_components if latest else DEFAULT_COMPONENTS, most),
             help="More than the classes you expect, twice as many say: several clusters may have the same name.",
         )
         duration = st.select_slider("How long", list(DURATIONS), value="20 s" if latest else "1 min")
@@ -112,18 +126,14 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             help="Looks for clusters anew. Labels of single images stay, and a new cluster takes over the name of "
             "the old ones that most of its images come from.",
         )
-        if latest and components != latest.n_components and not fresh:
-            st.caption(
-                "Another number of clusters means to start from scratch. Labels stay, and names are carried over.",
-            )
         with st.expander("Advanced settings"):
             model = _choice("Model", _MODELS, latest.model if latest else ModelName.GM_DGM)
-            if latest and model is not latest.model and not fresh:
-                st.caption("Another model means to start from scratch. Labels stay, and names are carried over.")
+            auxiliary = _choice("Auxiliary latent", _AUXILIARY, LikelihoodName.GAUSSIAN) if model.auxiliary else None
             preset = _choice("Way of training", _PRESETS, Preset.FAST)
             seed, n_classes, overrides = _advanced(project, preset)
         request = TrainRequest(
             model=model,
+            auxiliary=auxiliary,
             n_components=components,
             preset=preset,
             minutes=DURATIONS[duration],
@@ -132,6 +142,10 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             n_classes=n_classes,
             overrides=overrides,
         )
+        if latest and not fresh and not jobs.continues(project, request):
+            st.caption("These settings need a new model: it starts from scratch. Labels stay, names are carried over.")
+        if preset is Preset.PAPER and DURATIONS[duration] < DURATIONS["2 h"]:
+            st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
         st.button(
             "Train" if latest else "Find clusters",
             type="primary",
@@ -142,7 +156,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         )
 
 
-_Option = TypeVar("_Option", ModelName, Preset)
+_Option = TypeVar("_Option", ModelName, LikelihoodName, Preset)
 
 
 def _choice(label: str, options: dict[_Option, str], default: _Option) -> _Option:

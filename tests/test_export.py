@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from dgm_engine.config import LikelihoodName, ModelConfig, Preset, TrainingConfig
+from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
 from dgm_engine.data.decode import decode
 from dgm_engine.errors import CorruptError, InputError, JobError, NotFoundError, StateError
 from dgm_engine.export import bundle
@@ -61,12 +61,22 @@ class Case:
         return session.run(None, {session.get_inputs()[0].name: items})
 
 
-def random_model(items: np.ndarray) -> DeepGenerativeModel:
-    """Sees three quarters of the features of ``items`` and answers them in different ways."""
+def random_model(items: np.ndarray, name: ModelName = ModelName.GM_DGM) -> DeepGenerativeModel:
+    """Sees three quarters of the features of ``items``, and the edges of images, and answers in different ways."""
     torch.manual_seed(5)
     x = raw(items)
-    family = LikelihoodName.BERNOULLI if items.ndim == 4 else LikelihoodName.GAUSSIAN
-    config = ModelConfig(x.shape[1], len(OWNER), family, n_latent=3, n_hidden=16, n_layers=1)
+    images = items.ndim == 4
+    config = ModelConfig(
+        x.shape[1],
+        len(OWNER),
+        LikelihoodName.BERNOULLI if images else LikelihoodName.GAUSSIAN,
+        name,
+        n_latent=3,
+        n_auxiliary=4,
+        n_hidden=16,
+        n_layers=1,
+        image_shape=items.shape[1:] if images else None,
+    )
     kept = torch.arange(x.shape[1])[x.shape[1] // 4 :]
     inputs = InputMap(kept, x.mean(0)[kept], x.std(0)[kept] + 0.1, x.mean(0))
     return build_model(config, inputs, output_scale=2.0).eval()
@@ -78,8 +88,8 @@ def raw(items: np.ndarray) -> torch.Tensor:
     return x / 255 if items.ndim == 4 else x
 
 
-def make_case(folder: Path, items: np.ndarray, **spec: object) -> Case:
-    model = random_model(items)
+def make_case(folder: Path, items: np.ndarray, name: ModelName = ModelName.GM_DGM, **spec: object) -> Case:
+    model = random_model(items, name)
     export_classifier(model, ExportSpec(OWNER, items.shape[1:], **spec), folder, items)
     return Case(model, items, folder)
 
@@ -126,6 +136,12 @@ def test_graph_agrees_with_the_engine_at_every_batch_size(case: Case):
         probability, p_new, component = case.run(case.items[:n])
         np.testing.assert_allclose(np.column_stack([probability, p_new]), expected[:n], atol=1e-5)
         assert component.shape == (n, len(OWNER))
+
+
+@pytest.mark.parametrize("name", [name for name in ModelName if name is not ModelName.GM_DGM])
+def test_every_model_can_be_exported(name: ModelName, tmp_path: Path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    test_graph_agrees_with_the_engine_at_every_batch_size(make_case(tmp_path / "export", images, name))
 
 
 def test_graph_takes_what_the_design_says(case: Case):

@@ -52,6 +52,7 @@ def test_every_term_that_the_paper_does_not_have_is_off():
     assert not PAPER.several_components
     assert PAPER.exact_components == 0  # expectations over y are exact sums
     assert PAPER.held_out_fraction == 0
+    assert not PAPER.bfloat16
 
 
 def test_the_loop_then_computes_none_of_them():

@@ -330,8 +330,9 @@ def test_a_run_that_fails_is_told_and_does_not_stand_in_the_way(dgm, monkeypatch
     )
     code, out, err = dgm("table1", "--labels", 20, "--limit", 300, "--runs", 2, "--rows", "self-training")
     assert (code, out) == (2, "")
-    assert err.startswith("dgm: 1 runs failed, the first of them table1 self-training, run 1 of 2: failed: ValueError")
+    assert err.startswith("dgm: table1 self-training, run 1 of 2: failed: ValueError")
     assert "worker.log" in err
+    assert err.rstrip().endswith(str(Path("out", "table1.md")))
     text = (tmp_path / "out" / "table1.md").read_text()
     assert "| 50.0 |" in text
     assert "failed: ValueError" in text

@@ -5,11 +5,14 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import dgm_engine
 from dgm_engine import jobs
+from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.training import runs
@@ -233,6 +236,49 @@ def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied)
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     assert runs.read_config(run).lineage == run.number
     assert sum(name is not None for name in load_results(run).owner) >= 8
+
+
+def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
+    first = runs.latest_results(copied.paths)
+    for k in range(12):
+        copied.labels.name_component(first.number, k, "a digit", annotator="tester")
+    run = start(copied, TrainRequest(preset=Preset.PAPER, epochs=1))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    results = load_results(run)
+    assert runs.read_config(run).parent is None
+    used = np.unique(results.q_y[copied.pool.shown].argmax(1))
+    assert {results.owner[k] for k in used} == {"a digit"}
+
+
+def test_a_run_stopped_after_its_last_step_still_tells_what_it_did(copied):
+    run = runs.latest_results(copied.paths)
+    runs.jobs.write_status(run.status, replace(runs.status(run), state=JobState.STOPPED, details={}))
+    runs.resume(run)
+    status = wait(run)
+    assert status.state is JobState.FINISHED, jobs.tail(run.log)
+    assert status.details["epoch"] == 8
+    assert "thread" in status.details["device"]
+    assert status.details["version"].startswith(dgm_engine.__version__)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ModelName if name is not ModelName.GM_DGM])
+def test_every_model_trains_stops_and_goes_on(copied, name):
+    request = TrainRequest(model=name, auxiliary=LikelihoodName.BERNOULLI, epochs=12, overrides=QUICK)
+    run = start(copied, request)
+    wait(run, training)
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+    runs.resume(run)
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    assert runs.status(run).details["epoch"] == 12
+    results, pool = load_results(run), copied.pool
+    assert results.config.model.auxiliary is LikelihoodName.BERNOULLI
+    truth, component = pool.truth[pool.shown], results.q_y[pool.shown].argmax(1)
+    assert sum(np.bincount(truth[component == k]).max() for k in np.unique(component)) / len(truth) > 0.6
+    assert runs.continues(copied.paths, pool, TrainRequest())
+    assert not runs.continues(copied.paths, pool, TrainRequest(auxiliary=LikelihoodName.GAUSSIAN))
+    assert not runs.continues(copied.paths, pool, TrainRequest(model=ModelName.GM_DGM))
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(copied):

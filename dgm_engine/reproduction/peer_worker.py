@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dgm_engine import jobs
+from dgm_engine import jobs, machine
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.store import LabelStore
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> None:
     paths = PeerPaths(ProjectPaths(Path(arguments[0])))
     jobs.give_way(10)
     torch.set_num_threads(1)
-    status, began = jobs.this_process(phase="Running"), time.monotonic()
+    status, began = replace(jobs.this_process(phase="Running"), details=machine.describe()), time.monotonic()
     jobs.write_status(paths.status, status)
     try:
         with threadpool_limits(1):

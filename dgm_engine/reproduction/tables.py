@@ -85,7 +85,7 @@ class ModelRow:
     @property
     def n_auxiliary(self) -> int | None:
         """A, where the model has an auxiliary latent; the paper's is always the default."""
-        return ModelConfig.n_auxiliary if self.model in (ModelName.ADGM, ModelName.AGM_DGM) else None
+        return ModelConfig.n_auxiliary if self.model.auxiliary else None
 
 
 @dataclass(frozen=True)

@@ -152,10 +152,11 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     from plotly.subplots import make_subplots
 
     shown, units = panels(found), found.order[:n_units]
-    n_lines = -(-len(shown) // _COLUMNS)
+    n_lines, n_used = -(-len(shown) // _COLUMNS), int((found.count.sum(1) > 0).sum())
     figure = make_subplots(
         n_lines,
         min(_COLUMNS, len(shown)),
+        y_title=f"the {len(shown)} largest of {n_used} clusters" if n_used > len(shown) else None,
         subplot_titles=[f"{escaped(found.titled.clusters[k], 18)} ({found.count[k].sum():,})" for k in shown],
         **_LINKED,
         horizontal_spacing=0.015,

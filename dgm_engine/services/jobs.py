@@ -94,6 +94,15 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
     return run
 
 
+def continues(project: Project, request: TrainRequest) -> bool:
+    """Whether training as asked for would go on from the latest results, and not from nothing.
+
+    Raises:
+        InputError: a setting is not allowed.
+    """
+    return training_runs.continues(project.paths, project.pool, request)
+
+
 def stop_training(project: Project) -> None:
     """Asks the run at work to stop; it ends soon and keeps what it has learned. No effect where none is at work."""
     run = training_runs.active_run(project.paths)

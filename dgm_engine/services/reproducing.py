@@ -20,11 +20,11 @@ from filelock import FileLock, Timeout
 from dgm_engine.config import BOUND_ALONE, Preset
 from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
-from dgm_engine.errors import InputError, JobError
+from dgm_engine.errors import CorruptError, InputError, JobError, StateError
 from dgm_engine.jobs import JobState, JobStatus, read_status, tail
 from dgm_engine.paths import write_atomic
 from dgm_engine.progress import Progress, silent
-from dgm_engine.reproduction import machine, peers, report
+from dgm_engine.reproduction import peers, report
 from dgm_engine.reproduction.peer_worker import PeerPaths, answers, launch
 from dgm_engine.reproduction.peers import PeerTask
 from dgm_engine.reproduction.report import Line
@@ -138,7 +138,7 @@ class _Reproduction:
                         (done + share) / len(todo), f"{what}: {doing}"
                     ),
                 )
-            except JobError as error:
+            except (JobError, CorruptError, StateError) as error:
                 self.failures.append(f"{what}: {error}")
                 self.notes[row.key] = f"failed: {error}"
             outcome = self._report()
@@ -195,7 +195,7 @@ class _Reproduction:
             seconds=done.seconds,
             epochs=done.epochs,
             device=done.device,
-            version=machine.version(),
+            version=done.version,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             confusion=scores.confusion,
         )
@@ -231,6 +231,7 @@ class _Done:
     seconds: float
     epochs: str
     device: str
+    version: str
 
 
 def _project(table: Table, request: Request, root: Path, progress: Progress) -> Project:
@@ -301,7 +302,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
     results = results_of(latest_run(project))
     owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
     epochs = f"{status.details['epoch']:g}"
-    return _Done(results.q_y, owner, status.seconds, epochs, machine.training_device())
+    return _Done(results.q_y, owner, status.seconds, epochs, status.details["device"], status.details["version"])
 
 
 def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> _Done:
@@ -315,7 +316,7 @@ def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progr
     status = jobs.follow_job(lambda: read_status(paths.status) or started, progress)
     _check(status, paths.log)
     q_y, owner = answers(paths)
-    return _Done(q_y, owner, status.seconds, task.stages, machine.cpu(1))
+    return _Done(q_y, owner, status.seconds, task.stages, status.details["device"], status.details["version"])
 
 
 @contextlib.contextmanager

@@ -123,6 +123,11 @@ def fit_inputs(table: Table, likelihood: LikelihoodName, min_std: float, rng: np
     else:
         kept = values.amax(0) > values.amin(0)  # rounding gives a constant feature a standard deviation
         shift, scale = mean, std
-    if not kept.any():
+    if (values.amax(0) == values.amin(0)).all():
         raise InputError("all items are the same, so there is nothing to tell apart; add some that differ")
+    if not kept.any():
+        raise InputError(
+            f"no pixel varies by more than {std.max():.3g}, and min_pixel_std is {min_std:g}; give a lower one, or "
+            "brighter images"
+        )
     return InputMap(kept.nonzero().squeeze(1), shift[kept].float(), scale[kept].float(), mean.float())

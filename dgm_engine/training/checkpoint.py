@@ -29,7 +29,7 @@ class Checkpoint:
 
     Attributes:
         tensors: weights ("model."), Adam's moments ("adam."), and the generator's state.
-        about: step, epoch, seconds, numpy's generator, and the owners of the components.
+        about: step, epoch, batch, seconds, numpy's generator, and the owners of the components.
     """
 
     tensors: dict[str, Tensor]
@@ -54,6 +54,7 @@ def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None
         "sha256": hashlib.sha256(data).hexdigest(),
         "step": state.step,
         "epoch": state.epoch,
+        "batch": state.batch,
         "seconds": state.seconds,
         "rng": state.rng.bit_generator.state,
         "owner": owner,
@@ -108,9 +109,14 @@ def restore_state(checkpoint: Checkpoint, config: RunConfig, n_items: int, devic
             _, index, part = name.split(".")
             moments.setdefault(int(index), {})[part] = value
     state.optimiser.load_state_dict({**state.optimiser.state_dict(), "state": moments})
-    state.generator.set_state(checkpoint.tensors["generator"])
+    draws = checkpoint.tensors["generator"]
+    if draws.shape == state.generator.get_state().shape:
+        state.generator.set_state(draws)
+    else:  # saved on another kind of device, whose draws cannot be gone on with
+        state.generator.manual_seed(config.training.seed + checkpoint.about["step"])
     state.rng.bit_generator.state = checkpoint.about["rng"]
-    state.step, state.epoch, state.seconds = (checkpoint.about[key] for key in ("step", "epoch", "seconds"))
+    for key in ("step", "epoch", "batch", "seconds"):
+        setattr(state, key, checkpoint.about[key])
     return state
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import torch
@@ -92,7 +93,9 @@ class TrainingState:
         generator: source of torch's draws.
         rng: source of numpy's draws.
         step: optimiser steps done.
-        epoch: passes done.
+        epoch: whole passes done.
+        batch: batches done of the next one; its order depends on the seed and its number alone, so that a run that is
+            resumed goes on behind them.
         seconds: wall-clock time spent so far.
         neighbours: (N, n) pool rows of each row's nearest neighbours, where the start found them.
     """
@@ -103,6 +106,7 @@ class TrainingState:
     rng: np.random.Generator
     step: int = 0
     epoch: int = 0
+    batch: int = 0
     seconds: float = 0.0
     neighbours: NDArray[np.int32] | None = None
 
@@ -147,16 +151,19 @@ def train(
     """
     step = _Step(state, table, knowledge(), config)
     steps_per_epoch = table.batches_per_epoch(config.batch_size)
-    progress = schedule.progress(state.epoch) if state.step else 0.0  # a start may outlast the time: one step is taken
+    # A start may outlast the time: one step is taken.
+    progress = schedule.progress(state.epoch + state.batch / steps_per_epoch) if state.step else 0.0
     while progress < 1:
         parts: list[dict[str, float]] = []
-        for done, rows in enumerate(table.shuffled(config.batch_size, state.rng), start=1):
+        order = table.shuffled(config.batch_size, np.random.default_rng([config.seed, state.epoch]))
+        for rows in islice(order, state.batch, None):
             _set_rate(state.optimiser, _rate(config, state.epoch, progress))
             parts.append(step(rows))
             state.step += 1
-            last = done == steps_per_epoch
-            state.epoch += last
-            epochs = state.epoch if last else state.epoch + done / steps_per_epoch
+            state.batch += 1
+            if last := state.batch == steps_per_epoch:
+                state.epoch, state.batch = state.epoch + 1, 0
+            epochs = state.epoch + state.batch / steps_per_epoch
             progress = schedule.progress(epochs)
             if last or progress >= 1 or len(parts) == STEPS_PER_RECORD:
                 yield _record(parts, epochs, state.step, progress)
@@ -187,7 +194,7 @@ class _Step:
         rows = np.concatenate([self.knowledge.rows[labelled], rows])
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast_bfloat16(self.device)):
+        with bfloat16(self.device, self.config):
             x = self._seen(raw)
             encoded = self._encode(x)
             objective, record = self._bound(encoded, allowed, len(labelled))
@@ -260,11 +267,13 @@ class _Step:
         return torch.bernoulli(x.clamp(0, 1), generator=self.state.generator) if binary else x
 
 
-def fast_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products run faster in bfloat16 than in float32 on this device."""
+def bfloat16(device: torch.device, config: TrainingConfig) -> torch.autocast:
+    """Within it, matrix products are taken in bfloat16, where the configuration allows that and the device gains."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+        gains = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        gains = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16 and gains)
 
 
 def _rate(config: TrainingConfig, epoch: int, progress: float) -> float:

@@ -33,6 +33,7 @@ class TrainRequest:
         epochs: passes over the pool.
         seed: of every random draw.
         fresh: start from nothing even where an earlier run could be continued.
+        auxiliary: the family of a, for models that have one; None keeps the earlier run's, or takes a Gaussian.
         n_latent: Z; None takes what preset `paper` says, or keeps the earlier run's.
         n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
         overrides: further fields of `TrainingConfig`.
@@ -45,6 +46,7 @@ class TrainRequest:
     epochs: int | None = None
     seed: int = 0
     fresh: bool = False
+    auxiliary: LikelihoodName | None = None
     n_latent: int | None = None
     n_classes: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -111,20 +113,26 @@ def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> RunPat
     active = active_run(paths)
     if active is not None:
         raise StateError(f"run {active.number} is still at work; stop it or wait for it")
-    latest = latest_results(paths)
-    before = None if latest is None else read_config(latest)
-    model = _model_config(pool, request, before)
-    parent = before if before is not None and before.model == model and not request.fresh else None
+    model, parent = _plan(paths, pool, request)
     number = max(paths.run_numbers(), default=0) + 1
     run = paths.run(number)
     config = RunConfig(
         model,
         _training_config(request, warm=parent is not None),
-        latest.number if parent is not None and latest is not None else None,
-        number if parent is None else parent.lineage,
+        None if parent is None else parent.number,
+        number if parent is None else read_config(parent).lineage,
     )
     write_json(run.config, config.to_json())
     return run
+
+
+def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> bool:
+    """Whether such a run would go on from the latest results, and not from nothing.
+
+    Raises:
+        InputError: as `create_run`.
+    """
+    return _plan(paths, pool, request)[1] is not None
 
 
 def launch(run: RunPaths) -> jobs.JobStatus:
@@ -179,6 +187,14 @@ def active_run(paths: ProjectPaths) -> RunPaths | None:
     return next((run for run in runs if status(run).alive), None)
 
 
+def _plan(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> tuple[ModelConfig, RunPaths | None]:
+    """The model of a new run, and the run that it continues from."""
+    latest = latest_results(paths)
+    before = None if latest is None else read_config(latest)
+    model = _model_config(pool, request, before)
+    return model, latest if before is not None and before.model == model and not request.fresh else None
+
+
 def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -> ModelConfig:
     components = request.n_components or (before.model.n_components if before else DEFAULT_COMPONENTS)
     if len(pool.shown) < components:
@@ -195,6 +211,7 @@ def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -
         likelihood=LikelihoodName.BERNOULLI if pool.is_images else LikelihoodName.GAUSSIAN,
         name=request.model or default.name,
         n_latent=request.n_latent or (PAPER_LATENT if paper else default.n_latent),
+        auxiliary=request.auxiliary or default.auxiliary,
         image_shape=pool.shape if pool.is_images and not paper else None,
     )
 

@@ -26,7 +26,7 @@ from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.projections import SMALLEST, tsne, umap
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
-from dgm_engine.training.loop import TrainingState, fast_bfloat16
+from dgm_engine.training.loop import TrainingState, bfloat16
 
 SAMPLE = 15_000
 """Items that are embedded and clustered; q(y | x) carries the clustering to the rest."""
@@ -141,7 +141,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
     device = model.inputs.fill.device
     for share, rows in _steps(table, config, config.start_epochs, state.rng, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+        with bfloat16(device, config):
             elbo = model.vae_bound(x, state.generator).mean()
         _descend(optimiser, -elbo)
         yield share, elbo.item()
@@ -159,7 +159,7 @@ def _fit_q_y(
     target[rows] = component
     for share, batch in _steps(Table(table.x, rows), config, FIT_EPOCHS, state.rng, FIT_TIME):
         raw = table.values(batch).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+        with bfloat16(device, config):
             log_q = model.encode(augment(raw), 1, state.generator).log_q_y
         _descend(optimiser, functional.nll_loss(log_q, torch.from_numpy(target[batch]).to(device)))
         yield share

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dgm_engine import jobs
+from dgm_engine import jobs, machine
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.discovery.projections import Method, project, refine
 from dgm_engine.errors import CorruptError, DgmError
@@ -182,11 +182,12 @@ class Worker:
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
         self.began = time.monotonic() - spent
         self.reporter = Reporter(setting.run, self.began)
-        self.reporter.phase("Opening the images", 0.0)
         self.live = LiveView(setting)
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
         self.needs_start = False
         self.state, self.given = self._state(checkpoint)
+        epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
+        self.reporter.phase("Opening the images", 0.0, epoch=round(epochs, 2), **machine.describe())
         keep_metrics(setting.run, self.state.step)
         if self.needs_start:
             return  # nothing to know yet: the components mean nothing before the start
@@ -229,15 +230,13 @@ class Worker:
 
     def _start(self) -> None:
         """Gives a fresh model its clusters, and the screens something to look at."""
-        before = latest_results(self.setting.project)
         for record in clustering_start(self.state, self.setting.table, self.config):
             self.reporter.phase(record.phase, START_SHARE * record.progress)
             if record.elbo is not None:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
         self._find_neighbours()
-        if before is not None and before.number != self.setting.run.number:
-            self._carry_over(before)
+        self._carry_over()
         self.known = self._learn()
         self._save()
 
@@ -250,8 +249,11 @@ class Worker:
             save_array(self.setting.neighbours, nearest_rows(self.state, self.setting.table))
         self.state.neighbours = load_array(self.setting.neighbours)
 
-    def _carry_over(self, before: RunPaths) -> None:
+    def _carry_over(self) -> None:
         """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
+        before = latest_results(self.setting.project)
+        if before is None or before.number == self.setting.run.number:
+            return
         earlier = load_results(before)
         owner = effective_owner(earlier.owner, self.setting.labels.state(earlier.config.lineage))
         component = predict(self.state.model, self.setting.table, self.setting.pool.shown)[0].argmax(1)
@@ -273,6 +275,8 @@ class Worker:
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(self.setting.run, self.state, self.given)
                 saved = time.monotonic()
+        if self.setting.config.parent is None and not self.config.clustering_start:
+            self._carry_over()  # from random weights, components mean something only now
         learned = self.labels_version
         self._learn()  # the owners once more; labels that came in the last moments were not learned, though
         self.labels_version = learned

@@ -1,6 +1,5 @@
-"""What a result was made on and with."""
+"""What a process runs on and with."""
 
-import os
 import platform
 import shutil
 import subprocess
@@ -9,18 +8,14 @@ from pathlib import Path
 import dgm_engine
 
 
-def training_device() -> str:
-    """The device that the training worker takes on this machine."""
+def describe() -> dict[str, str]:
+    """Where and with what the process that calls it works: "device", with the threads it takes, and "version"."""
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return cpu(max(1, (os.cpu_count() or 2) - 1))
-
-
-def cpu(threads: int) -> str:
-    """This machine's processor, and how many threads of it are used."""
-    return f"{_processor()}, {threads} thread{'' if threads == 1 else 's'}"
+        return {"device": torch.cuda.get_device_name(), "version": version()}
+    threads = torch.get_num_threads()
+    return {"device": f"{_processor()}, {threads} thread{'' if threads == 1 else 's'}", "version": version()}
 
 
 def version() -> str:

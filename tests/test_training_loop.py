@@ -1,0 +1,100 @@
+"""The loop in one process: a run that is broken off and taken up is the run that was not."""
+
+import time
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.errors import InputError
+from dgm_engine.models.registry import build_model
+from dgm_engine.paths import ProjectPaths
+from dgm_engine.training.batches import Table, fit_inputs
+from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
+from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, train
+from dgm_engine.training.runs import RunConfig
+
+N, K, BATCH, EPOCHS = 320, 3, 8, 2
+TRAINING = TrainingConfig(batch_size=BATCH, labelled_batch_size=4, learning_rate=1e-2, seed=3)
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table(np.random.default_rng(0).random((N, 6, 6, 1)).astype(np.float32), np.arange(N))
+
+
+def fresh(table: Table, name: ModelName = ModelName.GM_DGM) -> tuple[RunConfig, TrainingState]:
+    config = ModelConfig(
+        36, K, LikelihoodName.BERNOULLI, name, n_latent=2, n_auxiliary=2, n_hidden=8, image_shape=(6, 6, 1)
+    )
+    torch.manual_seed(0)
+    model = build_model(config, fit_inputs(table, config.likelihood, 0.0, np.random.default_rng(0)))
+    state = new_state(model, TRAINING, N)
+    state.neighbours = np.arange(N, dtype=np.int32)[:, None]
+    return RunConfig(config, TRAINING, None, 1), state
+
+
+def steps(state: TrainingState, table: Table, training: TrainingConfig = TRAINING):
+    knowledge = Knowledge(np.arange(10), (torch.arange(K) == 0).expand(10, K), torch.full((K,), 1 / K).log(), N)
+    return train(state, table, lambda: knowledge, training, Schedule(EPOCHS, None, time.monotonic()))
+
+
+@pytest.mark.parametrize("name", ModelName)
+def test_broken_off_within_an_epoch_it_goes_on_where_it_was(table, name, tmp_path):
+    config, whole = fresh(table, name)
+    records = list(steps(whole, table))
+    assert (whole.step, whole.epoch, whole.batch) == (EPOCHS * N // BATCH, EPOCHS, 0)
+
+    run = ProjectPaths(tmp_path).run(1)
+    _, first = fresh(table, name)
+    before = list(islice(steps(first, table), 1))
+    assert 0 < first.batch < N // BATCH
+    save_checkpoint(run, first, (None,) * K)
+    checkpoint = read_checkpoint(run)
+    assert checkpoint is not None
+    second = restore_state(checkpoint, config, N, torch.device("cpu"))
+    second.neighbours = first.neighbours
+    after = list(steps(second, table))
+    assert second.step == whole.step
+    assert [record.epoch for record in before + after] == [record.epoch for record in records]
+    for ours, theirs in zip(second.model.parameters(), whole.model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_checkpoint_of_another_kind_of_device_is_gone_on_with(table, tmp_path):
+    """Draws of a GPU are kept in another form than those of a processor."""
+    config, state = fresh(table)
+    list(islice(steps(state, table), 1))
+    save_checkpoint(run := ProjectPaths(tmp_path).run(1), state, (None,) * K)
+    checkpoint = read_checkpoint(run)
+    assert checkpoint is not None
+    foreign = replace(checkpoint, tensors={**checkpoint.tensors, "generator": torch.zeros(16, dtype=torch.uint8)})
+    restored = restore_state(foreign, config, N, torch.device("cpu"))
+    restored.neighbours = state.neighbours
+    assert list(steps(restored, table))[-1].step == EPOCHS * N // BATCH
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16", False), reason="no bfloat16 on this processor")
+def test_bfloat16_changes_the_bound_by_its_rounding_alone(table):
+    """Matrix products have 8 bits; the sums after them must not."""
+    found = {}
+    for half in (False, True):
+        training = TRAINING.replaced(bfloat16=half, learning_rate=1e-12, max_epochs=1)
+        _, state = fresh(table)
+        found[half] = next(iter(steps(state, table, training)))
+    assert found[True] != found[False]
+    for part in ("elbo", "log_px", "kl_z", "kl_y", "consistency"):
+        assert getattr(found[True], part) == pytest.approx(getattr(found[False], part), rel=0.02, abs=0.02)
+
+
+def test_pixels_that_hardly_vary_are_told_from_images_that_are_all_the_same():
+    dark = Table((0.2 * np.random.default_rng(0).random((50, 9))).astype(np.float32), np.arange(50))
+    with pytest.raises(InputError, match=r"no pixel varies by more than 0\.0\d+, and min_pixel_std is 0\.1"):
+        fit_inputs(dark, LikelihoodName.BERNOULLI, 0.1, np.random.default_rng(0))
+    same = Table(np.ones((50, 9), np.float32), np.arange(50))
+    for likelihood in LikelihoodName:
+        with pytest.raises(InputError, match="all items are the same"):
+            fit_inputs(same, likelihood, 0.0, np.random.default_rng(0))
