@@ -21,7 +21,8 @@ times what an even spread over the components would put there."""
 DENSEST = 0.1
 MIN_DENSITY = 0.75
 """And so densely must they lie there, as a share of how densely they lie where the densest tenth of them does: a
-large component with a few of them is most likely of a class that nobody has labelled yet."""
+large component with a few of them is most likely of a class that nobody has labelled yet. Of 0.5, 0.75 and 1 the last
+was worse by 2 points on the training images of Fashion-MNIST, and the others alike."""
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
