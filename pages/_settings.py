@@ -108,7 +108,7 @@ _ADVANCED = (
 
 def form(project: Project, runs: list[RunSummary]) -> None:
     """The settings and the button that starts a run with them."""
-    latest = next((run for run in runs if run.has_results), None)
+    latest = next((run.model for run in runs if run.has_results), None)
     with st.container(border=True):
         st.subheader("Train again" if latest else "Find clusters")
         most = max(min(100, len(project.pool.shown)), 3)
@@ -127,8 +127,11 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             "the old ones that most of its images come from.",
         )
         with st.expander("Advanced settings"):
-            model = _choice("Model", _MODELS, latest.model if latest else ModelName.GM_DGM)
-            auxiliary = _choice("Auxiliary latent", _AUXILIARY, LikelihoodName.GAUSSIAN) if model.auxiliary else None
+            model = _choice("Model", _MODELS, latest.name if latest else ModelName.GM_DGM)
+            auxiliary = None
+            if model.auxiliary:
+                family = latest.auxiliary if latest else LikelihoodName.GAUSSIAN
+                auxiliary = _choice("Auxiliary latent", _AUXILIARY, family)
             preset = _choice("Way of training", _PRESETS, Preset.FAST)
             seed, n_classes, overrides = _advanced(project, preset)
         request = TrainRequest(

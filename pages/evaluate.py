@@ -68,7 +68,7 @@ def _run(project: Project) -> int | None:
     runs = [run for run in jobs.runs(project) if run.has_results]
     if len(runs) < 2:
         return None
-    titles = {run.number: f"Run {run.number}: {run.model}, {run.n_components} clusters" for run in runs}
+    titles = {run.number: f"Run {run.number}: {run.model.name}, {run.model.n_components} clusters" for run in runs}
     return st.selectbox("Run", titles, format_func=titles.__getitem__, width=320, help="The newest comes first.")
 
 

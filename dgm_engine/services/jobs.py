@@ -11,7 +11,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from dgm_engine import jobs
-from dgm_engine.config import ModelName
+from dgm_engine.config import ModelConfig
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
@@ -44,8 +44,7 @@ class RunSummary:
     Attributes:
         number: of the run.
         status: how it stands; `details` hold epoch, elbo, components_used, labels_version.
-        model: its factorisation.
-        n_components: K.
+        model: its factorisation and sizes.
         parent: the run that it continued from, or None.
         lineage: the fresh run that it descends from.
         has_results: whether its clusters can be shown.
@@ -53,8 +52,7 @@ class RunSummary:
 
     number: int
     status: JobStatus
-    model: ModelName
-    n_components: int
+    model: ModelConfig
     parent: int | None
     lineage: int
     has_results: bool
@@ -199,8 +197,7 @@ def _summary(run: RunPaths) -> RunSummary:
     return RunSummary(
         number=run.number,
         status=training_runs.status(run),
-        model=config.model.name,
-        n_components=config.model.n_components,
+        model=config.model,
         parent=config.parent,
         lineage=config.lineage,
         has_results=training_runs.has_results(run),
