@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dgm_engine.config import ModelName
+from dgm_engine.config import ModelName, Preset
 from dgm_engine.discovery.projections import Method
 from dgm_engine.services import exploring, jobs, labelling
 from dgm_engine.services import projects as project_service
@@ -231,6 +231,28 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
 
     assert app.slider[0].value == 12
     assert app.dataframe[0].value["State"].tolist() == ["finished"]
+
+
+def test_train_says_when_settings_mean_a_start_from_scratch(trained: Project) -> None:
+    app = opened("train", trained)
+    assert "scratch" not in texts(app)
+
+    def chosen(label: str) -> list[str]:
+        return [str(box.value) for box in app.selectbox if box.label == label]
+
+    def choose(label: str, value: object) -> None:
+        next(box for box in app.selectbox if box.label == label).set_value(value).run()
+        assert not app.exception
+
+    choose("Way of training", Preset.PAPER)
+    assert "it starts from scratch" in texts(app)
+    assert "choose a longer time" in texts(app)
+    choose("Way of training", Preset.FAST)
+    assert "scratch" not in texts(app)
+    assert not chosen("Auxiliary latent")
+    choose("Model", ModelName.AGM_DGM)
+    assert chosen("Auxiliary latent") == ["gaussian"]
+    assert "it starts from scratch" in texts(app)
 
 
 def test_a_lasso_and_a_box_select_what_they_enclose() -> None:
