@@ -139,7 +139,8 @@ def new_optimiser(model: DeepGenerativeModel, config: TrainingConfig, n_items: i
     """Adam with default moments; the Gaussian prior of the weights is its weight decay, per item."""
     parameters = list(model.parameters())
     weights = {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay / n_items}
-    return torch.optim.Adam([weights, {"params": [p for p in parameters if p.ndim == 1]}], lr=config.learning_rate)
+    biases = {"params": [p for p in parameters if p.ndim == 1]}
+    return torch.optim.Adam([weights, biases], lr=config.learning_rate, fused=True)
 
 
 def train(

@@ -1,8 +1,9 @@
 """The clustering start of a fresh model.
 
 From random weights q(y | x) stays near uniform for many epochs. So a model starts from a clustering: a sample of the
-images is embedded so that neighbours gather (t-SNE for small piles, UMAP for large ones), a Gaussian mixture with K
-components is fitted there, and q(y | x) is fitted to the assignment. Before that a VAE (the same encoder and decoder,
+images is embedded so that neighbours gather (t-SNE for small piles, UMAP for large ones), a Gaussian mixture is fitted
+there, with more components than asked for, which are merged to K along the links between neighbours, and q(y | x) is
+fitted to the assignment. Before that a VAE (the same encoder and decoder,
 its y-row at zero) is trained for a few epochs, so that p(z | y) can take the moments of the components in its z.
 
 Images are neighbours by their oriented gradients (`dgm_engine.hog`), feature vectors by their values; both through
@@ -23,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dgm_engine.config import TrainingConfig
+from dgm_engine.discovery.merging import merge
 from dgm_engine.discovery.projections import SMALLEST, tsne, umap
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
@@ -40,7 +42,10 @@ EXACT_LIMIT = 100_000
 BATCH = 2048
 MIN_STEPS = 400
 FIT_EPOCHS = 4
-RESTARTS = 5
+RESTARTS = 3
+PARTS, PART_SIZE = 40, 20
+"""A mixture of fewer components than this is not fitted but merged from so many: its own few would cut large groups in
+two and join small ones, as suits ellipses. In a small pile there are so few that each has `PART_SIZE` items."""
 VAE_TIME, FIT_TIME = 0.3, 0.15
 """Shares of a run's time budget that the VAE, and the fit of q(y | x), may take at most."""
 
@@ -117,21 +122,23 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
     return others[:, np.arange(N_NEIGHBOURS) % others.shape[1]]
 
 
-def cluster(z: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
-    """(N,) a Gaussian mixture's assignment of points (N, Z), after an embedding that gathers neighbours.
+def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
+    """(N,) the groups of points (N, Z): of a Gaussian mixture after an embedding that gathers neighbours, then merged.
 
     Where there are fewer points than components, the last components get none.
     """
     from sklearn.mixture import GaussianMixture
 
-    if len(z) > TSNE_LIMIT:
-        z = umap(z, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
-    elif len(z) >= SMALLEST:
-        z = tsne(z, seed)
-    mixture = GaussianMixture(min(n_components, len(z)), n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
+    if len(points) > TSNE_LIMIT:
+        embedded = umap(points, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
+    else:
+        embedded = tsne(points, seed) if len(points) >= SMALLEST else points
+    parts = max(n_components, min(PARTS, len(points) // PART_SIZE))
+    mixture = GaussianMixture(min(parts, len(points)), n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")  # not converged: good enough
-        return mixture.fit_predict(z)
+        part = mixture.fit_predict(embedded)
+    return merge(part, find_neighbours(points), n_components) if parts > n_components else part
 
 
 def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[tuple[float, float]]:
