@@ -5,10 +5,11 @@ from numpy.typing import NDArray
 
 
 def merge(part: NDArray[np.int64], neighbours: NDArray[np.integer], n_groups: int) -> NDArray[np.int64]:
-    """Merges parts until `n_groups` are left, each time the two whose union gives the highest modularity.
+    """Merges parts in pairs until `n_groups` are left, each time the two that are linked most closely.
 
-    Modularity is the share of links within groups, less the share that chance would put there; merging greedily by it
-    is the algorithm of Clauset, Newman & Moore (2004).
+    How closely is the average linkage of agglomerative clustering: the links between the items of one and those of the
+    other, as a share of all that there could be. Large groups and small ones are treated alike; merging by modularity
+    (Clauset, Newman & Moore 2004) instead cuts large groups in two and joins small ones.
 
     Args:
         part: (N,) which part each item is in.
@@ -19,20 +20,19 @@ def merge(part: NDArray[np.int64], neighbours: NDArray[np.integer], n_groups: in
         (N,) which group each item is in, 0 to n_groups - 1; the parts as they are where there are no more of them.
     """
     _, part = np.unique(part, return_inverse=True)
-    n_parts = int(part.max()) + 1
-    links = np.zeros((n_parts, n_parts))
+    size = np.bincount(part).astype(np.float64)
+    links = np.zeros((len(size), len(size)))
     np.add.at(links, (np.repeat(part, neighbours.shape[1]), part[neighbours].ravel()), 1.0)
-    links = (links + links.T) / (2 * links.sum())
-    group = np.arange(n_parts)
-    for _ in range(n_parts - n_groups):
-        ends = links.sum(1)
-        gain = links - np.outer(ends, ends)
-        gone = group != np.arange(n_parts)
-        gain[gone] = gain[:, gone] = -np.inf
-        np.fill_diagonal(gain, -np.inf)
-        first, second = np.unravel_index(gain.argmax(), gain.shape)
+    links += links.T
+    group = np.arange(len(size))
+    for _ in range(len(size) - n_groups):
+        linkage = links / np.outer(size, size)
+        gone = group != np.arange(len(size))
+        linkage[gone] = linkage[:, gone] = -1.0
+        np.fill_diagonal(linkage, -1.0)
+        first, second = np.unravel_index(linkage.argmax(), linkage.shape)
         links[first] += links[second]
         links[:, first] += links[:, second]
-        links[second] = links[:, second] = 0
+        size[first] += size[second]
         group[group == second] = first
     return np.unique(group[part], return_inverse=True)[1]
