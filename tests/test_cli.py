@@ -195,7 +195,7 @@ def test_from_a_stopped_training_to_predictions_elsewhere(asked, dgm, project: P
     root = project.paths.root
     process = start("train", root, "--components", 12, "--minutes", 5, "--json")
     deadline = time.monotonic() + 90
-    while "epoch" not in (status(root).get("details") or {}):
+    while not (status(root).get("details") or {}).get("epoch"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.2)
