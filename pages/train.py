@@ -50,7 +50,7 @@ def _at_work(project: Project) -> None:
         st.subheader(f"Run {run.number} is at work")
         st.progress(min(max(status.progress, 0.0), 1.0), text=plain(status.phase) or "Starting")
         facts = [f"{status.seconds:.0f} s"]
-        if status.details.get("epoch") is not None:
+        if status.details.get("epoch"):
             facts.append(f"{status.details['epoch']} passes over the images")
         if status.details.get("components_used") is not None:
             facts.append(f"{status.details['components_used']} clusters in use")
