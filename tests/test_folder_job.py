@@ -65,7 +65,7 @@ def test_folder_opens_clusters_exports_and_predicts_as_the_project_does(folder: 
     assert {Path(entry["path"]).name for entry in made["quarantined"]} == set(BROKEN)
     assert open_project(root).pool.shape == (48, 64, 3)
 
-    dgm("train", root, "--components", 8, "--minutes", 0.75)
+    dgm("train", root, "--components", 12, "--minutes", 0.75)  # ten digits, and one each of the photographs
     assert dgm("evaluate", root)["accuracy_cluster_and_label"] > 0.8
     project = open_project(root)
     truth = dict(zip(project.pool.items.tolist(), np.array(project.pool.classes)[project.pool.truth], strict=True))
