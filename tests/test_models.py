@@ -246,6 +246,10 @@ def test_state_dict_carries_all_that_a_classifier_is(case, model, raw):
     assert ("draws" in model.state_dict()) == (case.auxiliary is not None)
 
 
+def test_a_models_name_says_whether_it_has_an_auxiliary_latent(case, model):
+    assert case.name.auxiliary == model.auxiliary == (case.auxiliary is not None)
+
+
 def test_prototypes_are_means_of_x_at_the_means_of_z_in_raw_values(model):
     reference = Reference(model, UNIFORM)
     with torch.no_grad():
