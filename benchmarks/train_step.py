@@ -30,6 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dgm_engine import machine
 from dgm_engine.config import BOUND_ALONE, LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.training.batches import Table
+from dgm_engine.training.edges import find_edges
 from dgm_engine.training.fitting import fresh_state
 from dgm_engine.training.loop import STEPS_PER_RECORD, Knowledge, Schedule, train
 from dgm_engine.training.start import N_NEIGHBOURS
@@ -81,7 +82,7 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self.products: Counter[Product] = Counter()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401, D105
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in PRODUCTS:
             self.products[func, tuple((tuple(a.shape), a.stride(), a.dtype) for a in args)] += 1
         return func(*args, **(kwargs or {}))
@@ -108,13 +109,13 @@ def plain(k: int, z: int, batch: int, x: np.ndarray) -> Take:
 def ours(k: int, z: int, batch: int, x: np.ndarray, edges: bool, **changes: object) -> Take:
     """Steps of the program's own loop, as many as it takes between two records."""
     config = TrainingConfig(batch_size=batch, **changes)  # type: ignore[arg-type]
-    table = Table(x, np.arange(len(x)))
-    shape = ModelConfig(
-        math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE if edges else None
-    )
+    table = Table(x, np.arange(len(x)), find_edges(x) if edges else None)
+    shape = ModelConfig(math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE if edges else None)
     state = fresh_state(shape, config, table, torch.device("cpu"))
     state.neighbours = np.random.default_rng(1).integers(len(x), size=(len(x), N_NEIGHBOURS)).astype(np.int32)
-    nothing = Knowledge(np.empty(0, np.int64), torch.ones(0, k, dtype=torch.bool), torch.full((k,), -math.log(k)), len(x))
+    nothing = Knowledge(
+        np.empty(0, np.int64), torch.ones(0, k, dtype=torch.bool), torch.full((k,), -math.log(k)), len(x)
+    )
 
     def records() -> Iterator[int]:
         before = 0

@@ -173,7 +173,7 @@ class TrainingConfig(_Config):
     mutual_information_weight: float = 30.0
     exact_components: int = 1
     clustering_start: bool = True
-    start_epochs: int = 5
+    start_epochs: int = 2
     several_components: bool = True
     output_scale: float = 0.01
     weight_decay: float = 0.0

@@ -4,7 +4,7 @@ import copy
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any, Self, TypeVar
@@ -23,6 +23,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.objective import fixed_bound
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import new_state
+from dgm_engine.training.edges import find_edges
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
 from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner
@@ -137,6 +138,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         config = self._training_config(default_epochs(len(values)))
         table, began = self._table(values), time.monotonic()
         shape = self._model_config(table, len(labels.classes))
+        table = _with_edges(table, shape)
         state = fresh_state(shape, config, table, _device(self.device))
         if config.clustering_start:
             for record in clustering_start(state, table, config):
@@ -170,7 +172,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
                 "fit anew with a larger n_components"
             )
         config = self._training_config(max(1, default_epochs(len(values)) // REFRESH))
-        table, began = self._table(values), time.monotonic()
+        table, began = _with_edges(self._table(values), self.model_.config), time.monotonic()
         model = copy.deepcopy(self.model_)  # whatever goes wrong, the estimator stays as it is
         state = new_state(model.float().to(_device(self.device)), config, len(values))
         fit = _Fit(state, table, config, labels, self._owner, began)
@@ -456,6 +458,10 @@ class _Fit:
 
     def _learn(self, owner: Owner, labels: LabelState) -> tuple[Owner, Knowledge]:
         return learn(self.state.model, self.table, labels, _row_numbers, owner, self.config)
+
+
+def _with_edges(table: Table, shape: ModelConfig) -> Table:
+    return table if shape.image_shape is None else replace(table, edges=find_edges(table.x))
 
 
 def _row_numbers(items: Sequence[str]) -> NDArray[np.int64]:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+VERSION = 1
+"""Of the features; a project's stored ones of another version are found anew."""
 SIDE = 32
 """Images are brought to this many pixels a side."""
 CELL = 4

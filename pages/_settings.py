@@ -88,7 +88,13 @@ _ADVANCED = (
     ),
     _Setting("learning_rate", "Size of a learning step", "Smaller is slower and steadier.", 1e-5, 1e-1),
     _Setting("batch_size", "Images per step", "More is steadier and needs more memory.", 16, 4096),
-    _Setting("start_epochs", "Passes before the first grouping", "More give a better start and take longer.", 0, 100),
+    _Setting(
+        "start_epochs",
+        "Passes before the first grouping",
+        "More let it imagine more clearly; they take longer.",
+        0,
+        100,
+    ),
     _Setting(
         "n_samples",
         "Draws per image and cluster",

@@ -147,7 +147,9 @@ def test_labels_for_a_sixth_class_name_it_and_leave_the_rest(digits, fitted):
     assert fitted.new_classes_[0] == 8
     assert (after == 7)[seven].mean() > 0.8
     assert (after == 7)[~seven].mean() < 0.05
-    assert (after[digits.old] == before[digits.old]).mean() > 0.85
+    right_before, right_after = ((found == digits.truth)[digits.old].mean() for found in (before, after))
+    assert right_after > right_before - 0.05
+    assert (after[digits.old] == before[digits.old]).mean() > 0.8
     assert np.isin(after[~digits.old & ~seven], fitted.new_classes_).mean() > 0.75
 
 

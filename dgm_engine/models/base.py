@@ -91,9 +91,10 @@ class DeepGenerativeModel(nn.Module, ABC):
     def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
         """p(x | ...): (..., n_kept) at z (..., Z) and components k that broadcast against z's batch."""
 
-    def q_y(self, x: Tensor, a: Tensor | None) -> Categorical:
-        """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6)."""
-        return self._q_y(*(value for value in (x, self.edges(x), a) if value is not None))
+    def q_y(self, x: Tensor, a: Tensor | None, edges: Tensor | None = None) -> Categorical:
+        """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6); `edges` as in `encode`."""
+        edges = self.edges(x) if edges is None else edges
+        return self._q_y(*(value for value in (x, edges, a) if value is not None))
 
     def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
         """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B) (Eq. 20, Eq. 7); what is None is left out."""
@@ -115,15 +116,19 @@ class DeepGenerativeModel(nn.Module, ABC):
     def set_p_z(self, mean: Tensor, log_var: Tensor) -> None:
         """Gives p(z | y) the means and log variances (K, Z) of a clustering, where it depends on y."""
 
-    def encode(self, x: Tensor, n_samples: int, generator: torch.Generator) -> Encoded:
-        """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one."""
-        q_a = self.q_a(x)
-        return self._encode_at(x, q_a, None if q_a is None else q_a.sample(n_samples, generator))
+    def encode(self, x: Tensor, n_samples: int, generator: torch.Generator, edges: Tensor | None = None) -> Encoded:
+        """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one.
 
-    def encode_fixed(self, x: Tensor) -> Encoded:
+        `edges` (B, F) are those of x, where they are known already; otherwise they are found here.
+        """
+        q_a = self.q_a(x)
+        return self._encode_at(x, edges, q_a, None if q_a is None else q_a.sample(n_samples, generator))
+
+    def encode_fixed(self, x: Tensor, edges: Tensor | None = None) -> Encoded:
         """The same from the fixed draws: no randomness."""
         q_a = self.q_a(x)
-        return self._encode_at(x, q_a, None if q_a is None or self.draws is None else q_a.transform(self.draws))
+        a = None if q_a is None or self.draws is None else q_a.transform(self.draws)
+        return self._encode_at(x, edges, q_a, a)
 
     def terms(self, encoded: Encoded, k: Tensor, n_samples: int, generator: torch.Generator) -> Terms:
         """The parts of L(x, k) at components k (M, B), from `n_samples` draws of z, or from one for each draw of a."""
@@ -152,12 +157,12 @@ class DeepGenerativeModel(nn.Module, ABC):
         """(B, K) q(y | x) at raw x (B, D)."""
         return self.encode_fixed(self.inputs(x)).log_q_y.exp()
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, DiagonalGaussian]:
-        """q(y | x) (B, K), and q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D).
+    def posterior(self, x: Tensor, edges: Tensor | None = None) -> tuple[Tensor, DiagonalGaussian]:
+        """q(y | x) (B, K), and q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D); `edges` as in `encode`.
 
         Where q(z | a, x, y*) is a mixture over the draws of a, its moments.
         """
-        encoded = self.encode_fixed(self.inputs(x))
+        encoded = self.encode_fixed(self.inputs(x), edges)
         y = encoded.log_q_y.argmax(-1)[None]
         q_z = self._q_z_at(encoded, y)  # (1, B, Z), or (S, 1, B, Z)
         if encoded.a is None:
@@ -188,8 +193,8 @@ class DeepGenerativeModel(nn.Module, ABC):
         kl_a = encoded.log_q_a[:, None] - p_a.log_prob(encoded.a[:, None])  # (S, M, B)
         return Terms(log_px, kl_z.mean(0), kl_a.mean(0))
 
-    def _encode_at(self, x: Tensor, q_a: Likelihood | None, a: Tensor | None) -> Encoded:
+    def _encode_at(self, x: Tensor, edges: Tensor | None, q_a: Likelihood | None, a: Tensor | None) -> Encoded:
         if q_a is None or a is None:
-            return Encoded(x, self.q_y(x, None).log_p)
-        log_q_y = self.q_y(x, a).log_p  # (S, B, K)
+            return Encoded(x, self.q_y(x, None, edges).log_p)
+        log_q_y = self.q_y(x, a, edges).log_p  # (S, B, K)
         return Encoded(x, log_q_y.logsumexp(0) - math.log(len(a)), a, q_a.log_prob(a))

@@ -30,10 +30,12 @@ class Table:
     Attributes:
         x: (N, H, W, C) images, uint8 or float32 in [0, 1], or (N, D) float32; it may be memory-mapped.
         rows: (M,) rows to train on.
+        edges: (N, F) `dgm_engine.hog` of the images, where it was found before; it may be memory-mapped.
     """
 
     x: NDArray[np.generic]
     rows: NDArray[np.int64]
+    edges: NDArray[np.float16] | None = None
 
     @property
     def is_images(self) -> bool:
@@ -42,11 +44,12 @@ class Table:
 
     def values(self, rows: NDArray[np.int64]) -> Tensor:
         """(B, D) raw values of some pool rows: pixels in [0, 1] in the order H, W, C, or features."""
-        # Sorted reads keep a memory-mapped pool sequential; the order is restored afterwards.
-        order = np.argsort(rows)
-        batch = torch.from_numpy(np.ascontiguousarray(self.x[rows[order]]))
-        batch = batch[torch.from_numpy(np.argsort(order))].flatten(1)
-        return batch.float() / 255 if self.x.dtype == np.uint8 else batch.float()
+        batch = _gathered(self.x, rows).flatten(1).float()
+        return batch / 255 if self.x.dtype == np.uint8 else batch
+
+    def edges_of(self, rows: NDArray[np.int64], like: Tensor) -> Tensor | None:
+        """(B, F) edges of some pool rows, of the type and on the device of `like`; None where they were not found."""
+        return None if self.edges is None else _gathered(self.edges, rows).to(like)
 
     def items(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
         """(..., *shape) as the pool holds items, of raw values (..., D): the way back from `values`."""
@@ -131,3 +134,10 @@ def fit_inputs(table: Table, likelihood: LikelihoodName, min_std: float, rng: np
             "brighter images"
         )
     return InputMap(kept.nonzero().squeeze(1), shift[kept].float(), scale[kept].float(), mean.float())
+
+
+def _gathered(values: NDArray[np.generic], rows: NDArray[np.int64]) -> Tensor:
+    """(B, ...) some rows. Sorted reads keep a memory-mapped array sequential; the order is restored afterwards."""
+    order = np.argsort(rows)
+    batch = torch.from_numpy(np.ascontiguousarray(values[rows[order]]))
+    return batch[torch.from_numpy(np.argsort(order))]

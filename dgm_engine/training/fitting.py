@@ -95,9 +95,11 @@ def predict(
     """
     q_y = np.empty((len(rows), model.config.n_components), dtype)
     z = np.empty((len(rows), model.config.n_latent), dtype)
+    fill = model.inputs.fill
     for begin in range(0, len(rows), BATCH):
         part = slice(begin, begin + BATCH)
-        probability, q_z = model.posterior(table.values(rows[part]).to(model.inputs.fill))
+        raw = table.values(rows[part]).to(fill)
+        probability, q_z = model.posterior(raw, table.edges_of(rows[part], raw))
         q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
     return q_y, z
 

@@ -196,8 +196,7 @@ class _Step:
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
         with bfloat16(self.device, self.config):
-            x = self._seen(raw)
-            encoded = self._encode(x)
+            encoded = self._encode(self._seen(raw), rows)
             objective, record = self._bound(encoded, allowed, len(labelled))
             for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled)).items():
                 objective = objective + weight * value
@@ -209,8 +208,10 @@ class _Step:
         self.state.optimiser.step()
         return {name: value.detach().mean().item() for name, value in record.items()}
 
-    def _encode(self, x: Tensor) -> Encoded:
-        return self.state.model.encode(x, self.config.n_samples, self.state.generator)
+    def _encode(self, x: Tensor, rows: NDArray[np.int64] | None = None) -> Encoded:
+        """What the networks say of x (B, n_kept), the pool's own `rows` or changed copies of them."""
+        edges = None if rows is None else self.table.edges_of(rows, x)
+        return self.state.model.encode(x, self.config.n_samples, self.state.generator, edges)
 
     def _bound(self, encoded: Encoded, allowed: Tensor, n_labelled: int) -> tuple[Tensor, dict[str, Tensor]]:
         """J, and its parts per item; the first `n_labelled` items are the labelled ones."""
@@ -237,9 +238,9 @@ class _Step:
             value = consistency(log_q, self._encode(self.augment(raw)).log_q_y)
             terms["consistency"] = (-config.consistency_weight, value)
         if config.neighbour_weight and neighbours is not None:
-            chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))]
-            near = self.table.values(chosen.astype(np.int64)).to(self.device)
-            value = neighbour_agreement(log_q, self._encode(self.augment(near)).log_q_y)
+            chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
+            near = self.state.model.inputs(self.table.values(chosen).to(self.device))
+            value = neighbour_agreement(log_q, self._encode(near, chosen).log_q_y)
             terms["neighbours"] = (config.neighbour_weight, value)
         if config.mutual_information_weight:
             value = marginal_divergence(log_q[n_labelled:], self.knowledge.log_prior)

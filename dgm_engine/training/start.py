@@ -94,10 +94,15 @@ def principal_components(model: DeepGenerativeModel, table: Table, rng: np.rando
     """
     from sklearn.decomposition import PCA
 
+    fill = model.inputs.fill
+
     def described(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        x = model.inputs(table.values(rows).to(model.inputs.fill.device))
-        edges = model.edges(x)
-        return (x if edges is None else edges).cpu().numpy()
+        seen = table.edges_of(rows, fill)
+        if seen is None:
+            x = model.inputs(table.values(rows).to(fill))
+            edges = model.edges(x)
+            seen = x if edges is None else edges
+        return seen.cpu().numpy()
 
     sample = described(table.sample(PCA_SAMPLE, rng))
     found = PCA(min(DIMENSIONS, *sample.shape), random_state=0).fit(sample)
@@ -179,7 +184,7 @@ def _steps(
 
     Where the run has a time budget, this takes at most `time_share` of it.
     """
-    total = max(epochs * table.batches_per_epoch(config.batch_size), min(MIN_STEPS, epochs * 80))
+    total = max(epochs * table.batches_per_epoch(config.batch_size), min(MIN_STEPS, 200 * epochs))
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     began, done, share = time.monotonic(), 0, 0.0
     while share < 1 and total:

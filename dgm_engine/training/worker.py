@@ -34,6 +34,7 @@ from dgm_engine.training.checkpoint import (
     restore_state,
     save_checkpoint,
 )
+from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner, carried_over, effective_owner
@@ -176,12 +177,12 @@ class Worker:
     """
 
     def __init__(self, setting: Setting) -> None:
-        self.setting = setting
         self.config = setting.config.training
         checkpoint = read_checkpoint(setting.run)
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
         self.began = time.monotonic() - spent
         self.reporter = Reporter(setting.run, self.began)
+        self.setting = setting = self._with_edges(setting)
         self.live = LiveView(setting)
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
         self.needs_start = False
@@ -214,6 +215,17 @@ class Worker:
         self._save()
         self.reporter.end(JobState.FINISHED, "Finished")
 
+    def _with_edges(self, setting: Setting) -> Setting:
+        """The setting, its table with the edges of the images where the model looks at them."""
+        if setting.config.model.image_shape is None:
+            return setting
+
+        def report(share: float, what: str) -> None:
+            self.reporter.phase(f"{what}: {share:.0%}", 0.0)
+
+        edges = stored_edges(setting.project.images, setting.table.x, report)
+        return replace(setting, table=replace(setting.table, edges=edges))
+
     def _state(self, checkpoint: Checkpoint | None) -> tuple[TrainingState, Owner]:
         """The training state and the owners: this run's own, its parent's, or new ones."""
         config, table, device = self.setting.config, self.setting.table, self.setting.device
@@ -235,10 +247,10 @@ class Worker:
             if record.elbo is not None:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
-        self._find_neighbours()
         self._carry_over()
         self.known = self._learn()
         self._save()
+        self._find_neighbours()
 
     def _find_neighbours(self) -> None:
         """The lineage's neighbours, from its file; sought where a run needs them and no earlier one did."""
