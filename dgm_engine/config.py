@@ -143,6 +143,8 @@ class TrainingConfig(_Config):
         mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
         exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the
             rest is drawn. 0 sums over all of them.
+        edges: whether q(y | x) of a new model, and the clustering start, look at the edges of images
+            (`dgm_engine.hog`) beside the pixels.
         clustering_start: whether a fresh model starts from a clustering instead of random weights.
         start_epochs: VAE epochs before the clustering start.
         several_components: whether its labelled examples may bring a class further components than its first.
@@ -172,6 +174,7 @@ class TrainingConfig(_Config):
     neighbour_weight: float = 30.0
     mutual_information_weight: float = 30.0
     exact_components: int = 1
+    edges: bool = True
     clustering_start: bool = True
     start_epochs: int = 2
     several_components: bool = True
@@ -215,6 +218,7 @@ _PAPER: dict[str, object] = {
     "gradient_clip": 1.0,
     "classification_weight": None,
     "exact_components": 0,
+    "edges": False,
     "clustering_start": False,
     "several_components": False,
     "output_scale": 0.001,

@@ -137,7 +137,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         labels = _Labels.of(given)
         config = self._training_config(default_epochs(len(values)))
         table, began = self._table(values), time.monotonic()
-        shape = self._model_config(table, len(labels.classes))
+        shape = self._model_config(table, len(labels.classes), edges=config.edges)
         table = _with_edges(table, shape)
         state = fresh_state(shape, config, table, _device(self.device))
         if config.clustering_start:
@@ -300,13 +300,12 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         table = self._checked(X)
         return predict(self.model_, table, table.rows, np.float64)
 
-    def _model_config(self, table: Table, n_known: int) -> ModelConfig:
+    def _model_config(self, table: Table, n_known: int, *, edges: bool) -> ModelConfig:
         for name in ("n_components", "n_hidden"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
         if self.n_latent is not None:
             check_scalar(self.n_latent, "n_latent", Integral, min_val=1)
-        paper = self.preset == Preset.PAPER
-        default = PAPER_LATENT if paper else ModelConfig.n_latent
+        default = PAPER_LATENT if self.preset == Preset.PAPER else ModelConfig.n_latent
         in_unit = table.is_images and self.likelihood == LikelihoodName.BERNOULLI
         return ModelConfig(
             n_features=int(np.prod(table.x.shape[1:])),
@@ -316,7 +315,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
             auxiliary=_choice(LikelihoodName, "auxiliary", self.auxiliary),
             n_latent=default if self.n_latent is None else int(self.n_latent),
             n_hidden=int(self.n_hidden),
-            image_shape=table.x.shape[1:] if in_unit and not paper else None,
+            image_shape=table.x.shape[1:] if in_unit and edges else None,
         )
 
     def _training_config(self, default_epochs: int) -> TrainingConfig:

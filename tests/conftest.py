@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dgm_engine import jobs
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.services.jobs import stop_training
 from dgm_engine.services.projects import Project, create_project, open_project
@@ -14,6 +15,15 @@ from tests.fabricated import fabricate_run
 
 # Test processes side by side, with as many threads each as there are cores, would wait for each other at every step.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def children() -> Iterator[None]:
+    """No process that a test started, such as a layout that nobody waits for, outlives the tests."""
+    yield
+    for child in jobs._children:
+        child.kill()
+        child.wait()
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,17 @@ def _raw(pool, rows):
     return Table(pool.x, pool.shown).values(rows)
 
 
+def test_a_model_sees_edges_unless_it_is_told_not_to(copied):
+    def seen(**settings):
+        run = runs.create_run(copied.paths, copied.pool, TrainRequest(**settings))
+        return runs.read_config(run).model.image_shape
+
+    assert seen() == copied.pool.shape
+    assert seen(overrides={"edges": False}) is None
+    assert seen(preset=Preset.PAPER) is None
+    assert list(copied.paths.images.glob("edges-*.npy"))
+
+
 def test_a_warm_run_learns_labels_names_and_rejections(copied):
     first = runs.latest_results(copied.paths)
     results, pool = load_results(first), copied.pool

@@ -204,15 +204,16 @@ def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -
     n_features = 1
     for side in pool.shape:
         n_features *= side
-    default, paper = before.model if before else ModelConfig, request.preset is Preset.PAPER
+    default = before.model if before else ModelConfig
+    sees_edges = pool.is_images and _training_config(request, warm=False).edges
     return ModelConfig(
         n_features=n_features,
         n_components=components,
         likelihood=LikelihoodName.BERNOULLI if pool.is_images else LikelihoodName.GAUSSIAN,
         name=request.model or default.name,
-        n_latent=request.n_latent or (PAPER_LATENT if paper else default.n_latent),
+        n_latent=request.n_latent or (PAPER_LATENT if request.preset is Preset.PAPER else default.n_latent),
         auxiliary=request.auxiliary or default.auxiliary,
-        image_shape=pool.shape if pool.is_images and not paper else None,
+        image_shape=pool.shape if sees_edges else None,
     )
 
 
