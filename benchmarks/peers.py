@@ -1,0 +1,91 @@
+"""Accuracy against minutes: preset `fast` beside k-means, UMAP + Gaussian mixture, and clustpy's VaDE and DEC.
+
+    python -m benchmarks.peers --data-root DIR --out DIR [--tasks mnist-10 fashion-30] [--plot FILE.png]
+
+All on the same 60,000 training images without labels, one thread each, scored on the 10,000 test images. Of ours there
+are two points: the first clusters that a person sees, and the end. The deep peers run for a tenth of their authors'
+passes, about as long as ours, and for a third (`--long`). Runs are files under --out, as in `benchmarks.fast_preset`.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from benchmarks.fast_preset import NAMES, TASKS, one_run, peer_run
+from dgm_engine import machine
+from dgm_engine.config import Preset
+from dgm_engine.reproduction.peers import DEEP, DEEP_EPOCHS
+from dgm_engine.reproduction.tables import TITLES, PeerName
+
+PEERS = (PeerName.K_MEANS, PeerName.UMAP_GMM, PeerName.VADE, PeerName.DEC)
+OURS = "DGM Studio"
+LONG = (33, 50)
+SIZE = {"width": 1000, "height": 480}
+
+
+def points(given: argparse.Namespace, name: str) -> list[dict[str, object]]:
+    """Method, minutes and accuracy in percent of everything that was run on a task."""
+    measure = TASKS[name].measure
+    ours = one_run(given, name, 0, "preset fast")
+    found: list[dict[str, object]] = [
+        {"method": f"{OURS}, first clusters", "min": ours.first_seconds / 60, "accuracy": 100 * ours.first_accuracy},
+        {"method": OURS, "min": ours.seconds / 60, "accuracy": 100 * ours.accuracy},
+    ]
+    for peer in PEERS:
+        stages = [DEEP_EPOCHS[Preset.FAST], *([LONG] if given.long else [])] if peer in DEEP else [(0, 0)]
+        for epochs in stages:
+            run = peer_run(given, name, peer, epochs)
+            title = TITLES[peer] + (f", {epochs[0]} + {epochs[1]} passes" if peer in DEEP else "")
+            found.append({"method": title, "min": run["seconds"] / 60, "accuracy": 100 * run[measure]})
+    return [{"task": f"{name}, {NAMES[measure]}", **point} for point in found]
+
+
+def plot(table: pd.DataFrame, path: Path) -> None:
+    """A panel for each task, as a picture that headless Chromium takes."""
+    from playwright.sync_api import sync_playwright
+    from plotly.subplots import make_subplots
+
+    tasks = list(table["task"].unique())
+    figure = make_subplots(cols=len(tasks), subplot_titles=tasks, x_title="minutes", y_title="accuracy, %")
+    for (task, ours), part in table.groupby(["task", table["method"].str.startswith(OURS)]):
+        trace = go.Scatter(
+            x=part["min"],
+            y=part["accuracy"],
+            mode="lines+markers+text" if ours else "markers+text",
+            text=part["method"],
+            textposition="top center",
+            marker={"color": "#0f766e" if ours else "#64748b", "size": 10},
+            cliponaxis=False,
+        )
+        figure.add_trace(trace, row=1, col=tasks.index(task) + 1)
+    figure.update_layout(template="plotly_white", showlegend=False, font_size=11, margin_t=40, **SIZE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE)
+        page.set_content(figure.to_html(include_plotlyjs=True))
+        page.locator(".main-svg").first.wait_for()
+        page.screenshot(path=path)
+        browser.close()
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("fast-preset"))
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=["mnist-10", "fashion-30"])
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--plot", type=Path)
+    given = parser.parse_args()
+    table = pd.DataFrame([point for name in given.tasks for point in points(given, name)])
+    print(f"{machine.describe()['device']}, version {machine.version()}\n")
+    print(table.to_string(index=False, float_format="{:.1f}".format))
+    if given.plot:
+        plot(table, given.plot)
+
+
+if __name__ == "__main__":
+    main()
