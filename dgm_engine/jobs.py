@@ -4,15 +4,17 @@ A job is a folder with ``status.json``, which its process replaces atomically, a
 it to end. Any process can read how a job stands; nobody needs a handle on its process.
 """
 
+import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -95,20 +97,23 @@ def spawn(module: str, arguments: Sequence[str], status_path: Path, log_path: Pa
     The child runs in a session of its own: closing the terminal, the page or the server does not end it.
     """
     status_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            close_fds=True,
-        )
+    process = _hand_over(module, arguments, log_path)
+    if process is None:
+        with log_path.open("ab") as log:
+            process = _start([module, *arguments], stdin=subprocess.DEVNULL, output=log)
     status = JobStatus(JobState.STARTING, "Starting", pid=process.pid, started_at=_started_at(process.pid))
     _reap_later(process)
     if not status_path.exists() or (read_json(status_path).get("pid") != process.pid):
         write_status(status_path, status)
     return status
+
+
+def keep_ready(module: str) -> None:
+    """Has a process wait, all imports behind it, for the next `spawn` of a module; it ends when this process does."""
+    with _handing_over:
+        waiting = _ready.get(module)
+        if waiting is None or waiting.poll() is not None:
+            _ready[module] = _start(["dgm_engine.standby", module], stdin=subprocess.PIPE, output=subprocess.DEVNULL)
 
 
 def this_process(state: JobState = JobState.RUNNING, phase: str = "") -> JobStatus:
@@ -130,6 +135,34 @@ def tail(path: Path, lines: int = 5) -> str:
 
 
 _children: list[subprocess.Popen[bytes]] = []
+_ready: dict[str, subprocess.Popen[bytes]] = {}
+"""Module to the process that waits for the next work of it."""
+_handing_over = threading.Lock()
+
+
+def _start(arguments: Sequence[str], stdin: int, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own modules, no shell
+        [sys.executable, "-m", *arguments],
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        close_fds=True,
+    )
+
+
+def _hand_over(module: str, arguments: Sequence[str], log_path: Path) -> subprocess.Popen[bytes] | None:
+    """The process that waited for such work and now does it; None where none waited."""
+    with _handing_over:
+        process = _ready.pop(module, None)
+    if process is None or process.stdin is None:
+        return None
+    try:
+        process.stdin.write(json.dumps({"arguments": list(arguments), "log": str(log_path)}).encode() + b"\n")
+        process.stdin.close()
+    except BrokenPipeError:  # it has ended meanwhile
+        return None
+    return process
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -11,7 +11,7 @@ from pages import _state
 from pages._state import callback
 from pages._text import plain
 
-REFRESH_SECONDS = 2.0
+REFRESH_SECONDS = 1.0
 _WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
     JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
     JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
@@ -21,7 +21,7 @@ _WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
 
 
 def show(project: Project | None) -> None:
-    """Draws the header; while training is at work it refreshes itself, and the page once when it ends."""
+    """Draws the header; while training is at work it refreshes itself, and the page when there are new results."""
     if project is None:
         st.markdown("**DGM Studio**  :gray[no project open]")
         return
@@ -32,8 +32,9 @@ def show(project: Project | None) -> None:
         st.markdown(f"**{plain(project.name)}**", width="content")
         st.caption(f"{project.manifest.items:,} images · {len(labels.positive):,} labelled", width="content")
         if status is not None and status.alive:
-            _state.polling(_progress, REFRESH_SECONDS)(project)
+            _state.polling(_progress, REFRESH_SECONDS)(project, jobs.newest_results(project))
         else:
+            jobs.be_ready()
             _badge(status)
         if status is not None and not status.alive and labels.version > status.details.get("labels_version", 0):
             st.button(
@@ -66,9 +67,9 @@ def show(project: Project | None) -> None:
         )
 
 
-def _progress(project: Project) -> None:
+def _progress(project: Project, shown: tuple[int, int] | None) -> None:
     found = jobs.active_status(project)
-    if found is None or not found[1].alive:
+    if found is None or not found[1].alive or jobs.newest_results(project) != shown:
         st.rerun(scope="app")
     st.progress(min(max(found[1].progress, 0.0), 1.0), text=plain(found[1].phase) or "Training", width=260)
 

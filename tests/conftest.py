@@ -21,9 +21,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def children() -> Iterator[None]:
     """No process that a test started, such as a layout that nobody waits for, outlives the tests."""
     yield
-    for child in jobs._children:
+    for child in (*jobs._children, *jobs._ready.values()):
         child.kill()
         child.wait()
+        if child.stdin is not None:
+            child.stdin.close()
 
 
 @pytest.fixture(scope="session")

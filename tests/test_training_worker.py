@@ -125,6 +125,18 @@ def test_a_warm_run_learns_labels_names_and_rejections(copied):
     assert agreement[-1] > 0.8
 
 
+def test_a_warm_run_shows_its_answers_while_it_is_at_work_and_they_can_be_gone_on_from(copied):
+    run = start(copied, TrainRequest(minutes=2))
+    status = wait(run, lambda _: runs.has_results(run))
+    assert status.alive, jobs.tail(run.log)
+    assert runs.latest_results(copied.paths) == run
+    os.kill(status.pid, signal.SIGKILL)
+    wait(run)
+    after = start(copied, TrainRequest(epochs=1))
+    assert runs.read_config(after).parent == run.number
+    assert wait(after).state is JobState.FINISHED, jobs.tail(after.log)
+
+
 def test_labels_before_the_first_run_take_their_own_clusters_and_no_others(digits_template, tmp_path):
     """Many labels for five classes: the components of the other five must stay free for them."""
     from dgm_engine.services.projects import open_project

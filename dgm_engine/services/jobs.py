@@ -92,6 +92,17 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
     return run
 
 
+def be_ready() -> None:
+    """Has a process wait for the next training run, which then begins some seconds earlier."""
+    jobs.keep_ready(training_runs.WORKER)
+
+
+def newest_results(project: Project) -> tuple[int, int] | None:
+    """Changes whenever a run of the project leaves results; None before the first."""
+    run = training_runs.latest_results(project.paths)
+    return None if run is None else (run.number, results_stamp(run))
+
+
 def continues(project: Project, request: TrainRequest) -> bool:
     """Whether training as asked for would go on from the latest results, and not from nothing.
 

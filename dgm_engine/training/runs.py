@@ -1,7 +1,6 @@
 """Training runs as the rest of the program sees them: created, launched, followed, stopped, resumed.
 
-No torch here: pages and the command line import this module; the work is done by `dgm_engine.training.worker` in a
-process of its own.
+No torch here: pages and the command line import this module; the work is done by `WORKER` in a process of its own.
 """
 
 import json
@@ -14,6 +13,8 @@ from dgm_engine.data.pool import Pool
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
 
+WORKER = "dgm_engine.training.worker"
+"""The module whose process does the work."""
 DEFAULT_COMPONENTS = 20
 PAPER_LATENT = 200
 """Z of preset `paper`."""
@@ -138,7 +139,7 @@ def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> bool:
 def launch(run: RunPaths) -> jobs.JobStatus:
     """Starts the worker on a run, or on what is left of it, in a process of its own."""
     run.stop_request.unlink(missing_ok=True)
-    return jobs.spawn("dgm_engine.training.worker", [str(run.root)], run.status, run.log)
+    return jobs.spawn(WORKER, [str(run.root)], run.status, run.log)
 
 
 def resume(run: RunPaths) -> jobs.JobStatus:

@@ -36,7 +36,7 @@ from dgm_engine.training.checkpoint import (
 )
 from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
-from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, train
+from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
 from dgm_engine.training.ownership import Owner, carried_over, effective_owner
 from dgm_engine.training.results import (
     LiveMap,
@@ -61,6 +61,8 @@ CHECKPOINT_SECONDS = 20.0
 LEARN_SECONDS = 4.0
 LEARN_SHARE = 0.05
 """Looking at the labels takes at most this share of the time."""
+EARLY_SECONDS = 1.0
+"""A run that goes on from an earlier one shows what it makes of new labels after so much training."""
 START_SHARE = 0.3
 """Of the progress that a fresh run shows, so much is the clustering start."""
 STATUS_SECONDS = 0.5
@@ -278,12 +280,18 @@ class Worker:
             epochs = default_epochs(len(self.setting.table.rows))
         seconds = None if budget is None else max(60 * budget - self.saving, 0.0)
         schedule = Schedule(epochs, seconds, self.began)
-        saved = time.monotonic()
+        began = saved = time.monotonic()
+        early = self.setting.config.parent is not None and not self.state.step
         first = START_SHARE if self.needs_start else 0.0
         for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
             self._report(record, first + (1 - first) * record.progress)
             self.state.seconds = self.reporter.seconds
             self._check_stop()
+            if early and time.monotonic() - began > EARLY_SECONDS:
+                early = False
+                with bfloat16(self.setting.device, self.config):
+                    self._save()
+                saved = time.monotonic()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(self.setting.run, self.state, self.given)
                 saved = time.monotonic()

@@ -1,0 +1,82 @@
+"""Processes that wait for work with their imports behind them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dgm_engine import jobs
+from dgm_engine.jobs import JobState
+
+MODULE = "tests.standby_job"
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    yield
+    waiting = jobs._ready.pop(MODULE, None)
+    if waiting is not None and waiting.stdin is not None:
+        waiting.stdin.close()
+        waiting.wait(10)
+
+
+def wait_for(condition, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def spawn(folder: Path, *arguments: str) -> jobs.JobStatus:
+    return jobs.spawn(MODULE, [str(folder), *arguments], folder / "status.json", folder / "log")
+
+
+def ended(folder: Path) -> bool:
+    status = jobs.read_status(folder / "status.json")
+    return status is not None and not status.alive
+
+
+def test_the_process_that_waits_does_the_next_job_and_another_one_the_one_after(tmp_path):
+    jobs.keep_ready(MODULE)
+    waiting = jobs._ready[MODULE].pid
+    jobs.keep_ready(MODULE)
+    assert jobs._ready[MODULE].pid == waiting  # one is enough
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert spawn(first, "ä b").pid == waiting
+    assert spawn(second, "c").pid != waiting
+    wait_for(lambda: ended(first) and ended(second))
+    for folder, said in ((first, "ä b"), (second, "c")):
+        status = jobs.read_status(folder / "status.json")
+        assert status.state is JobState.FINISHED
+        assert status.details == {"said": said}
+        assert jobs.tail(folder / "log") == f"heard {said}"
+
+
+def test_one_that_died_is_replaced(tmp_path):
+    jobs.keep_ready(MODULE)
+    os.kill(jobs._ready[MODULE].pid, signal.SIGKILL)
+    jobs._ready[MODULE].wait()
+    status = spawn(tmp_path / "job", "a")  # by an ordinary process
+    wait_for(lambda: ended(tmp_path / "job"))
+    assert jobs.read_status(tmp_path / "job" / "status.json").state is JobState.FINISHED
+    jobs.keep_ready(MODULE)
+    assert jobs._ready[MODULE].pid != status.pid
+    assert psutil.pid_exists(jobs._ready[MODULE].pid)
+
+
+def test_it_ends_with_the_process_that_kept_it_ready():
+    ready = f"jobs.keep_ready({MODULE!r}); print(jobs._ready[{MODULE!r}].pid, flush=True)"
+    script = f"from dgm_engine import jobs; {ready}; input()"
+    server = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with server:
+        pid = int(server.stdout.readline())
+        waiting = psutil.Process(pid)
+        server.kill()
+    wait_for(lambda: not waiting.is_running() or waiting.status() == psutil.STATUS_ZOMBIE)
