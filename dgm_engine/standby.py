@@ -1,7 +1,8 @@
 """A process that has the imports of a worker behind it and waits for work: ``python -m dgm_engine.standby MODULE``.
 
-One line of JSON on stdin says what to do: the arguments of the module's `main`, and the file that its output goes to.
-Where stdin closes without one, because whoever kept the process ready has ended, it ends too.
+The module has a `main`, and may have a `get_ready` for what is imported only when it is used. One line of JSON on stdin
+says what to do: the arguments of `main`, and the file that the output goes to. Where stdin closes without one, because
+whoever kept the process ready has ended, it ends too.
 """
 
 import json
@@ -13,6 +14,7 @@ from importlib import import_module
 def main(arguments: list[str]) -> None:
     """Imports the module that the first argument names, waits, and runs its `main`."""
     module = import_module(arguments[0])
+    getattr(module, "get_ready", lambda: None)()
     line = sys.stdin.readline()
     if not line:
         return

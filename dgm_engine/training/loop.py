@@ -18,6 +18,8 @@ from dgm_engine.objective import Sampling, bound, consistency, marginal_divergen
 from dgm_engine.training.batches import Augmentation, Table
 
 STEPS_PER_RECORD = 25
+STEPS_TO_FIRST_RECORD = 12
+"""The first record of a run comes sooner: somebody may wait for what new labels do."""
 FINAL_RATE = 0.02
 """Where the learning rate falls along a cosine, it falls to this share of its start."""
 DECAY_EPOCHS = 200
@@ -166,7 +168,8 @@ def train(
                 state.epoch, state.batch = state.epoch + 1, 0
             epochs = state.epoch + state.batch / steps_per_epoch
             progress = schedule.progress(epochs)
-            if last or progress >= 1 or len(parts) == STEPS_PER_RECORD:
+            due = len(parts) == STEPS_PER_RECORD or state.step == STEPS_TO_FIRST_RECORD
+            if last or progress >= 1 or due:
                 yield _record(parts, epochs, state.step, progress)
                 parts = []
                 step.learn(knowledge())

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ CHECKPOINT_SECONDS = 20.0
 LEARN_SECONDS = 4.0
 LEARN_SHARE = 0.05
 """Looking at the labels takes at most this share of the time."""
-EARLY_SECONDS = 1.0
+EARLY_SECONDS = 0.5
 """A run that goes on from an earlier one shows what it makes of new labels after so much training."""
 START_SHARE = 0.3
 """Of the progress that a fresh run shows, so much is the clustering start."""
@@ -284,14 +285,14 @@ class Worker:
         early = self.setting.config.parent is not None and not self.state.step
         first = START_SHARE if self.needs_start else 0.0
         for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
-            self._report(record, first + (1 - first) * record.progress)
-            self.state.seconds = self.reporter.seconds
-            self._check_stop()
             if early and time.monotonic() - began > EARLY_SECONDS:
                 early = False
                 with bfloat16(self.setting.device, self.config):
                     self._save()
                 saved = time.monotonic()
+            self._report(record, first + (1 - first) * record.progress)
+            self.state.seconds = self.reporter.seconds
+            self._check_stop()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(self.setting.run, self.state, self.given)
                 saved = time.monotonic()
@@ -393,6 +394,13 @@ def main(arguments: list[str]) -> None:
         last = jobs.read_status(run.status) or JobStatus(JobState.STARTING)
         jobs.write_status(run.status, replace(last, state=JobState.FAILED, error=message.splitlines()[0]))
         sys.exit(1)
+
+
+def get_ready() -> None:
+    """Has the libraries import what they put off until it is used: two to three seconds of a run's first ones."""
+    for name in ("openTSNE", "pyarrow.parquet"):
+        import_module(name)
+    torch.optim.Adam([torch.zeros(1)])
 
 
 def make_room() -> None:
