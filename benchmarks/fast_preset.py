@@ -30,7 +30,7 @@ from dgm_engine.jobs import JobState
 from dgm_engine.paths import read_json, write_json
 from dgm_engine.reproduction.peers import PeerTask, run_peer
 from dgm_engine.reproduction.scores import score
-from dgm_engine.reproduction.tables import PeerName
+from dgm_engine.reproduction.tables import N_CLASSES, TABLES, PeerName, TableName
 from dgm_engine.services import jobs, projects
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
@@ -38,8 +38,7 @@ from dgm_engine.services.reproducing import DEFAULT_LABELS, labelled_rows
 from dgm_engine.training import runs
 from dgm_engine.training.runs import TrainRequest
 
-LABELLED = (5, 6, 7, 8, 9)
-N_CLASSES = 10
+LABELLED = TABLES[TableName.TABLE_1].labelled
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Task:
         n_components: K.
         measure: the accuracy that counts: "hungarian" is one-to-one, "overall" many-to-one.
         target: what it should reach, in percent.
-        labels: for each of classes 5 to 9.
+        labels: for each class that has labels in the paper's table 1.
     """
 
     source: str
