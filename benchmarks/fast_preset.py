@@ -19,8 +19,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from threadpoolctl import threadpool_limits
 
 from dgm_engine import machine
 from dgm_engine.config import BOUND_ALONE
@@ -28,7 +26,7 @@ from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.jobs import JobState
 from dgm_engine.paths import read_json, write_json
-from dgm_engine.reproduction.peers import PeerTask, run_peer
+from dgm_engine.reproduction.peers import PeerTask, run_on_pool
 from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import N_CLASSES, TABLES, PeerName, TableName
 from dgm_engine.services import jobs, projects
@@ -156,13 +154,8 @@ def peer_run(given: argparse.Namespace, name: str, peer: PeerName, epochs: tuple
         root = given.out / "work" / f"{peer}-{name}"
         shutil.rmtree(root, ignore_errors=True)
         pool = projects.create_project(root, SourceRequest(task.source, data_root=given.data_root)).project.pool
-        order = np.concatenate([pool.shown, pool.scored])
-        x = pool.x[order].reshape(len(order), -1).astype(np.float32) / 255
-        known, component = np.full(len(pool.shown), -1), np.empty(pool.n_items, dtype=np.int64)
-        torch.set_num_threads(1)  # as the worker of ours
         began = time.monotonic()
-        with threadpool_limits(1):
-            component[order] = run_peer(PeerTask(peer, task.n_components, 0, epochs), x, known, len(known))
+        component = run_on_pool(PeerTask(peer, task.n_components, 0, epochs), pool, np.full(pool.n_items, -1))
         seconds = time.monotonic() - began
         q_y = np.eye(component.max() + 1, dtype=np.float32)[component]
         write_json(path, {"seconds": seconds, **score(pool, q_y, (None,) * q_y.shape[1], ()).measures})

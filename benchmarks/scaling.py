@@ -93,7 +93,7 @@ def one_pass(folder: Path, n: int, k: int, z: int) -> dict[str, float]:
     shape = ModelConfig(math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE)
     state = fresh_state(shape, config, table, torch.device("cpu"))
     state.neighbours = neighbours(folder, n)
-    nothing = Knowledge(np.empty(0, np.int64), torch.ones(0, k, dtype=torch.bool), torch.full((k,), -math.log(k)), n)
+    nothing = Knowledge.nothing(k, n)
     before, watch, began = own_memory(), Watch(), time.monotonic()
     watch.start()
     for _ in train(state, table, lambda: nothing, config, Schedule(1, None, began)):

@@ -113,9 +113,7 @@ def ours(k: int, z: int, batch: int, x: np.ndarray, edges: bool, **changes: obje
     shape = ModelConfig(math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE if edges else None)
     state = fresh_state(shape, config, table, torch.device("cpu"))
     state.neighbours = np.random.default_rng(1).integers(len(x), size=(len(x), N_NEIGHBOURS)).astype(np.int32)
-    nothing = Knowledge(
-        np.empty(0, np.int64), torch.ones(0, k, dtype=torch.bool), torch.full((k,), -math.log(k)), len(x)
-    )
+    nothing = Knowledge.nothing(k, len(x))
 
     def records() -> Iterator[int]:
         before = 0

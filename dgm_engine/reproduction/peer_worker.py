@@ -19,7 +19,7 @@ from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.paths import ProjectPaths, read_json, write_json
-from dgm_engine.reproduction.peers import PeerTask, run_peer
+from dgm_engine.reproduction.peers import PeerTask, run_on_pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 from dgm_engine.training.ownership import Owner, class_evidence, give_components
 from dgm_engine.training.results import load_array, save_array
@@ -84,27 +84,19 @@ def work(paths: PeerPaths) -> None:
     classes = sorted(set(positive.values()))
     known = np.full(pool.n_items, -1, dtype=np.int64)
     known[pool.rows(list(positive))] = [classes.index(name) for name in positive.values()]
-    order = np.concatenate([pool.shown, np.setdiff1d(np.arange(pool.n_items), pool.shown)])
-    x = pool.x[order].reshape(pool.n_items, -1).astype(np.float32) / np.float32(255)
-    component = np.empty(pool.n_items, dtype=np.int64)
-    component[order] = run_peer(task, x, known[pool.shown], len(pool.shown))
+    component = run_on_pool(task, pool, known)
     save_array(paths.component, component)
     write_json(paths.owner, _owner(task, pool, component, positive, classes))
 
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the peer of the project that the first argument names, and reports whatever becomes of it."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
     paths = PeerPaths(ProjectPaths(Path(arguments[0])))
     jobs.give_way(10)
-    torch.set_num_threads(1)
     status, began = replace(jobs.this_process(phase="Running"), details=machine.describe()), time.monotonic()
     jobs.write_status(paths.status, status)
     try:
-        with threadpool_limits(1):
-            work(paths)
+        work(paths)
     except Exception as error:
         traceback.print_exc()
         said = f"{type(error).__name__}: {error}".splitlines()[0]

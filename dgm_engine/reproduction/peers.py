@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dgm_engine.config import Preset
 from dgm_engine.data.compat import import_torchvision
+from dgm_engine.data.pool import Pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 
 DIMENSIONS = 50
@@ -74,6 +76,28 @@ def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], f
         if task.peer in CLASSIFIERS:
             return _CLASSIFIERS[task.peer](task, _reduced(x, fitted, task.seed), known, fitted)
         return _CLUSTERERS[task.peer](task, x, fitted)
+
+
+def run_on_pool(task: PeerTask, pool: Pool, known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Fits a peer to the images that a model trains on, on one thread as the worker of ours, and predicts all.
+
+    Args:
+        task: what to do.
+        pool: the images.
+        known: (N,) the labelled class of each image, numbered from 0, or -1.
+
+    Returns:
+        (N,) the cluster or class of each image.
+    """
+    import torch
+
+    order = np.concatenate([pool.shown, np.setdiff1d(np.arange(pool.n_items), pool.shown)])
+    x = pool.x[order].reshape(pool.n_items, -1).astype(np.float32) / np.float32(255)
+    found = np.empty(pool.n_items, dtype=np.int64)
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        found[order] = run_peer(task, x, known[pool.shown], len(pool.shown))
+    return found
 
 
 def _k_means(task: PeerTask, x: NDArray[np.float32], fitted: int) -> NDArray[np.int64]:

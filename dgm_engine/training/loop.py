@@ -42,6 +42,12 @@ class Knowledge:
     log_prior: Tensor
     n_items: int
 
+    @classmethod
+    def nothing(cls, n_components: int, n_items: int) -> "Knowledge":
+        """No label anywhere, and all components alike."""
+        uniform = torch.full((n_components,), -math.log(n_components))
+        return cls(np.empty(0, np.int64), torch.ones(0, n_components, dtype=torch.bool), uniform, n_items)
+
     @cached_property
     def position(self) -> NDArray[np.int64]:
         """(N,) where in `rows` each pool row stands, -1 for those that nothing is known of."""

@@ -4,6 +4,7 @@ It says how it stands in ``status.json``, writes its curves, a live map, checkpo
 labels that are given while it works, stops when asked, and continues a run that has checkpoints.
 """
 
+import math
 import os
 import sys
 import time
@@ -64,8 +65,8 @@ LEARN_SHARE = 0.05
 """Looking at the labels takes at most this share of the time."""
 EARLY_SECONDS = 0.5
 """A run that goes on from an earlier one shows what it makes of new labels after so much training."""
-START_SHARE = 0.3
-"""Of the progress that a fresh run shows, so much is the clustering start."""
+EDGES_SHARE, START_SHARE = 0.05, 0.3
+"""The progress that a fresh run shows once it knows the edges of the images, and once it has its first clusters."""
 STATUS_SECONDS = 0.5
 
 
@@ -191,7 +192,7 @@ class Worker:
         self.needs_start = False
         self.state, self.given = self._state(checkpoint)
         epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
-        self.reporter.phase("Opening the images", 0.0, epoch=round(epochs, 2), **machine.describe())
+        self.reporter.phase("Opening the images", self.reporter.progress, epoch=round(epochs, 2), **machine.describe())
         keep_metrics(setting.run, self.state.step)
         if self.needs_start:
             return  # nothing to know yet: the components mean nothing before the start
@@ -224,7 +225,7 @@ class Worker:
             return setting
 
         def report(share: float, what: str) -> None:
-            self.reporter.phase(f"{what}: {share:.0%}", 0.0)
+            self.reporter.phase(what, EDGES_SHARE * share)
 
         edges = stored_edges(setting.project.images, setting.table.x, report)
         return replace(setting, table=replace(setting.table, edges=edges))
@@ -245,8 +246,9 @@ class Worker:
 
     def _start(self) -> None:
         """Gives a fresh model its clusters, and the screens something to look at."""
+        begun = self.reporter.progress
         for record in clustering_start(self.state, self.setting.table, self.config):
-            self.reporter.phase(record.phase, START_SHARE * record.progress)
+            self.reporter.phase(record.phase, begun + (START_SHARE - begun) * record.progress)
             if record.elbo is not None:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
@@ -281,12 +283,12 @@ class Worker:
             epochs = default_epochs(len(self.setting.table.rows))
         seconds = None if budget is None else max(60 * budget - self.saving, 0.0)
         schedule = Schedule(epochs, seconds, self.began)
-        began = saved = time.monotonic()
-        early = self.setting.config.parent is not None and not self.state.step
+        saved = time.monotonic()
+        early = saved + EARLY_SECONDS if self.setting.config.parent is not None and not self.state.step else math.inf
         first = START_SHARE if self.needs_start else 0.0
         for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
-            if early and time.monotonic() - began > EARLY_SECONDS:
-                early = False
+            if time.monotonic() > early:
+                early = math.inf
                 with bfloat16(self.setting.device, self.config):
                     self._save()
                 saved = time.monotonic()
