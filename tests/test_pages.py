@@ -80,7 +80,7 @@ def test_before_training_pages_offer_to_find_clusters(page: str, project: Projec
     assert "Find clusters" in [button.label for button in app.button]
 
 
-def test_an_open_project_has_a_process_ready_for_its_next_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_project_has_a_process_wait_for_its_next_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(jobs, "be_ready", lambda: asked.append(True))
     opened("projects", None)
