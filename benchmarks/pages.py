@@ -132,9 +132,9 @@ def main() -> None:
             found = active_status(project)
             if found is None or not found[1].alive:
                 sys.exit("training ended before the measurement did")
-            stop_training(project)
             browser.close()
     finally:
+        stop_training(project)
         server.terminate()
     print("seconds".ljust(26), "at rest: median  worst   training: median  worst")
     for name, _ in STEPS:

@@ -97,12 +97,16 @@ def spawn(module: str, arguments: Sequence[str], status_path: Path, log_path: Pa
     The child runs in a session of its own: closing the terminal, the page or the server does not end it.
     """
     status_path.parent.mkdir(parents=True, exist_ok=True)
-    process = _hand_over(module, arguments, log_path)
-    if process is None:
-        with log_path.open("ab") as log:
-            process = _start([module, *arguments], stdin=subprocess.DEVNULL, output=log)
-    status = JobStatus(JobState.STARTING, "Starting", pid=process.pid, started_at=_started_at(process.pid))
-    _reap_later(process)
+    with _handing_over:
+        waiting = _ready.pop(module, None)
+    if waiting is not None:
+        status = _starting(waiting)
+        write_status(status_path, status)  # before it begins: it may have its last word to say at once
+        if _hand_over(waiting, arguments, log_path):
+            return status
+    with log_path.open("ab") as log:
+        process = _start([module, *arguments], stdin=subprocess.DEVNULL, output=log)
+    status = _starting(process)
     if not status_path.exists() or (read_json(status_path).get("pid") != process.pid):
         write_status(status_path, status)
     return status
@@ -151,24 +155,23 @@ def _start(arguments: Sequence[str], stdin: int, output: int | IO[bytes]) -> sub
     )
 
 
-def _hand_over(module: str, arguments: Sequence[str], log_path: Path) -> subprocess.Popen[bytes] | None:
-    """The process that waited for such work and now does it; None where none waited."""
-    with _handing_over:
-        process = _ready.pop(module, None)
-    if process is None or process.stdin is None:
-        return None
+def _hand_over(process: subprocess.Popen[bytes], arguments: Sequence[str], log_path: Path) -> bool:
+    """Gives a process the work that it waited for; whether it was still there to take it."""
+    if process.stdin is None:
+        return False
     try:
         process.stdin.write(json.dumps({"arguments": list(arguments), "log": str(log_path)}).encode() + b"\n")
         process.stdin.close()
     except BrokenPipeError:  # it has ended meanwhile
-        return None
-    return process
+        return False
+    return True
 
 
-def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """Keeps the handle of a child and collects those that ended, so that none stays a zombie."""
+def _starting(process: subprocess.Popen[bytes]) -> JobStatus:
+    """The first status of a child, whose handle is kept so that none stays a zombie; those that ended are collected."""
     _children.append(process)
     _children[:] = [child for child in _children if child.poll() is None]
+    return JobStatus(JobState.STARTING, "Starting", pid=process.pid, started_at=_started_at(process.pid))
 
 
 def _started_at(pid: int) -> float:

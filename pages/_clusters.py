@@ -69,7 +69,7 @@ def _card(project: Project, view: View, cluster: Cluster, classes: tuple[str, ..
 
 def _picture(project: Project, view: View, cluster: Cluster) -> str:
     rows = tuple(cluster.exemplars[:_SHOWN].tolist())
-    prototype, exemplars = _images(str(project.paths.root), view.run, cluster.component, rows, project)
+    prototype, exemplars = _images(str(project.paths.root), view.run, view.stamp, cluster.component, rows, project)
     colour = cluster_colour(cluster.component)
     title = f"Cluster {cluster.component}"
     if cluster.class_name:
@@ -88,7 +88,9 @@ def _picture(project: Project, view: View, cluster: Cluster) -> str:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _images(root: str, run: int, component: int, rows: tuple[int, ...], _project: Project) -> tuple[str, str]:
+def _images(
+    root: str, run: int, stamp: int, component: int, rows: tuple[int, ...], _project: Project
+) -> tuple[str, str]:
     return (
         data_uri(exploring.prototype_image(_project, component, PROTOTYPE)),
         data_uri(exploring.sprite(_project, rows, max(len(rows), 1), EXEMPLAR)),

@@ -62,7 +62,7 @@ def draw(view: View, xy: NDArray[np.float32], colour: Colour, panel: str) -> Non
         colour: what colours mean.
         panel: value to set `Key.PANEL` to when images are selected.
     """
-    figure = _figure(view, xy, colour, (view.run, view.labels_version, float(np.abs(xy[:64]).sum())))
+    figure = _figure(view, xy, colour, (view.run, view.stamp, view.labels_version, float(np.abs(xy[:64]).sum())))
     st.plotly_chart(
         figure,
         key=Key.MAP,
@@ -102,7 +102,7 @@ def _on_select(view: View, xy: NDArray[np.float32], panel: str) -> None:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _figure(
-    _view: View, _xy: NDArray[np.float32], colour: Colour, stamp: tuple[int, int, float]
+    _view: View, _xy: NDArray[np.float32], colour: Colour, stamp: tuple[int, int, int, float]
 ) -> go.Figure:  # stamp: what is drawn, for the cache
     points = drawn_rows(len(_xy))
     size = 7 if len(points) <= 3_000 else 5 if len(points) <= 10_000 else 3.5

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dgm_engine.discovery.suggestions import Strategy
-from dgm_engine.services import exploring, labelling
+from dgm_engine.services import exploring, jobs, labelling
 from dgm_engine.services.exploring import SuggestedItem
 from dgm_engine.services.projects import Project
 from pages import _bulk, _details, _header, _state
@@ -23,7 +23,7 @@ _WORDS = {
 }
 
 
-def label(project: Project, run: int) -> None:
+def label(project: Project) -> None:
     """The page."""
     with st.container(horizontal=True, vertical_alignment="center"):
         mode = st.segmented_control(
@@ -45,7 +45,7 @@ def label(project: Project, run: int) -> None:
             persist_state="session",
         )
         st.button("Other images", icon=":material/refresh:", type="tertiary", on_click=_forget_queue)
-    queue = _queue(project, run, strategy, BATCH[mode])
+    queue = _queue(project, strategy, BATCH[mode])
     waiting = _waiting(project, queue)
     if not waiting:
         st.success("No more images to suggest this way. Choose another way above, or train again with your labels.")
@@ -55,13 +55,19 @@ def label(project: Project, run: int) -> None:
         _one(project, waiting, len(queue))
 
 
-def _queue(project: Project, run: int, strategy: Strategy, n: int) -> list[SuggestedItem]:
-    """The session's suggestions; made anew after a training, another choice, or when all are judged."""
-    stamp = (str(project.paths.root), run, strategy, n)
+def _queue(project: Project, strategy: Strategy, n: int) -> list[SuggestedItem]:
+    """The session's suggestions; made anew after a training, another choice, or when all are judged.
+
+    What a run says while it is still at work leaves them as they are: somebody is looking at one of them.
+    """
+    choice, results = (str(project.paths.root), strategy, n), jobs.newest_results(project)
     queue: list[SuggestedItem] = st.session_state.get(Key.QUEUE, [])
-    if st.session_state.get(Key.QUEUE_STAMP) != stamp or not _waiting(project, queue):
+    chosen, made_from = st.session_state.get(Key.QUEUE_STAMP, (None, None))
+    training = jobs.active_status(project)
+    old = made_from != results and not (training and training[1].alive)
+    if chosen != choice or old or not _waiting(project, queue):
         queue = exploring.suggestions(project, strategy, n)
-        st.session_state[Key.QUEUE], st.session_state[Key.QUEUE_STAMP] = queue, stamp
+        st.session_state[Key.QUEUE], st.session_state[Key.QUEUE_STAMP] = queue, (choice, results)
     return queue
 
 
@@ -170,4 +176,5 @@ def _skip(project: Project, now: SuggestedItem) -> None:
 
 
 open_now = _state.require_project()
-label(open_now, _state.require_results(open_now))
+_state.require_results(open_now)
+label(open_now)

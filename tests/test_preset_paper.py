@@ -58,7 +58,9 @@ def test_every_term_that_the_paper_does_not_have_is_off():
 
 def test_the_loop_then_computes_none_of_them():
     config = PAPER.replaced(binarise=False)
-    (record,) = run(*state_and_table(config), config, 1, n_labelled=5)
+    state, table = state_and_table(config)
+    state.neighbours = np.zeros((len(table.x), 1), np.int32)
+    (record,) = run(state, table, config, 1, n_labelled=5)
     assert (record.consistency, record.neighbours, record.mutual_information) == (None, None, None)
     assert record.classification is not None
 

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from dgm_engine import jobs as engine_jobs
+from dgm_engine.config import Preset
 from dgm_engine.discovery.projections import Method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState
+from dgm_engine.paths import write_json
 from dgm_engine.services import jobs
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
 from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.runs import TrainRequest, read_config
 from tests.fabricated import fabricate_run
 
 
@@ -43,6 +45,17 @@ def test_nothing_was_ever_trained(project: Project):
         jobs.resume_training(project)
     with pytest.raises(StateError, match="train it first"):
         jobs.ensure_layout(project)
+
+
+def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_from_one_that_did(trained: Project):
+    run = trained.paths.run(1)
+    assert jobs.continues(trained, TrainRequest())
+    assert not jobs.continues(trained, TrainRequest(preset=Preset.PAPER))
+    config = read_config(run)
+    write_json(run.config, {**config.to_json(), "model": config.model.replaced(image_shape=None).to_json()})
+    assert jobs.continues(trained, TrainRequest())
+    assert not jobs.continues(trained, TrainRequest(fresh=True))
+    assert not jobs.continues(trained, TrainRequest(n_components=13))
 
 
 def test_only_one_run_at_a_time(at_work: Project):

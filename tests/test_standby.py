@@ -59,6 +59,18 @@ def test_the_process_that_waits_does_the_next_job_and_another_one_the_one_after(
         assert jobs.tail(folder / "log") == f"heard {said}"
 
 
+def test_the_last_word_of_a_process_that_is_quicker_than_its_parent_stands(tmp_path, monkeypatch):
+    for turn in range(6):
+        ready = tmp_path / f"ready{turn}"
+        monkeypatch.setenv("STANDBY_READY", str(ready))
+        jobs.keep_ready(MODULE)
+        wait_for(ready.exists)
+        time.sleep(0.1)
+        spawn(tmp_path / str(turn), "a")
+        wait_for(lambda folder=tmp_path / str(turn): ended(folder))
+        assert jobs.read_status(tmp_path / str(turn) / "status.json").state is JobState.FINISHED
+
+
 def test_one_that_died_is_replaced(tmp_path):
     jobs.keep_ready(MODULE)
     os.kill(jobs._ready[MODULE].pid, signal.SIGKILL)

@@ -91,8 +91,11 @@ def work(paths: PeerPaths) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the peer of the project that the first argument names, and reports whatever becomes of it."""
+    import torch
+
     paths = PeerPaths(ProjectPaths(Path(arguments[0])))
     jobs.give_way(10)
+    torch.set_num_threads(1)  # as in `run_on_pool`: the status says it
     status, began = replace(jobs.this_process(phase="Running"), details=machine.describe()), time.monotonic()
     jobs.write_status(paths.status, status)
     try:

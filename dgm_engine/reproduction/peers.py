@@ -79,7 +79,7 @@ def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], f
 
 
 def run_on_pool(task: PeerTask, pool: Pool, known: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Fits a peer to the images that a model trains on, on one thread as the worker of ours, and predicts all.
+    """Fits a peer to the images that a model trains on, on one thread, as our worker on two cores, and predicts all.
 
     Args:
         task: what to do.

@@ -193,7 +193,7 @@ def _each(texts: Any) -> str:  # noqa: ANN401 - any iterable of str
 
 def _flat(line: Line) -> dict[str, object]:
     """One CSV record."""
-    record = {key: value for key, value in asdict(line).items() if not isinstance(value, dict)}
+    record = {key: value for key, value in asdict(line).items() if not isinstance(value, dict) and key != "variant"}
     record["seeds"] = " ".join(map(str, line.seeds))
     variant = line.variant
     record |= _settings(variant)

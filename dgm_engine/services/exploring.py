@@ -36,6 +36,7 @@ class View:
 
     Attributes:
         run: number of the run that is shown.
+        stamp: changes whenever the run leaves other results.
         labels_version: of the labels that are shown.
         rows: (M,) int64 pool rows.
         items: (M,) str item ids.
@@ -51,6 +52,7 @@ class View:
     """
 
     run: int
+    stamp: int
     labels_version: int
     rows: NDArray[np.int64]
     items: NDArray[np.str_]
@@ -242,6 +244,7 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
     component, confidence = _assignment(q_y, owner)
     return View(
         run=run.number,
+        stamp=results_stamp(run),
         labels_version=state.version,
         rows=rows,
         items=project.pool.items[rows],

@@ -4,7 +4,7 @@ No torch here: pages and the command line import this module; the work is done b
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from dgm_engine import jobs
@@ -193,7 +193,11 @@ def _plan(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> tuple[Model
     latest = latest_results(paths)
     before = None if latest is None else read_config(latest)
     model = _model_config(pool, request, before)
-    return model, latest if before is not None and before.model == model and not request.fresh else None
+    if before is None or request.fresh:
+        return model, None
+    # Preset `fast` goes on with any model of that shape, also one that was trained without a look at edges.
+    alike = replace(model, image_shape=before.model.image_shape) if request.preset is Preset.FAST else model
+    return (alike, latest) if alike == before.model else (model, None)
 
 
 def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -> ModelConfig:

@@ -182,6 +182,8 @@ class Worker:
 
     def __init__(self, setting: Setting) -> None:
         self.config = setting.config.training
+        if setting.config.parent is not None:  # a short run sees a part of the pool: each another one
+            self.config = self.config.replaced(seed=self.config.seed + setting.run.number)
         checkpoint = read_checkpoint(setting.run)
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
         self.began = time.monotonic() - spent
