@@ -193,11 +193,10 @@ def _plan(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> tuple[Model
     latest = latest_results(paths)
     before = None if latest is None else read_config(latest)
     model = _model_config(pool, request, before)
-    if before is None or request.fresh:
+    # A model that was trained without a look at edges, as by preset `paper`, goes on without.
+    if before is None or request.fresh or before.model not in (model, replace(model, image_shape=None)):
         return model, None
-    # Preset `fast` goes on with any model of that shape, also one that was trained without a look at edges.
-    alike = replace(model, image_shape=before.model.image_shape) if request.preset is Preset.FAST else model
-    return (alike, latest) if alike == before.model else (model, None)
+    return before.model, latest
 
 
 def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -> ModelConfig:
