@@ -8,6 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dgm_engine import jobs as engine_jobs
 from dgm_engine.config import ModelName, Preset
 from dgm_engine.discovery.projections import Method
 from dgm_engine.services import exploring, jobs, labelling
@@ -87,6 +88,23 @@ def test_an_open_project_has_a_process_wait_for_its_next_run(project: Project, m
     assert not asked
     opened("label", project)
     assert asked
+
+
+def test_the_images_to_label_stay_while_a_run_is_at_work_and_are_chosen_anew_when_it_has_ended(
+    trained: Project,
+) -> None:
+    app = opened("label", trained)
+    first = app.session_state[Key.QUEUE]
+    run = fabricate_run(trained, 2)
+    at_work = engine_jobs.this_process(engine_jobs.JobState.RUNNING, "Training")
+    engine_jobs.write_status(run.status, at_work)
+    app.run()
+    assert app.session_state[Key.QUEUE] is first
+    for _ in range(2):  # its last results, then those of the run when it is continued: the same number
+        fabricate_run(trained, 2)
+        app.run()
+        assert app.session_state[Key.QUEUE] is not first
+        first = app.session_state[Key.QUEUE]
 
 
 def test_projects_lists_opens_and_deletes(project: Project) -> None:

@@ -274,6 +274,7 @@ def test_runs_of_models_and_peers_end_in_one_table_and_are_not_repeated(dgm, tmp
     assert peer["ours"]["old"]["mean"] > 80
     assert peer["ours"]["new"]["mean"] == 0
     assert peer["device"].endswith("1 thread")
+    assert rows["vade-10"]["note"]
     assert not list((tmp_path / "out" / "work").glob("*/*/*/project.json"))
     assert "| M2 | 300 |" in Path(said["markdown"]).read_text()
     assert Path(said["csv"]).read_text().startswith("row,kind,title")
