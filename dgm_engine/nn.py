@@ -181,6 +181,8 @@ class InputMap(nn.Module):
 
     def inverse(self, x: Tensor) -> Tensor:
         """(B, D) raw values from x (B, n_kept)."""
+        if self.n_kept == self.fill.numel():
+            return x * self.scale + self.shift
         raw = self.fill.expand(*x.shape[:-1], -1).clone()
         raw[..., self.kept] = x * self.scale + self.shift
         return raw

@@ -18,7 +18,7 @@ from dgm_engine.training.runs import TrainRequest
 Arguments = ParamSpec("Arguments")
 
 
-_REFRESH_SECONDS = 2.0
+_REFRESH_SECONDS = 0.5
 
 
 class Key(StrEnum):

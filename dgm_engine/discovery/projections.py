@@ -154,7 +154,13 @@ def _neighbour_layout(
     return xy
 
 
-def tsne(z: np.ndarray, seed: int, start: np.ndarray | None = None, progress: Progress | None = None) -> np.ndarray:
+def tsne(
+    z: np.ndarray,
+    seed: int,
+    start: np.ndarray | None = None,
+    progress: Progress | None = None,
+    steps: tuple[int, int] | None = None,
+) -> np.ndarray:
     """t-SNE of z (N, Z), at least `SMALLEST` rows, on exact neighbours.
 
     Args:
@@ -162,6 +168,8 @@ def tsne(z: np.ndarray, seed: int, start: np.ndarray | None = None, progress: Pr
         seed: of every random draw.
         start: (N, 2) positions to refine by a few steps; None lays out anew, from principal components.
         progress: told the share done.
+        steps: how many while the attraction of neighbours is exaggerated, and how many after that; None takes as many
+            as make a fine map, or few where there is a `start`.
 
     Returns:
         (N, 2).
@@ -174,18 +182,18 @@ def tsne(z: np.ndarray, seed: int, start: np.ndarray | None = None, progress: Pr
         z, perplexity=min(30, (len(z) - 1) // 3), method="exact", n_jobs=1, random_state=seed
     )
     begin = _pca_start(z, seed) * 1e-4 if start is None else start
-    steps, exaggerated = (750, 250) if start is None else (100, 0)
+    exaggerated, plain = steps or ((250, 500) if start is None else (0, 100))
     done = 0
 
     def report(_iteration: int, _error: float, _embedding: np.ndarray) -> None:
         nonlocal done
         done += 25
-        (progress or _quiet)(0.9 * done / steps, "Laying out the map")
+        (progress or _quiet)(0.9 * done / (exaggerated + plain), "Laying out the map")
 
     optimise: dict[str, Any] = {"inplace": True, "callbacks": report, "callbacks_every_iters": 25}
     embedding = TSNEEmbedding(begin, affinities, n_jobs=1, random_state=seed)
     embedding.optimize(exaggerated, exaggeration=12, momentum=0.8, **optimise)
-    embedding.optimize(steps - exaggerated, momentum=0.8, **optimise)
+    embedding.optimize(plain, momentum=0.8, **optimise)
     return np.asarray(embedding)
 
 

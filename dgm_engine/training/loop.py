@@ -205,7 +205,7 @@ class _Step:
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
         with bfloat16(self.device, self.config):
-            encoded = self._encode(self._seen(raw), rows)
+            encoded = self._encode(self._seen(raw), self.table.edges_of(rows, raw))
             objective, record = self._bound(encoded, allowed, len(labelled))
             for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled)).items():
                 objective = objective + weight * value
@@ -217,9 +217,8 @@ class _Step:
         self.state.optimiser.step()
         return {name: value.detach().mean().item() for name, value in record.items()}
 
-    def _encode(self, x: Tensor, rows: NDArray[np.int64] | None = None) -> Encoded:
-        """What the networks say of x (B, n_kept), the pool's own `rows` or changed copies of them."""
-        edges = None if rows is None else self.table.edges_of(rows, x)
+    def _encode(self, x: Tensor, edges: Tensor | None = None) -> Encoded:
+        """What the networks say of x (B, n_kept), whose edges may be known already."""
         return self.state.model.encode(x, self.config.n_samples, self.state.generator, edges)
 
     def _bound(self, encoded: Encoded, allowed: Tensor, n_labelled: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -248,8 +247,8 @@ class _Step:
             terms["consistency"] = (-config.consistency_weight, value)
         if config.neighbour_weight and neighbours is not None:
             chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
-            near = self.state.model.inputs(self.table.values(chosen).to(self.device))
-            value = neighbour_agreement(log_q, self._encode(near, chosen).log_q_y)
+            near = self.augment(self.table.values(chosen).to(self.device))
+            value = neighbour_agreement(log_q, self._encode(near).log_q_y)
             terms["neighbours"] = (config.neighbour_weight, value)
         if config.mutual_information_weight:
             value = marginal_divergence(log_q[n_labelled:], self.knowledge.log_prior)
