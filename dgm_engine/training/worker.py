@@ -401,8 +401,8 @@ def main(arguments: list[str]) -> None:
 
 
 def get_ready() -> None:
-    """Has the libraries import what they put off until it is used: two to three seconds of a run's first ones."""
-    for name in ("openTSNE", "pyarrow.parquet"):
+    """Has the libraries import what they put off until it is used: three to four seconds of a run's first ones."""
+    for name in ("openTSNE", "pynndescent", "pyarrow.parquet", "sklearn.mixture"):
         import_module(name)
     torch.optim.Adam([torch.zeros(1)])
 
