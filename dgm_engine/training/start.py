@@ -14,7 +14,7 @@ training images of MNIST and Fashion-MNIST.
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,8 +43,9 @@ BATCH = 2048
 TSNE_STEPS = (150, 100)
 """Groups stand out long before a map is fine: a third of its steps gave the same clusters of digits, MNIST and
 Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
-MIN_STEPS = 100
-"""Steps of the VAE, and of the fit of q(y | x), on a small pile; 400 made no better clusters of the digits."""
+VAE_STEPS, FIT_STEPS = 300, 100
+"""On a small pile at least so many, whatever the passes: with fewer of the VAE's, prototypes of the first clusters
+look alike; more of either made no better clusters of the digits."""
 FIT_EPOCHS = 4
 RESTARTS = 3
 PARTS, PART_SIZE = 40, 20
@@ -74,13 +75,12 @@ def clustering_start(state: TrainingState, table: Table, config: TrainingConfig)
     for share, elbo in _fit_vae(state, table, config):
         yield StartRecord("Learning what the images look like", 0.6 * share, elbo)
     yield StartRecord("Looking for groups", 0.6)
-    mean, log_var = _latents(state.model, table)
-    points = principal_components(state.model, table, state.rng)
-    chosen = np.sort(state.rng.permutation(len(table.rows))[:SAMPLE])
-    component = cluster(points[chosen], state.model.config.n_components, int(state.rng.integers(2**31)))
-    state.model.set_p_z(*_moments(mean[chosen], log_var[chosen], component, state.model.config.n_components))
+    sample = replace(table, rows=table.sample(SAMPLE, state.rng))
+    points = principal_components(state.model, sample, state.rng)
+    component = cluster(points, state.model.config.n_components, int(state.rng.integers(2**31)))
+    state.model.set_p_z(*_moments(*_latents(state.model, sample), component, state.model.config.n_components))
     yield StartRecord("Fitting the clusters", 0.9)
-    for share in _fit_q_y(state, table, table.rows[chosen], component, config):
+    for share in _fit_q_y(state, sample, component, config):
         yield StartRecord("Fitting the clusters", 0.9 + 0.1 * share)
 
 
@@ -155,7 +155,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
     model = state.model
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     device = model.inputs.fill.device
-    for share, rows in _steps(table, config, config.start_epochs, state.rng, VAE_TIME):
+    for share, rows in _steps(table, config, config.start_epochs, VAE_STEPS, state.rng, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
         with bfloat16(device, config):
             elbo = model.vae_bound(x, state.generator).mean()
@@ -164,16 +164,16 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
 
 
 def _fit_q_y(
-    state: TrainingState, table: Table, rows: NDArray[np.int64], component: NDArray[np.int64], config: TrainingConfig
+    state: TrainingState, table: Table, component: NDArray[np.int64], config: TrainingConfig
 ) -> Iterator[float]:
-    """Fits q(y | x) to an assignment of some rows, on changed copies of the images; yields the share done."""
+    """Fits q(y | x) to an assignment of the table's rows, on changed copies of the images; yields the share done."""
     model = state.model
     device = model.inputs.fill.device
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     augment = Augmentation(model.inputs, tuple(table.x.shape[1:]), state.generator)
     target = np.zeros(len(table.x), dtype=np.int64)
-    target[rows] = component
-    for share, batch in _steps(Table(table.x, rows), config, FIT_EPOCHS, state.rng, FIT_TIME):
+    target[table.rows] = component
+    for share, batch in _steps(table, config, FIT_EPOCHS, FIT_STEPS, state.rng, FIT_TIME):
         raw = table.values(batch).to(device)
         with bfloat16(device, config):
             log_q = model.encode(augment(raw), 1, state.generator).log_q_y
@@ -182,13 +182,13 @@ def _fit_q_y(
 
 
 def _steps(
-    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator, time_share: float
+    table: Table, config: TrainingConfig, epochs: int, least: int, rng: np.random.Generator, time_share: float
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, and more on a small pile until `MIN_STEPS` are done.
+    """(share done, rows) for `epochs` passes, and more on a small pile until `least` steps are done; none for 0.
 
     Where the run has a time budget, this takes at most `time_share` of it.
     """
-    total = max(epochs * table.batches_per_epoch(config.batch_size), min(MIN_STEPS, 50 * epochs))
+    total = max(epochs * table.batches_per_epoch(config.batch_size), least) if epochs else 0
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     began, done, share = time.monotonic(), 0, 0.0
     while share < 1 and total:

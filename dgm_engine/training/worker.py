@@ -65,6 +65,8 @@ LEARN_SHARE = 0.05
 """Looking at the labels takes at most this share of the time."""
 EARLY_SECONDS = 0.5
 """A run that goes on from an earlier one shows what it makes of new labels after so much training."""
+EARLY_LIMIT = 100_000
+"""Unless it holds more images than this: then results take longer to save than such a run is to last."""
 EDGES_SHARE, START_SHARE = 0.05, 0.3
 """The progress that a fresh run shows once it knows the edges of the images, and once it has its first clusters."""
 STATUS_SECONDS = 0.5
@@ -286,7 +288,8 @@ class Worker:
         seconds = None if budget is None else max(60 * budget - self.saving, 0.0)
         schedule = Schedule(epochs, seconds, self.began)
         saved = time.monotonic()
-        early = saved + EARLY_SECONDS if self.setting.config.parent is not None and not self.state.step else math.inf
+        shows_early = self.setting.config.parent is not None and not self.state.step
+        early = saved + EARLY_SECONDS if shows_early and self.setting.pool.n_items <= EARLY_LIMIT else math.inf
         first = START_SHARE if self.needs_start else 0.0
         for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
             if time.monotonic() > early:
