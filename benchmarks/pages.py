@@ -1,6 +1,6 @@
 """How long a person waits for a page, at rest and while training runs, in headless Chromium.
 
-    python benchmarks/pages.py PROJECT [--repeats 3]
+    python -m benchmarks.pages PROJECT [--repeats 3]
 
 PROJECT must have been trained. Prints the median and the worst seconds of each interaction, first at rest and then
 while a training run is at work. A page is done when its script has run and nothing new has been drawn for 150 ms.
@@ -94,10 +94,19 @@ def measure(page: Page, repeats: int) -> dict[str, list[float]]:
     return times
 
 
-def serve(port: int, home: Path) -> subprocess.Popen[bytes]:
-    """A server of the app, once it answers."""
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def serve(port: int, home: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A server of the app, once it answers; `arguments` come last on its command line."""
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"]
-    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "DGM_HOME": str(home)}, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*command, *arguments], cwd=ROOT, env={**os.environ, "DGM_HOME": str(home)}, stdout=subprocess.DEVNULL
+    )
     for _ in range(300):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2).close()
@@ -114,9 +123,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     project = open_project(arguments.project.resolve())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = serve(port, project.paths.root.parent)
     try:
         with sync_playwright() as playwright:

@@ -1,0 +1,140 @@
+"""How long a person waits for the model, in headless Chromium: from a click to what comes of it on the screen.
+
+    python -m benchmarks.waiting [--project DIR] [--repeats 5]
+
+*Clusters of the digits*: from "Find clusters" in a new example project, opened by a new server `READING` seconds
+before, to the cards of the clusters. *Three names*: from Enter after the third cluster's name to this name in the
+map's legend. *20 labels*: from "Train with the new labels" to the map in the colours of the new run; which images are
+labelled is drawn at random, their classes are the true ones. The last two are measured on the digits and on the project
+DIR (trained, with ground truth), which keeps the names and labels.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from playwright.sync_api import Page, expect, sync_playwright
+
+from benchmarks.pages import FLAGS, done, free_port, serve
+from dgm_engine import machine
+from dgm_engine.services import projects
+from dgm_engine.services.latest import latest_run
+from dgm_engine.services.projects import Project
+
+READING = 6.0
+"""Seconds that a person looks at the page before the first click."""
+N_LABELS, N_NAMES = 20, 3
+PATIENCE = 600_000
+"""Milliseconds after which something is wrong."""
+
+
+@contextmanager
+def screen(home: Path, address: str, *arguments: str) -> Iterator[Page]:
+    """A page of a new server, opened at an address."""
+    port = free_port()
+    server = serve(port, home, *arguments)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"http://127.0.0.1:{port}/{address}")
+            yield page
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def until_trained(page: Page) -> None:
+    """Waits for the end of the run at work."""
+    expect(page.locator(".st-key-header")).to_contain_text("Trained", timeout=PATIENCE)
+    done(page)
+
+
+def clusters(page: Page) -> float:
+    """Seconds from nothing to clusters."""
+    button = page.get_by_role("button", name="Find clusters").first
+    button.wait_for()
+    page.wait_for_timeout(1000 * READING)
+    began = time.monotonic()
+    button.click()
+    page.get_by_text("clusters have a name").first.wait_for()
+    return time.monotonic() - began
+
+
+def names(page: Page, turn: int) -> float:
+    """Seconds from the last of some names to the map that shows them."""
+    page.locator(".st-key-colour").get_by_text("Class", exact=True).click()
+    done(page)
+    began = 0.0
+    for number in range(N_NAMES):
+        name = f"kind {turn}-{number}"
+        field = page.locator('[class*="st-key-card_"] input').nth(number)
+        field.click()
+        field.fill(name)
+        began = time.monotonic()
+        field.press("Enter")
+        page.locator(".legendtext", has_text=name).first.wait_for()
+    return time.monotonic() - began
+
+
+def labels(page: Page, project: Project, turn: int) -> float:
+    """Seconds from the click after some labels to the map in the colours of the new run."""
+    pool = project.pool
+    rows = np.random.default_rng(turn).choice(pool.shown, N_LABELS, replace=False)
+    for row in rows:
+        project.labels.label([pool.items[row]], pool.classes[pool.truth[row]], annotator="benchmark")
+    page.reload()
+    button = page.get_by_role("button", name="Train with the new labels")
+    button.wait_for()
+    page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+    page.wait_for_timeout(1000 * READING)
+    run = latest_run(project).number
+    began = time.monotonic()
+    button.click()
+    page.get_by_text(f"colours of run {run + 1}").wait_for()
+    return time.monotonic() - began
+
+
+def both(page: Page, project: Project, turn: int, found: dict[str, list[float]]) -> None:
+    """Names and labels in a trained project, with the figures added to `found`."""
+    until_trained(page)
+    page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+    about = f"of {project.manifest.items:,}"
+    found.setdefault(f"{N_NAMES} names, {about}", []).append(names(page, turn))
+    found.setdefault(f"{N_LABELS} labels, {about}", []).append(labels(page, project, turn))
+    until_trained(page)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    found: dict[str, list[float]] = {}
+    for turn in range(given.repeats):
+        with tempfile.TemporaryDirectory() as home, screen(Path(home), "", "--", "--example") as page:
+            found.setdefault("clusters of the digits", []).append(clusters(page))
+            root = next(path.parent for path in Path(home).rglob("project.json"))
+            both(page, projects.open_project(root), turn, found)
+    if given.project:
+        project = projects.open_project(given.project.resolve())
+        with screen(project.paths.root.parent, f"discover?project={project.paths.root}") as page:
+            for turn in range(given.repeats):
+                both(page, project, turn, found)
+    print(f"{machine.describe()['device']}, version {machine.version()}; seconds over {given.repeats} turns\n")
+    print("".ljust(28), "median  worst")
+    for name, seconds in found.items():
+        print(name.ljust(28), f"{median(seconds):6.1f} {max(seconds):6.1f}")
+
+
+if __name__ == "__main__":
+    main()
