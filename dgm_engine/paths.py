@@ -59,6 +59,11 @@ class RunPaths:
         """The folder of arrays that the screens read."""
         return self.root / "arrays"
 
+    @property
+    def results(self) -> Path:
+        """What the arrays are of; written after them, so that it says that they are there."""
+        return self.root / "arrays" / "results.json"
+
 
 @dataclass(frozen=True)
 class ProjectPaths:

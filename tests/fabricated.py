@@ -36,7 +36,7 @@ def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[
     write_json(run.config, config.to_json())
     prototypes = generator.integers(0, 255, (N_COMPONENTS, *project.pool.shape), dtype=np.uint8)
     owner = owner or (None,) * N_COMPONENTS
-    save_results(run, Results(q_y, z, project.pool.shown, prototypes, owner, project.labels.version(), config))
+    save_results(run, Results(q_y, z, project.pool.shown, prototypes, owner, project.labels.version(), config, 0))
     jobs.write_status(run.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0, details={"epoch": 3}))
     return run
 

@@ -72,7 +72,7 @@ def give_run(project: Project) -> None:
     save_checkpoint(run, new_state(model, config.training, pool.n_items), (None,) * K)
     q_y, z = predict_pool(model, table, np.arange(pool.n_items))
     prototypes = np.zeros((K, *pool.shape), pool.x.dtype)
-    save_results(run, Results(q_y, z, pool.shown, prototypes, (None,) * K, 0, config))
+    save_results(run, Results(q_y, z, pool.shown, prototypes, (None,) * K, 0, config, 0))
     jobs.write_status(run.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0))
 
 

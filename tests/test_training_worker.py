@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import dgm_engine
 from dgm_engine import jobs
@@ -16,7 +17,7 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.training import runs
-from dgm_engine.training.checkpoint import load_model, read_checkpoint
+from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.results import load_live_map, load_results
 from dgm_engine.training.runs import TrainRequest
@@ -315,6 +316,22 @@ def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(copied):
         path.write_bytes(b"damaged")
     with pytest.raises(CorruptError, match="damaged"):
         read_checkpoint(run)
+
+
+def test_the_model_is_that_of_the_results_whatever_checkpoints_an_interrupted_run_wrote_since(copied):
+    run = runs.latest_results(copied.paths)
+    results = load_results(run)
+    state = restore_state(read_checkpoint(run), results.config, len(copied.pool.shown), torch.device("cpu"))
+    with torch.no_grad():
+        for parameter in state.model.parameters():
+            parameter.zero_()
+    for _ in range(3):
+        state.step += 1
+        save_checkpoint(run, state, results.owner)
+    x = torch.from_numpy(copied.pool.x[:50].reshape(50, -1) / np.float32(255))
+    np.testing.assert_allclose(load_model(run)[0].classify(x).detach(), results.q_y[:50], atol=0.01)
+    assert read_checkpoint(run).about["step"] == state.step  # training goes on from the newest
+    assert len(list(run.checkpoints.glob("*.safetensors"))) == 3
 
 
 def test_a_failure_is_told_in_one_line(copied):

@@ -45,7 +45,7 @@ def results_of(run: RunPaths) -> Results:
 
 def results_stamp(run: RunPaths) -> int:
     """Changes whenever a run writes results."""
-    return (run.arrays / "owner.json").stat().st_mtime_ns
+    return run.results.stat().st_mtime_ns
 
 
 def check_component(results: Results, component: int) -> None:

@@ -1,4 +1,7 @@
-"""Checkpoints: safetensors beside a small JSON file with a checksum, two of them kept; nothing in them can run code."""
+"""Checkpoints: safetensors beside a small JSON file with a checksum; nothing in them can run code.
+
+The last two are kept, and that of the model whose results the screens show.
+"""
 
 import contextlib
 import hashlib
@@ -18,6 +21,7 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
 from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.loop import TrainingState, new_optimiser
+from dgm_engine.training.results import results_step
 from dgm_engine.training.runs import RunConfig, read_config
 
 KEPT = 2
@@ -42,13 +46,13 @@ class Checkpoint:
 
 
 def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None, ...]) -> None:
-    """Writes a checkpoint, with the owners that training gave, and removes all but the last two."""
+    """Writes a checkpoint, with the owners that training gave, and removes those that nobody needs any more."""
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
     tensors["generator"] = state.generator.get_state()
     data = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    path = run.checkpoints / f"{state.step:09d}.safetensors"
+    path = run.checkpoints / f"{_stem(state.step)}.safetensors"
     write_atomic(path, data)
     about = {
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -60,18 +64,22 @@ def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None
         "owner": owner,
     }
     write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
+    shown = results_step(run)
     for old in sorted(run.checkpoints.glob("*.json"))[:-KEPT]:
-        old.unlink()
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+        if shown is None or old.stem != _stem(shown):
+            old.unlink()
+            old.with_suffix(".safetensors").unlink(missing_ok=True)
 
 
-def read_checkpoint(run: RunPaths) -> Checkpoint | None:
-    """The newest undamaged checkpoint of a run, or None where none was ever written.
+def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None:
+    """The newest undamaged checkpoint of a run, or None where none was ever written; that of a `step`, if it is whole.
 
     Raises:
         CorruptError: there are checkpoints and all are damaged.
     """
     candidates = sorted(run.checkpoints.glob("*.json"), reverse=True)
+    if step is not None:
+        candidates.sort(key=lambda path: path.stem != _stem(step))
     for path in candidates:
         with contextlib.suppress(CorruptError, KeyError, TypeError):
             about = read_json(path)
@@ -132,17 +140,22 @@ def new_state(model: DeepGenerativeModel, config: TrainingConfig, n_items: int) 
 
 
 def load_model(run: RunPaths) -> tuple[DeepGenerativeModel, RunConfig]:
-    """The model of a run as it last stood, ready to classify, with the run's configuration.
+    """The model that a run's results are of, or else its newest, ready to classify, with the run's configuration.
 
     Raises:
         StateError: the run has no checkpoint yet.
         CorruptError: its checkpoints are damaged.
     """
-    checkpoint = read_checkpoint(run)
+    checkpoint = read_checkpoint(run, results_step(run))
     if checkpoint is None:
         raise StateError(f"run {run.number} has not saved a model yet; wait a moment or train again")
     config = read_config(run)
     return model_of(checkpoint, config.model).eval(), config
+
+
+def _stem(step: int) -> str:
+    """The name of a checkpoint's files; in the order of steps."""
+    return f"{step:09d}"
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -26,6 +26,7 @@ class Results:
         owner: the class that training gave to each component, None where it gave none.
         labels_version: the last label event that training saw.
         config: of the run.
+        step: the optimiser steps that its model had taken.
     """
 
     q_y: NDArray[np.float16]
@@ -35,6 +36,7 @@ class Results:
     owner: tuple[str | None, ...]
     labels_version: int
     config: RunConfig
+    step: int
 
 
 @dataclass(frozen=True)
@@ -58,25 +60,32 @@ def load_results(run: RunPaths) -> Results:
     """The results of a run.
 
     Raises:
-        CorruptError: an array or the owners are missing or damaged.
+        CorruptError: an array, or what they are of, is missing or damaged.
     """
-    owners = read_json(run.arrays / "owner.json")
+    about = read_json(run.results)
     return Results(
         q_y=load_array(run.arrays / "q_y.npy"),
         z=load_array(run.arrays / "z.npy"),
         shown=load_array(run.arrays / "shown.npy"),
         prototypes=load_array(run.arrays / "prototypes.npy"),
-        owner=tuple(owners["owner"]),
-        labels_version=owners["labels_version"],
+        owner=tuple(about["owner"]),
+        labels_version=about["labels_version"],
         config=read_config(run),
+        step=about["step"],
     )
 
 
+def results_step(run: RunPaths) -> int | None:
+    """The step of the model that a run's results are of; None where it has none yet."""
+    return read_json(run.results)["step"] if run.results.exists() else None
+
+
 def save_results(run: RunPaths, results: Results) -> None:
-    """Writes the arrays, and the owners last: their file says that the rest is there."""
+    """Writes the arrays, and then what they are of."""
     for name in ("q_y", "z", "shown", "prototypes"):
         save_array(run.arrays / f"{name}.npy", getattr(results, name))
-    write_json(run.arrays / "owner.json", {"owner": results.owner, "labels_version": results.labels_version})
+    about = {"owner": results.owner, "labels_version": results.labels_version, "step": results.step}
+    write_json(run.results, about)
 
 
 def load_live_map(run: RunPaths) -> LiveMap | None:

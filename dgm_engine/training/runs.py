@@ -179,7 +179,7 @@ def latest_results(paths: ProjectPaths) -> RunPaths | None:
 
 def has_results(run: RunPaths) -> bool:
     """Whether a run has written its arrays; the owners are written last."""
-    return (run.arrays / "owner.json").exists()
+    return run.results.exists()
 
 
 def active_run(paths: ProjectPaths) -> RunPaths | None:

@@ -70,6 +70,8 @@ EARLY_LIMIT = 100_000
 EDGES_SHARE, START_SHARE = 0.05, 0.3
 """The progress that a fresh run shows once it knows the edges of the images, and once it has its first clusters."""
 STATUS_SECONDS = 0.5
+CURVES_SHARE = 0.02
+"""Writing the curves, which grow long, takes at most this share of the time."""
 
 
 class StopRequested(Exception):  # noqa: N818 - not an error
@@ -85,6 +87,7 @@ class Reporter:
         self._status = jobs.this_process()
         self._records: list[dict[str, object]] = []
         self._last = 0.0
+        self._curves_again = 0.0
 
     @property
     def progress(self) -> float:
@@ -110,14 +113,16 @@ class Reporter:
             self.flush()
 
     def record(self, values: dict[str, object]) -> None:
-        """One record of the curves; written with the next status."""
+        """One record of the curves; written with one of the next statuses."""
         self._records.append({**values, "seconds": round(self.seconds, 2)})
 
     def flush(self) -> None:
-        """Writes the status and the records that wait."""
-        if self._records:
+        """Writes the status and, where it is time, the records that wait."""
+        began = time.monotonic()
+        if self._records and (began >= self._curves_again or not self._status.alive):
             append_metrics(self._run, self._records)
             self._records = []
+            self._curves_again = time.monotonic() + (time.monotonic() - began) / CURVES_SHARE
         jobs.write_status(self._run.status, self._status)
         self._last = time.monotonic()
 
@@ -348,8 +353,8 @@ class Worker:
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
-        results = Results(q_y, z, shown, self._prototypes(), self.given, self.labels_version, self.setting.config)
-        save_results(self.setting.run, results)
+        seen = self.labels_version, self.setting.config, self.state.step
+        save_results(self.setting.run, Results(q_y, z, shown, self._prototypes(), self.given, *seen))
         self.saving = time.monotonic() - began
         self.reporter.phase("Saving", self.reporter.progress, components_used=used)
 
