@@ -47,6 +47,14 @@ def test_a_search_that_was_broken_off_begins_anew(images, tmp_path):
     np.testing.assert_allclose(edges.stored_edges(tmp_path, images, silent), expected(images), atol=1e-3)
 
 
+def test_a_file_that_was_cut_short_is_written_anew(images, tmp_path):
+    edges.stored_edges(tmp_path, images, silent)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-10])
+    np.testing.assert_allclose(edges.stored_edges(tmp_path, images, silent), expected(images), atol=1e-3)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_model_answers_alike_whether_they_are_at_hand_or_not(images):
     rows = np.arange(len(images))
     shape = ModelConfig(images[0].size, 4, LikelihoodName.BERNOULLI, n_hidden=16, image_shape=images.shape[1:])

@@ -21,6 +21,7 @@ from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.results import load_live_map, load_results
 from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.worker import Setting, Worker
 
 QUICK = {"start_epochs": 2, "exact_components": 1}
 
@@ -212,6 +213,27 @@ def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
     assert again.about["step"] > checkpoint.about["step"]
     epochs = [r["epoch"] for r in runs.metrics(run) if r["phase"] == "train"]
     assert epochs == sorted(epochs)
+
+
+def test_a_stop_is_heard_while_the_edges_are_found(copied):
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+    for path in copied.paths.images.glob("edges-*"):
+        path.unlink()
+    runs.request_stop(run)
+    Worker(Setting.of(run)).work()
+    assert runs.status(run).state is JobState.STOPPED
+    assert not runs.has_results(run)
+    assert not list(copied.paths.images.glob("edges-*"))
+
+
+def test_neighbours_that_were_cut_short_are_found_anew(copied):
+    run = start(copied, TrainRequest(epochs=1))
+    setting = Setting.of(run)
+    wait(run)
+    whole = setting.neighbours.read_bytes()
+    setting.neighbours.write_bytes(whole[:-100])
+    assert wait(start(copied, TrainRequest(epochs=1))).state is JobState.FINISHED
+    assert len(setting.neighbours.read_bytes()) == len(whole)
 
 
 def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(copied):

@@ -1,12 +1,14 @@
 """The edges of a whole pool (`dgm_engine.hog`): found once, asked for in every step and every prediction."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from dgm_engine.errors import CorruptError
 from dgm_engine.hog import VERSION, hog, n_hog_features
 from dgm_engine.progress import Progress
 from dgm_engine.training.batches import Table
@@ -24,15 +26,16 @@ def find_edges(x: NDArray[np.generic]) -> NDArray[np.float16]:
 
 
 def stored_edges(folder: Path, x: NDArray[np.generic], progress: Progress) -> NDArray[np.float16]:
-    """(N, F) the same, memory-mapped from a file in `folder`; found and written where there is none yet."""
+    """(N, F) the same, memory-mapped from a file in `folder`; found and written where none is there, or none whole."""
     path = folder / f"edges-{VERSION}.npy"
-    if not path.exists():
-        unfinished = folder / f".{path.name}"
-        edges = open_memmap(unfinished, "w+", np.float16, _shape(x))
-        for share in _fill(edges, x):
-            progress(share, "Looking at the edges")
-        edges.flush()
-        unfinished.rename(path)
+    with suppress(CorruptError):
+        return load_array(path)
+    unfinished = folder / f".{path.name}"
+    edges = open_memmap(unfinished, "w+", np.float16, _shape(x))
+    for share in _fill(edges, x):
+        progress(share, "Looking at the edges")
+    edges.flush()
+    unfinished.replace(path)
     return load_array(path)
 
 

@@ -52,7 +52,7 @@ from dgm_engine.training.results import (
     save_live_map,
     save_results,
 )
-from dgm_engine.training.runs import RunConfig, latest_results, read_config
+from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
 from dgm_engine.training.start import clustering_start, nearest_rows
 
 LIVE_SAMPLE = 1_000
@@ -195,18 +195,13 @@ class Worker:
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
         self.began = time.monotonic() - spent
         self.reporter = Reporter(setting.run, self.began)
-        self.setting = setting = self._with_edges(setting)
-        self.live = LiveView(setting)
+        self.setting = setting
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
         self.needs_start = False
         self.state, self.given = self._state(checkpoint)
         epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
         self.reporter.phase("Opening the images", self.reporter.progress, epoch=round(epochs, 2), **machine.describe())
         keep_metrics(setting.run, self.state.step)
-        if self.needs_start:
-            return  # nothing to know yet: the components mean nothing before the start
-        self._find_neighbours()
-        self.known = self._learn()
 
     def work(self) -> None:
         """Trains to the end of the schedule, or to a request to stop, and leaves results either way.
@@ -214,10 +209,10 @@ class Worker:
         A stop before the first clusters leaves none: the run begins anew when it is continued.
         """
         try:
-            if self.needs_start:
-                self._start()
+            self._prepare()
         except StopRequested:
-            self.reporter.end(JobState.STOPPED, "Stopped before there were clusters")
+            known = has_results(self.setting.run)
+            self.reporter.end(JobState.STOPPED, "Stopped" if known else "Stopped before there were clusters")
             return
         try:
             self._train()
@@ -228,16 +223,28 @@ class Worker:
         self._save()
         self.reporter.end(JobState.FINISHED, "Finished")
 
-    def _with_edges(self, setting: Setting) -> Setting:
-        """The setting, its table with the edges of the images where the model looks at them."""
-        if setting.config.model.image_shape is None:
-            return setting
+    def _prepare(self) -> None:
+        """Finds all that training needs; for a fresh model that is its first clusters too."""
+        self._find_edges()
+        self.live = LiveView(self.setting)
+        if self.needs_start:
+            self._start()  # before it there is nothing to learn from labels: the components mean nothing
+        else:
+            self._find_neighbours()
+            self.known = self._learn()
+
+    def _find_edges(self) -> None:
+        """Gives the table the edges of the images, where the model looks at them."""
+        if self.setting.config.model.image_shape is None:
+            return
 
         def report(share: float, what: str) -> None:
             self.reporter.phase(what, EDGES_SHARE * share)
+            self._check_stop()
 
-        edges = stored_edges(setting.project.images, setting.table.x, report)
-        return replace(setting, table=replace(setting.table, edges=edges))
+        table = self.setting.table
+        edges = stored_edges(self.setting.project.images, table.x, report)
+        self.setting = replace(self.setting, table=replace(table, edges=edges))
 
     def _state(self, checkpoint: Checkpoint | None) -> tuple[TrainingState, Owner]:
         """The training state and the owners: this run's own, its parent's, or new ones."""
@@ -270,10 +277,13 @@ class Worker:
         """The lineage's neighbours, from its file; sought where a run needs them and no earlier one did."""
         if not self.config.neighbour_weight:
             return
-        if not self.setting.neighbours.exists():
+        try:
+            self.state.neighbours = load_array(self.setting.neighbours)
+        except CorruptError:  # there is none yet, or it is damaged
             self.reporter.phase("Looking for neighbours", START_SHARE)
             save_array(self.setting.neighbours, nearest_rows(self.state, self.setting.table))
-        self.state.neighbours = load_array(self.setting.neighbours)
+            self.state.neighbours = load_array(self.setting.neighbours)
+            self._check_stop()
 
     def _carry_over(self) -> None:
         """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
