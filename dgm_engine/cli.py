@@ -17,7 +17,7 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
-from dgm_engine.errors import DgmError, InputError, JobError
+from dgm_engine.errors import DgmError, InputError, JobError, in_words
 from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
 from dgm_engine.progress import Progress
@@ -406,8 +406,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         given = sys.argv[1:] if arguments is None else list(arguments)
         code = app(given or ["--help"], prog_name="dgm", standalone_mode=False)
-    except DgmError as error:
-        _fail(str(error))
+    except BrokenPipeError:  # whoever read our output has had enough: "dgm ... | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (DgmError, OSError) as error:
+        _fail(in_words(error))
     except typer.TyperException as error:
         _fail(_usage(error))
     except (KeyboardInterrupt, typer.Abort):

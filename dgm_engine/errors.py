@@ -31,3 +31,11 @@ class CorruptError(DgmError):
 
 class JobError(DgmError):
     """A child process failed; the message carries its last words."""
+
+
+def in_words(error: DgmError | OSError) -> str:
+    """One line for the person: our own errors as they stand; of the system's, what it refused and the remedy."""
+    if isinstance(error, DgmError):
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; see that there is room on the disk and leave to write, and try again"

@@ -11,7 +11,7 @@ from typing import NoReturn, ParamSpec
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from dgm_engine.errors import DgmError
+from dgm_engine.errors import DgmError, in_words
 from dgm_engine.services import exploring, jobs, projects
 from dgm_engine.training.runs import TrainRequest
 
@@ -202,22 +202,22 @@ def polling(function: Callable[Arguments, None], seconds: float | None) -> Calla
 
 @contextmanager
 def errors_shown() -> Generator[None]:
-    """Shows an error of the engine on the page as it stands."""
+    """Shows an error of the engine, or of the system, on the page as it stands."""
     try:
         yield
-    except DgmError as error:
-        st.error(str(error), icon=":material/error:")
+    except (DgmError, OSError) as error:
+        st.error(in_words(error), icon=":material/error:")
 
 
 def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Makes a function safe as a widget's callback: an error of the engine becomes a message."""
+    """Makes a function safe as a widget's callback: an error of the engine, or of the system, becomes a message."""
 
     @functools.wraps(function)
     def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except DgmError as error:
-            notify(str(error), ":material/error:")
+        except (DgmError, OSError) as error:
+            notify(in_words(error), ":material/error:")
 
     return safe
 

@@ -173,6 +173,23 @@ def test_bad_input_is_one_line_on_stderr(dgm, project: Project, arguments, words
     assert project.paths.run_numbers() == []
 
 
+def test_what_the_system_refuses_is_told_in_one_line(dgm, project: Project):
+    project.paths.runs.write_text("in the way")
+    code, out, err = dgm("train", project.paths.root)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert str(project.paths.runs) in err
+    assert "try again" in err
+
+
+def test_a_reader_who_leaves_early_gets_no_complaint(project: Project):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start("info", project.paths.root, stdout=writing)
+    os.close(writing)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "")
+
+
 def test_progress_is_shown_on_a_terminal_only(tmp_path: Path):
     terminal, end = pty.openpty()
     termios.tcsetwinsize(end, (24, 80))

@@ -1,13 +1,14 @@
 """Long work that a page starts and watches: training runs and layouts of the map."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from dgm_engine import jobs
@@ -31,10 +32,19 @@ POLL_SECONDS = 0.2
 LAYOUT_WORKER = "dgm_engine.discovery.layout_worker"
 
 
-def _starting(project: Project) -> FileLock:
-    """Held while looking whether something is at work and starting it, so that two tabs, or terminals, do not both."""
+@contextmanager
+def _starting(project: Project) -> Generator[None]:
+    """Held while looking whether something is at work and starting it, so that two tabs, or terminals, do not both.
+
+    Raises:
+        StateError: another one has held it for half a minute.
+    """
     project.paths.runs.mkdir(exist_ok=True)
-    return FileLock(project.paths.runs / ".lock", timeout=30)
+    try:
+        with FileLock(project.paths.runs / ".lock", timeout=30):
+            yield
+    except Timeout as error:
+        raise StateError(f"something else is being started in {project.name}; try again in a moment") from error
 
 
 @dataclass(frozen=True)
