@@ -116,6 +116,17 @@ def test_projects_lists_opens_and_deletes(project: Project) -> None:
     assert not project.paths.root.exists()
 
 
+def test_what_the_system_refuses_becomes_a_message(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "labels.db")
+
+    app = opened("discover", project)
+    monkeypatch.setattr(jobs, "start_training", full)
+    next(button for button in app.button if button.label == "Find clusters").click().run()
+    assert not app.exception
+    assert "labels.db: No space left on device; see that there is room" in app.toast[0].value
+
+
 def test_a_damaged_project_is_shown_with_its_error(project: Project) -> None:
     project.paths.manifest.write_text("{", encoding="utf-8")
 
