@@ -114,7 +114,8 @@ _ADVANCED = (
 
 def form(project: Project, runs: list[RunSummary]) -> None:
     """The settings and the button that starts a run with them."""
-    latest = next((run.model for run in runs if run.has_results), None)
+    before = next((run for run in runs if run.has_results), None)
+    latest = before.model if before else None
     with st.container(border=True):
         st.subheader("Train again" if latest else "Find clusters")
         most = max(min(100, len(project.pool.shown)), 3)
@@ -138,8 +139,8 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             if model.auxiliary:
                 family = latest.auxiliary if latest else LikelihoodName.GAUSSIAN
                 auxiliary = _choice("Auxiliary latent", _AUXILIARY, family)
-            preset = _choice("Way of training", _PRESETS, Preset.FAST)
-            seed, n_classes, overrides = _advanced(project, preset)
+            preset = _choice("Way of training", _PRESETS, before.training.preset if before else Preset.FAST)
+            seed, n_classes, overrides = _advanced(project, preset, before.training if before else None)
         request = TrainRequest(
             model=model,
             auxiliary=auxiliary,
@@ -173,14 +174,18 @@ def _choice(label: str, options: dict[_Option, str], default: _Option) -> _Optio
     return st.selectbox(label, list(options), list(options).index(default), format_func=options.__getitem__) or default
 
 
-def _advanced(project: Project, preset: Preset) -> tuple[int, int | None, dict[str, Any]]:
+def _advanced(
+    project: Project, preset: Preset, before: TrainingConfig | None
+) -> tuple[int, int | None, dict[str, Any]]:
+    """Seed, number of classes, and what differs from the preset; at first as in the run before, if it was of this."""
     defaults = TrainingConfig.for_preset(preset)
+    shown = before if before and before.preset is preset else defaults
     known = len(labelling.class_names(project))
     n_classes = st.number_input(
         "How many classes there are, if you know",
         min_value=max(known, 1),
         max_value=1000,
-        value=None,
+        value=shown.n_classes and max(shown.n_classes, known),
         placeholder="not known",
     )
     st.caption("Tells training how many images to expect in classes without a label.")
@@ -192,10 +197,10 @@ def _advanced(project: Project, preset: Preset) -> tuple[int, int | None, dict[s
             setting.label,
             min_value=int(setting.low) if whole else setting.low,
             max_value=int(setting.high) if whole else setting.high,
-            value=default,
+            value=getattr(shown, setting.field),
             format="%d" if whole else "%g",
             placeholder="from the number of labels",  # only the paper's classification weight has no fixed default
-            key=f"setting_{setting.field}_{preset}",
+            key=f"setting_{setting.field}_{preset}_{getattr(shown, setting.field)}",  # a new value, a new field
         )
         st.caption(setting.explanation)
         if value != default:

@@ -224,6 +224,9 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
 @callback
 def start_training(project: projects.Project, request: TrainRequest | None = None) -> None:
-    """Starts a training run, by default with the settings that suit most projects."""
-    jobs.start_training(project, request or TrainRequest())
+    """Starts a training run, by default with the settings of the one before, or those that suit most projects."""
+    if request is None:
+        jobs.retrain(project)
+    else:
+        jobs.start_training(project, request)
     notify("Training has started", ":material/play_arrow:")

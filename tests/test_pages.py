@@ -9,11 +9,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
-from dgm_engine.config import ModelName, Preset
+from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.discovery.projections import Method
+from dgm_engine.paths import write_json
 from dgm_engine.services import exploring, jobs, labelling
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
+from dgm_engine.training.runs import read_config
 from pages import _bulk, _figures, _gallery, _map, _shortcuts
 from pages._create import _folder_name
 from pages._state import Key
@@ -114,6 +116,16 @@ def test_projects_lists_opens_and_deletes(project: Project) -> None:
     assert project.paths.root.exists()
     press(app, "Delete")
     assert not project.paths.root.exists()
+
+
+def test_training_again_offers_the_settings_of_the_run_before(trained: Project) -> None:
+    run = trained.paths.run(1)
+    training = {"consistency_weight": 0.0, "n_classes": 17}
+    write_json(run.config, {**read_config(run).to_json(), "training": TrainingConfig(**training).to_json()})
+    fields = {field.label: field.value for field in opened("train", trained).number_input}
+    assert fields["Steadiness under small changes"] == 0
+    assert fields["How many classes there are, if you know"] == 17
+    assert fields["Keep similar images together"] == TrainingConfig.neighbour_weight
 
 
 def test_what_the_system_refuses_becomes_a_message(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dgm_engine import jobs as engine_jobs
-from dgm_engine.config import Preset
+from dgm_engine.config import Preset, TrainingConfig
 from dgm_engine.discovery.projections import Method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState
@@ -16,6 +16,7 @@ from dgm_engine.paths import write_json
 from dgm_engine.services import jobs
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
+from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
 from tests.fabricated import fabricate_run
@@ -56,6 +57,25 @@ def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_f
     assert jobs.continues(trained, TrainRequest())
     assert not jobs.continues(trained, TrainRequest(fresh=True))
     assert not jobs.continues(trained, TrainRequest(n_components=13))
+
+
+@pytest.mark.parametrize("preset", list(Preset))
+def test_a_retrain_keeps_the_settings_of_the_run_before(trained: Project, monkeypatch: pytest.MonkeyPatch, preset):
+    monkeypatch.setattr(training_runs, "launch", lambda run: None)
+    first = trained.paths.run(1)
+    chosen = {"consistency_weight": 0.5, "learning_rate": 2e-4, "held_out_fraction": 0.1, "n_classes": 7, "seed": 5}
+    before = TrainingConfig.for_preset(preset, max_epochs=3, **chosen)
+    model = read_config(first).model.replaced(image_shape=trained.pool.shape if before.edges else None)
+    write_json(first.config, {**read_config(first).to_json(), "model": model.to_json(), "training": before.to_json()})
+    config = read_config(jobs.retrain(trained))
+    assert (config.parent, config.lineage) == (1, 1)
+    assert config.training == before.replaced(max_epochs=None if preset is Preset.FAST else 2000, max_minutes=1 / 6)
+
+
+def test_the_first_retrain_is_a_first_run(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(training_runs, "launch", lambda run: None)
+    config = read_config(jobs.retrain(project))
+    assert (config.parent, config.training) == (None, TrainingConfig())
 
 
 def test_only_one_run_at_a_time(at_work: Project):

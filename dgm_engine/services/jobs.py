@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from dgm_engine import jobs
-from dgm_engine.config import ModelConfig
+from dgm_engine.config import ModelConfig, TrainingConfig
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
@@ -55,6 +55,7 @@ class RunSummary:
         number: of the run.
         status: how it stands; `details` hold epoch, elbo, components_used, labels_version.
         model: its factorisation and sizes.
+        training: how it was, or is, trained.
         parent: the run that it continued from, or None.
         lineage: the fresh run that it descends from.
         has_results: whether its clusters can be shown.
@@ -63,6 +64,7 @@ class RunSummary:
     number: int
     status: JobStatus
     model: ModelConfig
+    training: TrainingConfig
     parent: int | None
     lineage: int
     has_results: bool
@@ -100,6 +102,15 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
         run = training_runs.create_run(project.paths, project.pool, request)
         training_runs.launch(run)
     return run
+
+
+def retrain(project: Project) -> RunPaths:
+    """Goes on from the latest results for some seconds, with the settings they were trained with; else a first run.
+
+    Raises:
+        StateError: another run is at work.
+    """
+    return start_training(project, training_runs.as_before(project.paths))
 
 
 def be_ready() -> None:
@@ -219,6 +230,7 @@ def _summary(run: RunPaths) -> RunSummary:
         number=run.number,
         status=training_runs.status(run),
         model=config.model,
+        training=config.training,
         parent=config.parent,
         lineage=config.lineage,
         has_results=training_runs.has_results(run),

@@ -20,6 +20,8 @@ PAPER_LATENT = 200
 """Z of preset `paper`."""
 WARM_MINUTES = 10 / 60
 """How long a retrain of preset `fast` from an earlier run takes where nothing else is asked for."""
+_ASKED_FOR = frozenset({"seed", "max_minutes", "max_epochs", "n_classes"})
+"""The fields of a training's configuration that have one of their own in a `TrainRequest`."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,23 @@ def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> bool:
         InputError: as `create_run`.
     """
     return _plan(paths, pool, request)[1] is not None
+
+
+def as_before(paths: ProjectPaths) -> TrainRequest:
+    """To go on from the latest results, if there are any, with the settings of their run, for some seconds."""
+    latest = latest_results(paths)
+    if latest is None:
+        return TrainRequest()
+    before = read_config(latest)
+    usual, chosen = TrainingConfig.for_preset(before.training.preset).to_json(), before.training.to_json()
+    return TrainRequest(
+        preset=before.training.preset,
+        minutes=WARM_MINUTES,
+        seed=before.training.seed,
+        n_latent=before.model.n_latent,
+        n_classes=before.training.n_classes,
+        overrides={k: v for k, v in chosen.items() if v != usual[k] and k not in _ASKED_FOR},
+    )
 
 
 def launch(run: RunPaths) -> jobs.JobStatus:
