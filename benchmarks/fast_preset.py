@@ -120,7 +120,12 @@ def train(project: Project, task: Task, seed: int, changes: dict[str, Any]) -> F
         if not first and runs.has_results(run):
             first.append((time.monotonic() - began, measured(task, project.pool, run)[task.measure]))
 
-    status = jobs.follow(run, look)
+    try:
+        status = jobs.follow(run, look)
+    except KeyboardInterrupt:  # the worker would go on without us
+        jobs.stop_training(project)
+        jobs.follow(run)
+        raise
     if status.state is not JobState.FINISHED:
         raise SystemExit(f"{run.root}: {status.state} {status.error}")
     seconds, measures = time.monotonic() - began, measured(task, project.pool, run)
@@ -179,19 +184,21 @@ def targets(given: argparse.Namespace) -> pd.DataFrame:
             "first clusters": 100 * median(one.first_accuracy or 0.0 for one in found),
             "after s": median(one.first_seconds or 0.0 for one in found),
             "seeds": len(found),
+            "version": ", ".join(sorted({one.version for one in found})),
         }
     return pd.DataFrame(lines).T
 
 
 def ablation(given: argparse.Namespace) -> pd.DataFrame:
     """Each term left out: the median accuracy of every task."""
-    lines: dict[str, dict[str, float]] = {}
+    lines: dict[str, dict[str, Any]] = {}
     for variant in ABLATION:
         line = lines[variant] = {}
         for name in given.tasks or TASKS:
             found = [one_run(given, name, seed, variant) for seed in given.seeds]
             line[name] = 100 * median(one.accuracy for one in found)
             line[f"{name}, min"] = median(one.seconds for one in found) / 60
+            line[f"{name}, version"] = ", ".join(sorted({one.version for one in found}))
     return pd.DataFrame(lines).T
 
 
@@ -206,7 +213,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     table = {"targets": targets, "ablation": ablation}[given.what](given)
-    print(f"version {machine.version()}, seeds {', '.join(map(str, given.seeds))}; accuracies in percent\n")
+    print(f"{machine.describe()['device']}, seeds {', '.join(map(str, given.seeds))}; accuracies in percent\n")
     print(table.to_string(float_format="{:.1f}".format))
 
 

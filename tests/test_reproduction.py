@@ -216,7 +216,7 @@ def test_the_report_has_mean_sd_and_worst_of_each_row_and_variant():
     text = report.to_markdown(TABLE_1, found)
     line = next(line for line in text.splitlines() if "| 74.0 ± 4.0 |" in line)
     assert line.startswith("| GM-DGM | 200 |  | 30 | 77.2 ± 1.3 | 74.0 ± 4.0 | 77.4 ± 2.5 | 50.0 ± 0.0 | 77.1 ± 1.7 |")
-    assert line.endswith("| 21 | 3 | fast, 120 labels per class | 6 | 1.5 | a machine |")
+    assert line.endswith("| 21 | 3 | fast, 120 labels per class | 6 | 1.5 | a machine | 1 |")
     grid = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in grid} == {grid[0].count("|")}
 

@@ -245,6 +245,7 @@ def _columns(*, labelled: bool) -> list[tuple[str, _Cell]]:
         ("epochs", lambda line: line.epochs),
         ("min/run", lambda line: "" if line.minutes is None else f"{line.minutes:.1f}"),
         ("device", lambda line: line.device),
+        ("version", lambda line: line.version),
     ]
 
 

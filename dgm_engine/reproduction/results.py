@@ -62,7 +62,7 @@ class RunResult:
         variant: how it was run.
         measures: the accuracies, by the names of `MEASURES`.
         components_used: components that are the most probable one of at least one training image.
-        seconds: wall-clock time, interrupted tries included.
+        seconds: wall-clock time; of a run that was taken up again, up to its checkpoints.
         epochs: passes done, as text; of a peer those of its stages; "" where there are none.
         device: what it ran on.
         version: of this program.
