@@ -2,9 +2,10 @@
 
     python -m benchmarks.peers --data-root DIR --out DIR [--tasks mnist-10 fashion-30] [--plot FILE.png]
 
-All on the same 60,000 training images without labels, one thread each, scored on the 10,000 test images. Of ours there
-are two points: the first clusters that a person sees, and the end. The deep peers run for a tenth of their authors'
-passes, about as long as ours, and for a third (`--long`). Runs are files under --out, as in `benchmarks.fast_preset`.
+All on the same 60,000 training images without labels, scored on the 10,000 test images, one thread each (ours too, on a
+machine of two cores). Of ours there are two points: the first clusters that a person sees, and the end. The deep peers
+run for a tenth of their authors' passes, about as long as ours, and for a third (`--long`). Runs are files under --out,
+as in `benchmarks.fast_preset`.
 """
 
 import argparse

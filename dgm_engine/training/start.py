@@ -43,9 +43,10 @@ BATCH = 2048
 TSNE_STEPS = (150, 100)
 """Groups stand out long before a map is fine: a third of its steps gave the same clusters of digits, MNIST and
 Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
-VAE_STEPS, FIT_STEPS = 300, 100
-"""On a small pile at least so many, whatever the passes: with fewer of the VAE's, prototypes of the first clusters
-look alike; more of either made no better clusters of the digits."""
+VAE_STEPS, FIT_STEPS = (300, 1_000), (100, 1_000)
+"""At least and at most so many, whatever the passes. With fewer of the VAE's, prototypes of the first clusters look
+alike; more of either made no better clusters of the digits. Beyond the most, somebody with a million images would wait
+for clusters that a sample of them gives."""
 FIT_EPOCHS = 4
 RESTARTS = 3
 PARTS, PART_SIZE = 40, 20
@@ -182,13 +183,18 @@ def _fit_q_y(
 
 
 def _steps(
-    table: Table, config: TrainingConfig, epochs: int, least: int, rng: np.random.Generator, time_share: float
+    table: Table,
+    config: TrainingConfig,
+    epochs: int,
+    limits: tuple[int, int],
+    rng: np.random.Generator,
+    time_share: float,
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, and more on a small pile until `least` steps are done; none for 0.
+    """(share done, rows) for `epochs` passes, within the limits of steps; none for 0 passes.
 
     Where the run has a time budget, this takes at most `time_share` of it.
     """
-    total = max(epochs * table.batches_per_epoch(config.batch_size), least) if epochs else 0
+    total = int(np.clip(epochs * table.batches_per_epoch(config.batch_size), *limits)) if epochs else 0
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     began, done, share = time.monotonic(), 0, 0.0
     while share < 1 and total:
