@@ -129,10 +129,7 @@ def floor(take: Take) -> Take:
     """The matrix products of these steps, and nothing else."""
     with Recorder() as recorder:
         n = take()
-    products = [
-        (func, [torch.empty_strided(shape, stride, dtype=kind).normal_() for shape, stride, kind in args], times)
-        for (func, args), times in recorder.products.items()
-    ]
+    products = [(func, [_noise(*arg) for arg in args], times) for (func, args), times in recorder.products.items()]
 
     @torch.no_grad()
     def repeat() -> int:
@@ -188,6 +185,12 @@ def main() -> None:
     print(f"K = {k}, Z = {z}, batch {batch}, {about['device']}, {torch.get_num_threads()} thread(s)")
     print(f"medians of {given.rounds} rounds of {STEPS_PER_RECORD} steps ({PLAIN_STEPS} of plain)\n")
     print(table.round(1).to_string())
+
+
+def _noise(shape: tuple[int, ...], strides: tuple[int, ...], kind: torch.dtype) -> Tensor:
+    """A tensor so laid out; a stride of zero, where a matrix is shared by a batch, is kept."""
+    last = sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    return torch.randn(1 + last, dtype=kind).as_strided(shape, strides)
 
 
 def _mlp(n_in: int, hidden: int, n_out: int) -> nn.Sequential:
