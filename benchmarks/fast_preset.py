@@ -32,7 +32,7 @@ from dgm_engine.reproduction.tables import N_CLASSES, TABLES, PeerName, TableNam
 from dgm_engine.services import jobs, projects
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
-from dgm_engine.services.reproducing import DEFAULT_LABELS, labelled_rows
+from dgm_engine.services.reproducing import DEFAULT_LABELS, ended_with_us, labelled_rows
 from dgm_engine.training import runs
 from dgm_engine.training.runs import TrainRequest
 
@@ -120,12 +120,8 @@ def train(project: Project, task: Task, seed: int, changes: dict[str, Any]) -> F
         if not first and runs.has_results(run):
             first.append((time.monotonic() - began, measured(task, project.pool, run)[task.measure]))
 
-    try:
+    with ended_with_us(project.paths.root):
         status = jobs.follow(run, look)
-    except KeyboardInterrupt:  # the worker would go on without us
-        jobs.stop_training(project)
-        jobs.follow(run)
-        raise
     if status.state is not JobState.FINISHED:
         raise SystemExit(f"{run.root}: {status.state} {status.error}")
     seconds, measures = time.monotonic() - began, measured(task, project.pool, run)
@@ -168,6 +164,11 @@ def peer_run(given: argparse.Namespace, name: str, peer: PeerName, epochs: tuple
     return read_json(path)
 
 
+def versions(found: list[Found]) -> str:
+    """Of the program, that made some runs."""
+    return ", ".join(sorted({one.version for one in found}))
+
+
 def targets(given: argparse.Namespace) -> pd.DataFrame:
     """Each task: the median and the worst of its seeds beside the target."""
     lines: dict[str, dict[str, Any]] = {}
@@ -184,7 +185,7 @@ def targets(given: argparse.Namespace) -> pd.DataFrame:
             "first clusters": 100 * median(one.first_accuracy or 0.0 for one in found),
             "after s": median(one.first_seconds or 0.0 for one in found),
             "seeds": len(found),
-            "version": ", ".join(sorted({one.version for one in found})),
+            "version": versions(found),
         }
     return pd.DataFrame(lines).T
 
@@ -198,7 +199,7 @@ def ablation(given: argparse.Namespace) -> pd.DataFrame:
             found = [one_run(given, name, seed, variant) for seed in given.seeds]
             line[name] = 100 * median(one.accuracy for one in found)
             line[f"{name}, min"] = median(one.seconds for one in found) / 60
-            line[f"{name}, version"] = ", ".join(sorted({one.version for one in found}))
+            line[f"{name}, version"] = versions(found)
     return pd.DataFrame(lines).T
 
 

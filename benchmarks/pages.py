@@ -15,7 +15,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from dgm_engine.training.runs import TrainRequest
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+PATIENCE = 600_000
+"""Milliseconds after which something is wrong."""
 SETTLED = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning'
@@ -94,11 +97,24 @@ def measure(page: Page, repeats: int) -> dict[str, list[float]]:
     return times
 
 
-def free_port() -> int:
-    """A port that nothing listens on."""
+@contextmanager
+def screen(home: Path, address: str, *arguments: str) -> Iterator[Page]:
+    """A page, opened at an address, of a new server on a port that nothing else listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port = probe.getsockname()[1]
+    server = serve(port, home, *arguments)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"http://127.0.0.1:{port}/{address}")
+            yield page
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def serve(port: int, home: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -123,26 +139,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     project = open_project(arguments.project.resolve())
-    port = free_port()
-    server = serve(port, project.paths.root.parent)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-            page.goto(f"http://127.0.0.1:{port}/discover?project={project.paths.root}")
-            page.locator(".js-plotly-plot .nsewdrag").first.wait_for(timeout=300_000)
-            done(page)
-            rest = measure(page, arguments.repeats)
-            start_training(project, TrainRequest(minutes=30))
+    with screen(project.paths.root.parent, f"discover?project={project.paths.root}") as page:
+        page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+        done(page)
+        rest = measure(page, arguments.repeats)
+        start_training(project, TrainRequest(minutes=30))
+        try:
             page.wait_for_timeout(15_000)
             busy = measure(page, arguments.repeats)
             found = active_status(project)
-            if found is None or not found[1].alive:
-                sys.exit("training ended before the measurement did")
-            browser.close()
-    finally:
-        stop_training(project)
-        server.terminate()
+        finally:
+            stop_training(project)
+    if found is None or not found[1].alive:
+        sys.exit("training ended before the measurement did")
     print("seconds".ljust(26), "at rest: median  worst   training: median  worst")
     for name, _ in STEPS:
         row = (np.median(rest[name]), max(rest[name]), np.median(busy[name]), max(busy[name]))

@@ -10,18 +10,15 @@ DIR (trained, with ground truth), which keeps the names and labels.
 """
 
 import argparse
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from benchmarks.pages import FLAGS, done, free_port, serve
+from benchmarks.pages import PATIENCE, done, screen
 from dgm_engine import machine
 from dgm_engine.services import projects
 from dgm_engine.services.latest import latest_run
@@ -30,26 +27,6 @@ from dgm_engine.services.projects import Project
 READING = 6.0
 """Seconds that a person looks at the page before the first click."""
 N_LABELS, N_NAMES = 20, 3
-PATIENCE = 600_000
-"""Milliseconds after which something is wrong."""
-
-
-@contextmanager
-def screen(home: Path, address: str, *arguments: str) -> Iterator[Page]:
-    """A page of a new server, opened at an address."""
-    port = free_port()
-    server = serve(port, home, *arguments)
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-            page.set_default_timeout(PATIENCE)
-            page.goto(f"http://127.0.0.1:{port}/{address}")
-            yield page
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def until_trained(page: Page) -> None:

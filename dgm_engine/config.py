@@ -138,8 +138,8 @@ class TrainingConfig(_Config):
         gradient_clip: every element of a gradient is kept within this of zero (the authors' released code).
         classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
-        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x, changed like that, in
-            the space in which the clustering start looked for groups. It holds the groups together and carries labels
+        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x in the space in which
+            the clustering start looked for groups, changed as above. It holds the groups together and carries labels
             to their likes.
         mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
         exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the

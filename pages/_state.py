@@ -103,15 +103,13 @@ def _run_in_frame() -> None:
         st.rerun()
 
 
-def require_results(project: projects.Project) -> int:
-    """The number of the newest run that has results; before the first, the page offers to train and ends here."""
-    number = next((run.number for run in jobs.runs(project) if run.has_results), None)
-    if number is None:
+def require_results(project: projects.Project) -> None:
+    """Before the first results, the page offers to train and ends here."""
+    if jobs.newest_results(project) is None:
         with st.container(border=True):
             st.subheader("Nothing has been learned yet")
             _offer_training(project)
         st.stop()
-    return number
 
 
 def require_view(project: projects.Project) -> exploring.View:
@@ -133,7 +131,7 @@ def _offer_training(project: projects.Project) -> None:
 
 
 def _wait_for_results(project: projects.Project) -> None:
-    if any(run.has_results for run in jobs.runs(project)):
+    if jobs.newest_results(project) is not None:
         st.rerun(scope="app")
 
 

@@ -244,7 +244,7 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
     component, confidence = _assignment(q_y, owner)
     return View(
         run=run.number,
-        stamp=results_stamp(run),
+        stamp=stamp,
         labels_version=state.version,
         rows=rows,
         items=project.pool.items[rows],

@@ -166,7 +166,7 @@ class _Reproduction:
         root = self.request.out / "work" / self.request.table / how.key / path.stem
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(root.with_suffix(".lock"), timeout=0), _ended_with_us(root):
+            with FileLock(root.with_suffix(".lock"), timeout=0), ended_with_us(root):
                 if not path.exists():
                     self.files.write(self._result(row, how, seed, root, progress))
                     self.finished += 1
@@ -320,7 +320,7 @@ def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progr
 
 
 @contextlib.contextmanager
-def _ended_with_us(root: Path) -> Generator[None]:
+def ended_with_us(root: Path) -> Generator[None]:
     """Ctrl-C ends the process at work in a project: a training run keeps what it learned, a peer cannot."""
     try:
         yield

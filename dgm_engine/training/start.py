@@ -46,10 +46,10 @@ BATCH = 2048
 TSNE_STEPS = (150, 100)
 """Groups stand out long before a map is fine: a third of its steps gave the same clusters of digits, MNIST and
 Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
-VAE_STEPS = FIT_STEPS = (400, 1_000)
-"""At least and at most so many, whatever the passes. After 300 of the VAE's, samples of the digits were recognised as
-what they should show less often by a sixth, even at the end of training; after 100, prototypes look alike. Beyond the
-most, somebody with a million images would wait for clusters that a sample of them gives."""
+LEAST_STEPS, MOST_STEPS = 400, 1_000
+"""Of the VAE, and of the fit of q(y | x), whatever the passes. After 300 of the VAE's, samples of the digits were
+recognised as what they should show less often by a sixth, even at the end of training; after 100, prototypes look
+alike. Beyond the most, somebody with a million images would wait for clusters that a sample of them gives."""
 FITTED, FIT_WINDOW = 0.15, 20
 """The fit of q(y | x) is over once it loses less than this, in nats, over so many steps: with the digits after 60 steps
 (K = 10) to 130 (K = 20), where 400 gave no better clusters. A network of 16 units takes 200 to learn four blobs."""
@@ -162,7 +162,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
     model = state.model
     optimiser = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     device = model.inputs.fill.device
-    for share, rows in _steps(table, config, config.start_epochs, VAE_STEPS, state.rng, VAE_TIME):
+    for share, rows in _steps(table, config, config.start_epochs, state.rng, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
         with bfloat16(device, config):
             elbo = model.vae_bound(x, state.generator).mean()
@@ -181,7 +181,7 @@ def _fit_q_y(
     target = np.zeros(len(table.x), dtype=np.int64)
     target[table.rows] = component
     losses = deque([math.inf] * FIT_WINDOW, FIT_WINDOW)
-    for share, batch in _steps(table, config, FIT_EPOCHS, FIT_STEPS, state.rng, FIT_TIME):
+    for share, batch in _steps(table, config, FIT_EPOCHS, state.rng, FIT_TIME):
         raw = table.values(batch).to(device)
         with bfloat16(device, config):
             log_q = model.encode(augment(raw), 1, state.generator).log_q_y
@@ -194,18 +194,14 @@ def _fit_q_y(
 
 
 def _steps(
-    table: Table,
-    config: TrainingConfig,
-    epochs: int,
-    limits: tuple[int, int],
-    rng: np.random.Generator,
-    time_share: float,
+    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator, time_share: float
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, within the limits of steps; none for 0 passes.
+    """(share done, rows) for `epochs` passes, `LEAST_STEPS` to `MOST_STEPS` steps; none for 0 passes.
 
     Where the run has a time budget, this takes at most `time_share` of it.
     """
-    total = int(np.clip(epochs * table.batches_per_epoch(config.batch_size), *limits)) if epochs else 0
+    steps = epochs * table.batches_per_epoch(config.batch_size)
+    total = min(max(steps, LEAST_STEPS), MOST_STEPS) if epochs else 0
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     began, done, share = time.monotonic(), 0, 0.0
     while share < 1 and total:

@@ -363,8 +363,17 @@ class Worker:
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
-        seen = self.labels_version, self.setting.config, self.state.step
-        save_results(self.setting.run, Results(q_y, z, shown, self._prototypes(), self.given, *seen))
+        results = Results(
+            q_y=q_y,
+            z=z,
+            shown=shown,
+            prototypes=self._prototypes(),
+            owner=self.given,
+            labels_version=self.labels_version,
+            config=self.setting.config,
+            step=self.state.step,
+        )
+        save_results(self.setting.run, results)
         self.saving = time.monotonic() - began
         self.reporter.phase("Saving", self.reporter.progress, components_used=used)
 
