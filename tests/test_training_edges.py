@@ -55,6 +55,18 @@ def test_a_file_that_was_cut_short_is_written_anew(images, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_the_system_does_not_let_grow_is_an_error_and_no_edges(images, tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            edges.stored_edges(tmp_path, images, silent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    np.testing.assert_allclose(edges.stored_edges(tmp_path, images, silent), expected(images), atol=1e-3)
+
+
 def test_a_model_answers_alike_whether_they_are_at_hand_or_not(images):
     rows = np.arange(len(images))
     shape = ModelConfig(images[0].size, 4, LikelihoodName.BERNOULLI, n_hidden=16, image_shape=images.shape[1:])
