@@ -16,12 +16,12 @@ from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
-from dgm_engine.training import runs
+from dgm_engine.training import runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.results import load_live_map, load_results
 from dgm_engine.training.runs import TrainRequest
-from dgm_engine.training.worker import Setting, Worker
+from dgm_engine.training.worker import Reporter, Setting, Worker
 
 QUICK = {"start_epochs": 2, "exact_components": 1}
 
@@ -354,6 +354,23 @@ def test_the_model_is_that_of_the_results_whatever_checkpoints_an_interrupted_ru
     np.testing.assert_allclose(load_model(run)[0].classify(x).detach(), results.q_y[:50], atol=0.01)
     assert read_checkpoint(run).about["step"] == state.step  # training goes on from the newest
     assert len(list(run.checkpoints.glob("*.safetensors"))) == 3
+
+
+def test_curves_that_take_long_to_write_are_written_seldom_and_none_is_lost(copied, monkeypatch):
+    written = []
+
+    def slow(_run, records):
+        time.sleep(0.02)
+        written.append([record["step"] for record in records])
+
+    monkeypatch.setattr(worker, "append_metrics", slow)
+    reporter = Reporter(runs.latest_results(copied.paths), time.monotonic())
+    for step in range(5):
+        reporter.record({"step": step})
+        reporter.flush()
+    assert written == [[0]]  # the next comes after a second
+    reporter.end(JobState.FINISHED, "Finished")
+    assert written == [[0], [1, 2, 3, 4]]
 
 
 def test_a_failure_is_told_in_one_line(copied):
