@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -132,11 +132,15 @@ def train(
         typer.Option(help="The family of the auxiliary latent of agm-dgm and adgm: gaussian at first."),
     ] = None,
     preset: Annotated[
-        Preset, typer.Option(help="fast: minutes on two cores. paper: the paper's settings, many hours.")
-    ] = Preset.FAST,
+        Preset | None,
+        typer.Option(
+            help="fast: minutes on two cores. paper: the paper's settings, many hours. Without it all settings of the "
+            "run before, or fast at first."
+        ),
+    ] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", min=0.01, help="Stop after so many minutes.")] = None,
     epochs: Annotated[int | None, typer.Option(metavar="E", min=1, help="Stop after so many passes.")] = None,
-    seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of all random draws.")] = 0,
+    seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="Of all random draws; 0 at first.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew instead of continuing from the last run.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -144,19 +148,20 @@ def train(
     if minutes is not None and epochs is not None:
         raise InputError("--minutes and --epochs were both given; give one of them")
     opened = projects.open_project(project)
-    run = jobs.start_training(
-        opened,
-        TrainRequest(
-            model=model,
-            auxiliary=auxiliary,
-            n_components=components,
-            preset=preset,
-            minutes=minutes,
-            epochs=epochs,
-            seed=seed,
-            fresh=fresh,
-        ),
+    before = TrainRequest() if fresh else jobs.as_before(opened)
+    if preset not in (None, before.preset):
+        before = TrainRequest(preset=preset)
+    request = replace(
+        before,
+        model=model,
+        auxiliary=auxiliary,
+        n_components=components,
+        minutes=minutes,
+        epochs=epochs,
+        seed=before.seed if seed is None else seed,
+        fresh=fresh,
     )
+    run = jobs.start_training(opened, request)
     status = _follow(opened, run)
     if status.state in (JobState.FAILED, JobState.INTERRUPTED):
         reason = status.error or tail(run.log) or "its process is gone"

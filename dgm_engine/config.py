@@ -128,7 +128,8 @@ class TrainingConfig(_Config):
         preset: where the other defaults come from.
         seed: of every random draw of the run.
         max_epochs: passes over the pool; None leaves the end to `max_minutes`, or to the preset.
-        max_minutes: wall-clock budget, start included; None leaves the end to `max_epochs`.
+        max_minutes: wall-clock budget, start included, whose grouping takes the time that it takes; None leaves the end
+            to `max_epochs`.
         batch_size: unlabelled items per step.
         labelled_batch_size: items with a label or a rejection per step.
         n_samples: S, Monte Carlo draws of z (and of a) per item and component.
@@ -138,8 +139,8 @@ class TrainingConfig(_Config):
         gradient_clip: every element of a gradient is kept within this of zero (the authors' released code).
         classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
-        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x in the space in which
-            the clustering start looked for groups, changed as above. It holds the groups together and carries labels
+        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x among the edges of
+            images, or the features, changed as above. It holds the groups together and carries labels
             to their likes.
         mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
         exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the
@@ -147,7 +148,6 @@ class TrainingConfig(_Config):
         edges: whether q(y | x) of a new model, and the clustering start, look at the edges of images
             (`dgm_engine.hog`) beside the pixels.
         clustering_start: whether a fresh model starts from a clustering instead of random weights.
-        start_epochs: VAE epochs before the clustering start.
         several_components: whether its labelled examples may bring a class further components than its first.
         output_scale: standard deviation of the initial weights of output layers.
         weight_decay: precision of the Gaussian prior of all weights; biases have none.
@@ -177,7 +177,6 @@ class TrainingConfig(_Config):
     exact_components: int = 1
     edges: bool = True
     clustering_start: bool = True
-    start_epochs: int = 2
     several_components: bool = True
     output_scale: float = 0.01
     weight_decay: float = 0.0
@@ -193,7 +192,7 @@ class TrainingConfig(_Config):
             raise InputError(f"seed is {self.seed}; it must be a whole number")
         _at_least(self, 1, "batch_size", "labelled_batch_size", "n_samples")
         _at_least(self, 0, "seed", "consistency_weight", "mutual_information_weight", "exact_components")
-        _at_least(self, 0, "neighbour_weight", "start_epochs", "weight_decay", "min_pixel_std", "held_out_fraction")
+        _at_least(self, 0, "neighbour_weight", "weight_decay", "min_pixel_std", "held_out_fraction")
         _above_zero(self, "learning_rate", "output_scale", "max_epochs", "max_minutes", "n_classes")
         _above_zero(self, "classification_weight", "learning_rate_decay", "gradient_clip")
         if self.held_out_fraction >= 1:

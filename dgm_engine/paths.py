@@ -6,9 +6,11 @@ A file of ours appears whole or not at all: it is written beside its target, flu
 import json
 import os
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dgm_engine.errors import CorruptError
 
@@ -61,8 +63,12 @@ class RunPaths:
 
     @property
     def results(self) -> Path:
-        """What the arrays are of; written after them, so that it says that they are there."""
-        return self.root / "arrays" / "results.json"
+        """What the arrays are of, and of which step; written after them, so that it says that they are there."""
+        return self.arrays / "results.json"
+
+    def array(self, name: str, step: int) -> Path:
+        """One of the arrays that the model gave after so many steps."""
+        return self.arrays / f"{name}-{step:09d}.npy"
 
 
 @dataclass(frozen=True)
@@ -109,11 +115,18 @@ class ProjectPaths:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Writes ``data`` to ``path`` so that a reader, or a crash, sees the old file or the new one."""
+    with written_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def written_atomically(path: Path) -> Generator[IO[bytes]]:
+    """A file to write to, piece by piece, that becomes ``path`` at the end; nothing is left of it after an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -55,7 +55,7 @@ def _card(project: Project, view: View, cluster: Cluster, classes: tuple[str, ..
         label_visibility="collapsed",
         key=key,
         on_change=_name,
-        args=(project, cluster, key),
+        args=(project, view.run, cluster, key),
     )
     show.button(
         "Show images",
@@ -98,11 +98,11 @@ def _images(
 
 
 @_state.callback
-def _name(project: Project, cluster: Cluster, key: str) -> None:
+def _name(project: Project, run: int, cluster: Cluster, key: str) -> None:
     name: str | None = st.session_state.pop(key) or None
     if name == cluster.class_name:  # Streamlit also calls back when it merely echoes a value that a page has set
         return
-    labelling.name_component(project, cluster.component, name, _state.annotator())
+    labelling.name_component(project, cluster.component, name, _state.annotator(), run)
     title = f"Cluster {cluster.component}"
     _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
 

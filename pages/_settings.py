@@ -12,7 +12,8 @@ from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
 from pages import _state
 
-DURATIONS = {
+DURATIONS: dict[str, float | None] = {
+    "as long as it needs": None,
     "20 s": 1 / 3,
     "1 min": 1.0,
     "3 min": 3.0,
@@ -89,13 +90,6 @@ _ADVANCED = (
     _Setting("learning_rate", "Size of a learning step", "Smaller is slower and steadier.", 1e-5, 1e-1),
     _Setting("batch_size", "Images per step", "More is steadier and needs more memory.", 16, 4096),
     _Setting(
-        "start_epochs",
-        "Passes before the first grouping",
-        "More let it imagine more clearly; they take longer.",
-        0,
-        100,
-    ),
-    _Setting(
         "n_samples",
         "Draws per image and cluster",
         "Monte Carlo samples of the latent variables. More are steadier and slower.",
@@ -126,7 +120,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             min(latest.n_components if latest else DEFAULT_COMPONENTS, most),
             help="More than the classes you expect, twice as many say: several clusters may have the same name.",
         )
-        duration = st.select_slider("How long", list(DURATIONS), value="20 s" if latest else "1 min")
+        duration = st.select_slider("How long", list(DURATIONS), value="20 s" if latest else "as long as it needs")
         fresh = st.checkbox(
             "Start again from scratch",
             disabled=latest is None,
@@ -154,7 +148,8 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         )
         if latest and not fresh and not jobs.continues(project, request):
             st.caption("These settings need a new model: it starts from scratch. Labels stay, names are carried over.")
-        if preset is Preset.PAPER and DURATIONS[duration] < DURATIONS["2 h"]:
+        minutes = DURATIONS[duration]
+        if preset is Preset.PAPER and minutes is not None and minutes < 120:
             st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
         st.button(
             "Train" if latest else "Find clusters",

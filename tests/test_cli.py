@@ -17,8 +17,12 @@ import pytest
 from PIL import Image
 
 from dgm_engine import cli
-from dgm_engine.services import exporting
+from dgm_engine.config import Preset, TrainingConfig
+from dgm_engine.errors import StateError
+from dgm_engine.paths import write_json
+from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
+from dgm_engine.training.runs import TrainRequest, read_config
 from tests.fabricated import N_COMPONENTS
 
 COMMANDS = [
@@ -205,6 +209,29 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path: Path):
     out, err = start("new", tmp_path / "q", "--source", "digits").communicate(timeout=60)
     assert err == ""
     assert "1797 items" in out
+
+
+def test_training_keeps_the_settings_of_the_run_before_but_for_those_that_are_given(
+    dgm, trained: Project, monkeypatch: pytest.MonkeyPatch
+):
+    asked_for: list[TrainRequest] = []
+
+    def remember(_, request: TrainRequest):
+        asked_for.append(request)
+        raise StateError("enough")
+
+    monkeypatch.setattr(jobs, "start_training", remember)
+    run = trained.paths.run(1)
+    training = TrainingConfig(held_out_fraction=0.5, consistency_weight=0.0, seed=4)
+    write_json(run.config, {**read_config(run).to_json(), "training": training.to_json()})
+    for arguments in ([], ["--epochs", 3, "--seed", 2], ["--fresh"], ["--preset", "paper"]):
+        dgm("train", trained.paths.root, *arguments)
+    plain, some, fresh, paper = asked_for
+    assert plain.overrides == some.overrides == {"held_out_fraction": 0.5, "consistency_weight": 0.0}
+    assert (plain.seed, plain.minutes, plain.epochs) == (4, None, None)
+    assert (some.seed, some.epochs) == (2, 3)
+    assert fresh == TrainRequest(fresh=True)
+    assert paper == TrainRequest(preset=Preset.PAPER)
 
 
 @pytest.mark.slow

@@ -26,8 +26,7 @@ from dgm_engine.config import LikelihoodName, ModelName
 from dgm_engine.errors import InputError
 from dgm_engine.objective import Sampling, bound
 
-SHORT = {"start_epochs": 1}
-SMALL = {"n_components": 4, "n_latent": 2, "n_hidden": 16, "max_epochs": 8, "training": SHORT}
+SMALL = {"n_components": 4, "n_latent": 2, "n_hidden": 16, "max_epochs": 8}
 PLAIN = {"clustering_start": False, "neighbour_weight": 0, "learning_rate": 0.03, "batch_size": 64}
 """Random weights in place of a clustering: quick enough for the hundreds of fits of scikit-learn's checks."""
 UNCLUSTERED = {**SMALL, "training": PLAIN}

@@ -10,9 +10,10 @@ import pytest
 from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import Method, project
 from dgm_engine.jobs import JobState, JobStatus, read_status, spawn
-from dgm_engine.paths import RunPaths
+from dgm_engine.paths import RunPaths, write_json
 
 MODULE = "dgm_engine.discovery.layout_worker"
+STEP = 7
 
 
 @pytest.fixture
@@ -22,8 +23,9 @@ def run(tmp_path: Path) -> RunPaths:
     run.arrays.mkdir(parents=True)
     rng = np.random.default_rng(0)
     z = rng.normal(size=(100, 5)) + 8 * np.eye(5)[np.arange(100) % 3]
-    np.save(run.arrays / "z.npy", z.astype(np.float16))
-    np.save(run.arrays / "shown.npy", rng.permutation(100)[:80])
+    np.save(run.array("z", STEP), z.astype(np.float16))
+    np.save(run.array("shown", STEP), rng.permutation(100)[:80])
+    write_json(run.results, {"step": STEP})
     return run
 
 
@@ -39,7 +41,7 @@ def lay_out(run: RunPaths, method: Method, previous: str = "-") -> JobStatus:
 
 
 def shown_z(run: RunPaths) -> np.ndarray:
-    return np.load(run.arrays / "z.npy")[np.load(run.arrays / "shown.npy")]
+    return np.load(run.array("z", STEP))[np.load(run.array("shown", STEP))]
 
 
 def test_it_lays_out_the_shown_items_in_their_order(run):
@@ -71,14 +73,14 @@ def test_an_earlier_layout_of_other_items_is_left_aside(run, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda z: z.unlink(), "z.npy is missing; train the run again"),
-        (lambda z: z.write_bytes(b"\x93NUMPY\x01"), "z.npy cannot be read"),
+        (lambda z: z.unlink(), "z-000000007.npy is missing; train the run again"),
+        (lambda z: z.write_bytes(b"\x93NUMPY\x01"), "z-000000007.npy cannot be read"),
         (lambda z: np.save(z, np.full((100, 5), np.nan)), "z holds numbers that are not finite"),
         (lambda z: np.save(z, np.zeros((10, 5))), "IndexError"),
     ],
 )
 def test_a_failure_is_said_in_one_line(run, damage, said):
-    damage(run.arrays / "z.npy")
+    damage(run.array("z", STEP))
     status = lay_out(run, Method.PCA)
     assert status.state is JobState.FAILED
     assert said in status.error

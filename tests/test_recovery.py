@@ -114,7 +114,7 @@ def test_three_labels_a_class_recover_the_mixture(name):
 @pytest.mark.parametrize(("name", "exact"), [(ModelName.GM_DGM, 0), (ModelName.AGM_DGM, 1)])
 def test_mixture_is_recovered_without_labels(name, exact):
     """From the clustering start and with the further terms of preset `fast`; there are more components than classes."""
-    config = TrainingConfig(max_epochs=20, start_epochs=2, exact_components=exact, batch_size=100, learning_rate=3e-3)
+    config = TrainingConfig(max_epochs=20, exact_components=exact, batch_size=100, learning_rate=3e-3)
     trained, fresh = fit(name, 0, config), draw(1_000, 1)
     component = trained.component(fresh)
     majority = sum(np.bincount(fresh.y[component == k]).max() for k in np.unique(component))

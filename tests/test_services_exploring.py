@@ -13,6 +13,7 @@ from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.services import exploring, labelling, projects
 from dgm_engine.services.exploring import ItemState
+from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from tests.fabricated import N_COMPONENTS, fabricate_run, made_up_components
 
@@ -147,7 +148,7 @@ def test_features_are_drawn_as_bars_of_their_height(tmp_path: Path):
 
 
 def test_prototypes_are_drawn_for_components_that_exist(trained: Project):
-    prototypes = np.load(trained.paths.run(1).arrays / "prototypes.npy")
+    prototypes = results_of(trained.paths.run(1)).prototypes
     assert (picture(exploring.prototype_image(trained, 4, size=8))[..., 0] == prototypes[4, ..., 0]).all()
     with pytest.raises(NotFoundError, match="component 12"):
         exploring.prototype_image(trained, 12)

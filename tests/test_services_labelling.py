@@ -7,6 +7,7 @@ import pytest
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.services import labelling
 from dgm_engine.services.projects import Project
+from tests.fabricated import fabricate_run
 
 
 def test_each_kind_of_judgement_is_one_step_to_undo(project: Project):
@@ -62,6 +63,15 @@ def test_naming_gives_and_takes_a_cluster(trained: Project):
     assert labelling.class_names(trained) == ("nought",)
     with pytest.raises(NotFoundError, match=r"component 12.*0 to 11"):
         labelling.name_component(trained, 12, "three", "ann")
+
+
+def test_a_name_for_a_cluster_that_is_no_more_is_refused(trained: Project):
+    fabricate_run(trained, 2)
+    labelling.name_component(trained, 3, "three", "ann", run=1)  # of the same lineage
+    fabricate_run(trained, 3, lineage=3)
+    with pytest.raises(StateError, match="found anew"):
+        labelling.name_component(trained, 4, "four", "ann", run=2)
+    assert trained.labels.state(3).names == {}
 
 
 def test_naming_before_training_says_what_to_do(project: Project):

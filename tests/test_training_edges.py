@@ -44,6 +44,7 @@ def test_a_search_that_was_broken_off_begins_anew(images, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         edges.stored_edges(tmp_path, images, fail)
+    assert not list(tmp_path.iterdir())
     np.testing.assert_allclose(edges.stored_edges(tmp_path, images, silent), expected(images), atol=1e-3)
 
 

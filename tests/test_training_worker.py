@@ -19,11 +19,9 @@ from dgm_engine.jobs import JobState
 from dgm_engine.training import runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
-from dgm_engine.training.results import load_live_map, load_results
+from dgm_engine.training.results import load_live_map, load_results, save_results
 from dgm_engine.training.runs import TrainRequest
 from dgm_engine.training.worker import Reporter, Setting, Worker
-
-QUICK = {"start_epochs": 2, "exact_components": 1}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def finished(digits_template, tmp_path_factory):
 
     root = tmp_path_factory.mktemp("worker") / "digits"
     project = open_project(shutil.copytree(digits_template, root))
-    run = start(project, TrainRequest(n_components=12, epochs=8, overrides=QUICK))
+    run = start(project, TrainRequest(n_components=12, epochs=8))
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     return project
 
@@ -113,7 +111,7 @@ def test_a_warm_run_learns_labels_names_and_rejections(copied):
     wrong = int(np.bincount(component[pool.shown[pool.truth[pool.shown] == 1]], minlength=12).argmax())
     copied.labels.label(pool.items[rows].tolist(), "zero", annotator="tester")
     copied.labels.name_component(first.number, wrong, "one", annotator="tester")
-    run = start(copied, TrainRequest(epochs=15, overrides=QUICK))
+    run = start(copied, TrainRequest(epochs=15))
     assert runs.read_config(run).parent == first.number
     assert runs.read_config(run).lineage == first.number
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
@@ -164,7 +162,7 @@ def test_two_clusters_and_labels_train(copied):
     items = copied.pool.items[copied.pool.shown]
     copied.labels.label(items[:20].tolist(), "a", annotator="tester")
     copied.labels.label(items[20:40].tolist(), "b", annotator="tester")
-    run = start(copied, TrainRequest(n_components=2, epochs=2, overrides=QUICK))
+    run = start(copied, TrainRequest(n_components=2, epochs=2))
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
 
 
@@ -172,7 +170,7 @@ def test_taking_a_name_back_takes_effect_after_training_too(copied):
     first = runs.latest_results(copied.paths)
     copied.labels.name_component(first.number, 5, "shoe", annotator="tester")
     copied.labels.name_component(first.number, 3, "shoe", annotator="tester")
-    run = start(copied, TrainRequest(epochs=1, overrides=QUICK))
+    run = start(copied, TrainRequest(epochs=1))
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     owner = load_results(run).owner
     assert [k for k, name in enumerate(effective_owner(owner, copied.labels.state(first.number))) if name] == [3, 5]
@@ -194,7 +192,7 @@ def test_labels_given_while_it_trains_are_taken_up(copied):
 
 
 def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
-    run = start(copied, TrainRequest(epochs=100, fresh=True, n_components=8, overrides=QUICK))
+    run = start(copied, TrainRequest(epochs=100, fresh=True, n_components=8))
     wait(run, training)
     with pytest.raises(StateError, match="still at work"):
         runs.create_run(copied.paths, copied.pool, TrainRequest())
@@ -233,7 +231,7 @@ def test_neighbours_that_were_cut_short_are_found_anew(copied):
     whole = setting.neighbours.read_bytes()
     setting.neighbours.write_bytes(whole[:-100])
     assert wait(start(copied, TrainRequest(epochs=1))).state is JobState.FINISHED
-    assert len(setting.neighbours.read_bytes()) == len(whole)
+    assert setting.neighbours.read_bytes() == whole
 
 
 def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(copied):
@@ -259,7 +257,7 @@ def test_a_lost_parent_is_told_with_the_remedy(copied):
 
 
 def test_a_killed_worker_reads_as_interrupted_and_can_be_resumed(copied):
-    run = start(copied, TrainRequest(epochs=60, fresh=True, n_components=8, overrides=QUICK))
+    run = start(copied, TrainRequest(epochs=60, fresh=True, n_components=8))
     status = wait(run, training)
     os.kill(status.pid, signal.SIGKILL)
     assert wait(run).state is JobState.INTERRUPTED
@@ -278,7 +276,7 @@ def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied)
     for k in range(12):
         digit = int(np.bincount(truth[component == k], minlength=10).argmax())
         copied.labels.name_component(first.number, k, f"digit {digit}", annotator="tester")
-    run = start(copied, TrainRequest(epochs=2, fresh=True, n_components=12, seed=1, overrides=QUICK))
+    run = start(copied, TrainRequest(epochs=2, fresh=True, n_components=12, seed=1))
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     assert runs.read_config(run).lineage == run.number
     assert sum(name is not None for name in load_results(run).owner) >= 8
@@ -305,12 +303,13 @@ def test_a_run_stopped_after_its_last_step_still_tells_what_it_did(copied):
     assert status.details["epoch"] == 8
     assert "thread" in status.details["device"]
     assert status.details["version"].startswith(dgm_engine.__version__)
+    assert status.details["labels_version"] == load_results(run).labels_version
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ModelName if name is not ModelName.GM_DGM])
 def test_every_model_trains_stops_and_goes_on(copied, name):
-    request = TrainRequest(model=name, auxiliary=LikelihoodName.BERNOULLI, epochs=12, overrides=QUICK)
+    request = TrainRequest(model=name, auxiliary=LikelihoodName.BERNOULLI, epochs=12)
     run = start(copied, request)
     wait(run, training)
     runs.request_stop(run)
@@ -371,6 +370,82 @@ def test_curves_that_take_long_to_write_are_written_seldom_and_none_is_lost(copi
     assert written == [[0]]  # the next comes after a second
     reporter.end(JobState.FINISHED, "Finished")
     assert written == [[0], [1, 2, 3, 4]]
+
+
+def test_a_kill_while_results_are_written_leaves_those_before(copied, monkeypatch):
+    run = runs.latest_results(copied.paths)
+    before = load_results(run)
+    changed = replace(before, q_y=np.roll(before.q_y, 1, axis=1), step=before.step + 5, owner=("new",) * 12)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dgm_engine.training.results.write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_results(run, changed)
+    after = load_results(run)
+    assert (after.step, after.owner) == (before.step, before.owner)
+    np.testing.assert_array_equal(after.q_y, before.q_y)
+
+    for step in (before.step + 7, before.step + 9):
+        save_results(run, replace(changed, step=step))
+    np.testing.assert_array_equal(load_results(run).q_y, changed.q_y)
+    steps = {int(path.stem.split("-")[1]) for path in run.arrays.glob("q_y-*.npy")}
+    assert steps == {before.step + 7, before.step + 9}  # somebody may be about to read those before
+
+
+def test_the_checkpoint_that_was_just_written_stays_whatever_damaged_ones_are_newer(copied):
+    run = runs.latest_results(copied.paths)
+    state = restore_state(read_checkpoint(run), runs.read_config(run), len(copied.pool.shown), torch.device("cpu"))
+    shown = state.step
+    for path in run.checkpoints.glob("*.safetensors"):
+        path.write_bytes(b"damaged")
+    for step in (5, 6, 7):
+        state.step = step
+        save_checkpoint(run, state, (None,) * 12)
+        assert read_checkpoint(run).about["step"] == step
+    assert {int(path.stem) for path in run.checkpoints.glob("*.json")} == {6, 7, shown}
+
+
+def test_from_scratch_is_the_remedy_where_the_results_before_are_damaged(copied):
+    damaged = runs.latest_results(copied.paths)
+    for path in damaged.arrays.glob("q_y-*.npy"):
+        path.write_bytes(path.read_bytes()[:-40])
+    run = start(copied, TrainRequest(epochs=1, fresh=True, n_components=8))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    assert "No names are carried over" in run.log.read_text()
+    assert load_results(run).q_y.shape[1] == 8
+
+
+def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_taken(copied):
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(minutes=0.001))
+    worker = Worker(Setting.of(run))
+    worker.saving = 60.0
+    worker.work()
+    assert runs.status(run).state is JobState.FINISHED
+    assert load_results(run).step == 1
+
+
+@pytest.mark.parametrize(("limit", "saved"), [(10_000, 2), (100, 1)])
+def test_a_warm_run_shows_early_answers_of_a_pile_that_is_not_too_large(copied, monkeypatch, limit, saved):
+    steps = []
+    monkeypatch.setattr(worker, "EARLY_LIMIT", limit)
+    monkeypatch.setattr(worker, "EARLY_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "save_results", lambda run, results: steps.append(results.step))
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=5))
+    Worker(Setting.of(run)).work()
+    assert len(steps) == saved
+
+
+def test_a_pile_of_fewer_images_than_the_usual_clusters_is_clustered_all_the_same(tmp_path):
+    from dgm_engine.data.sources import SourceRequest
+    from dgm_engine.services.projects import create_project
+
+    few = create_project(tmp_path / "few", SourceRequest("digits", limit=12)).project
+    run = start(few, TrainRequest(epochs=1))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    assert runs.read_config(run).model.n_components == len(few.pool.shown) == 12
 
 
 def test_a_failure_is_told_in_one_line(copied):

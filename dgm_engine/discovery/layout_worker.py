@@ -1,7 +1,7 @@
 """The child process that lays out the map of a run.
 
-``python -m dgm_engine.discovery.layout_worker RUN_DIR METHOD PREVIOUS_FILE_OR_-`` reads ``arrays/z.npy`` and
-``arrays/shown.npy`` of the run, and writes ``layouts/METHOD.npy``: (shown items, 2) float32, in their order. How it
+``python -m dgm_engine.discovery.layout_worker RUN_DIR METHOD PREVIOUS_FILE_OR_-`` reads the newest means of
+z and the rows shown of the run, and writes ``layouts/METHOD.npy``: (shown items, 2) float32, in their order. How it
 stands is in ``layouts/METHOD.json`` (`dgm_engine.jobs.JobStatus`; details: `n`, and `fitted`, the number of items that
 the layout was fitted on). An earlier layout is refined where it still fits, and otherwise aligned to.
 """
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from dgm_engine.discovery.projections import Method, n_fitted, project, refine, still_fits
 from dgm_engine.errors import CorruptError, DgmError
 from dgm_engine.jobs import JobState, JobStatus, give_way, this_process, write_status
-from dgm_engine.paths import RunPaths, write_atomic
+from dgm_engine.paths import RunPaths, read_json, write_atomic
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +73,9 @@ class _Reporter:
 
 def _lay_out(run: RunPaths, method: Method, previous: Path | None, reporter: _Reporter) -> None:
     reporter(0.0, "Reading the run")
-    shown = _read(run.arrays / "shown.npy")
-    z = _read(run.arrays / "z.npy")[shown].astype(np.float32)
+    step = read_json(run.results)["step"]
+    shown = _read(run.array("shown", step))
+    z = _read(run.array("z", step))[shown].astype(np.float32)
     earlier = None if previous is None else _read(previous)
     if earlier is not None and earlier.shape != (len(z), 2):
         _log.warning("%s has shape %s for %d items: starting afresh", previous, earlier.shape, len(z))

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+TRACE = 1e-6
+"""Of a link between any two: of groups that nothing links, the smallest are merged first."""
+
 
 def merge(part: NDArray[np.int64], neighbours: NDArray[np.integer], n_groups: int) -> NDArray[np.int64]:
     """Merges parts in pairs until `n_groups` are left, each time the two that are linked most closely.
@@ -26,7 +29,7 @@ def merge(part: NDArray[np.int64], neighbours: NDArray[np.integer], n_groups: in
     links += links.T
     group = np.arange(len(size))
     for _ in range(len(size) - n_groups):
-        linkage = links / np.outer(size, size)
+        linkage = (links + TRACE) / np.outer(size, size)
         gone = group != np.arange(len(size))
         linkage[gone] = linkage[:, gone] = -1.0
         np.fill_diagonal(linkage, -1.0)

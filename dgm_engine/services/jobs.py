@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from dgm_engine import jobs
 from dgm_engine.config import ModelConfig, TrainingConfig
+from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
@@ -110,7 +110,12 @@ def retrain(project: Project) -> RunPaths:
     Raises:
         StateError: another run is at work.
     """
-    return start_training(project, training_runs.as_before(project.paths))
+    return start_training(project, as_before(project))
+
+
+def as_before(project: Project) -> TrainRequest:
+    """To go on from the latest results for some seconds, with the settings of their run; else a first run."""
+    return training_runs.as_before(project.paths)
 
 
 def be_ready() -> None:
@@ -237,18 +242,14 @@ def _summary(run: RunPaths) -> RunSummary:
     )
 
 
-def _layout_file(run: RunPaths, method: Method) -> Path:
-    return run.root / "layouts" / f"{method.value}.npy"
-
-
 def _positions(run: RunPaths, method: Method) -> NDArray[np.float32]:
-    return np.load(_layout_file(run, method), mmap_mode="r", allow_pickle=False)
+    return np.load(layout_path(run, method), mmap_mode="r", allow_pickle=False)
 
 
 def _earlier_layout(project: Project, run: RunPaths, method: Method) -> RunPaths | None:
     """The newest run up to ``run`` that has a layout, current or not."""
     candidates = (project.paths.run(n) for n in reversed(project.paths.run_numbers()) if n <= run.number)
-    return next((candidate for candidate in candidates if _layout_file(candidate, method).exists()), None)
+    return next((candidate for candidate in candidates if layout_path(candidate, method).exists()), None)
 
 
 def _layout_status(run: RunPaths, method: Method) -> JobStatus | None:
@@ -256,16 +257,15 @@ def _layout_status(run: RunPaths, method: Method) -> JobStatus | None:
 
     None where none was; a job that is still busy with earlier results counts until it is done.
     """
-    file = _layout_file(run, method)
-    status = jobs.read_status(file.with_suffix(".json"))
-    basis = file.with_suffix(".basis")
+    status = jobs.read_status(layout_status_path(run, method))
+    basis = layout_path(run, method).with_suffix(".basis")
     if status is None or status.alive or (basis.exists() and basis.read_text() == str(results_stamp(run))):
         return status
     return None
 
 
 def _is_current(status: JobStatus | None, run: RunPaths, method: Method) -> bool:
-    return status is not None and status.state is JobState.FINISHED and _layout_file(run, method).exists()
+    return status is not None and status.state is JobState.FINISHED and layout_path(run, method).exists()
 
 
 def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
@@ -274,10 +274,10 @@ def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
 
 
 def _start_layout(run: RunPaths, method: Method, earlier: RunPaths | None) -> JobStatus:
-    file = _layout_file(run, method)
-    previous = "-" if earlier is None else str(_layout_file(earlier, method))
+    file = layout_path(run, method)
+    previous = "-" if earlier is None else str(layout_path(earlier, method))
     arguments = [str(run.root), method.value, previous]
     stamp = results_stamp(run)
-    status = jobs.spawn(LAYOUT_WORKER, arguments, file.with_suffix(".json"), file.with_suffix(".log"))
+    status = jobs.spawn(LAYOUT_WORKER, arguments, layout_status_path(run, method), file.with_suffix(".log"))
     write_atomic(file.with_suffix(".basis"), str(stamp).encode())
     return status

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dgm_engine.errors import InputError
+from dgm_engine.errors import InputError, StateError
 from dgm_engine.labels import interchange
 from dgm_engine.labels.interchange import ImportReport
-from dgm_engine.services.latest import check_component, latest_run, results_of
+from dgm_engine.services.latest import check_component, latest_run, results_of, run_of
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
 
@@ -48,15 +48,26 @@ def skip_items(project: Project, items: Sequence[str], annotator: str) -> None:
     project.labels.skip(_checked(project, items), annotator=annotator)
 
 
-def name_component(project: Project, component: int, class_name: str | None, annotator: str) -> None:
+def name_component(
+    project: Project, component: int, class_name: str | None, annotator: str, run: int | None = None
+) -> None:
     """Gives a cluster to a class (two clusters of one name are merged), or with None takes its name away.
 
+    Args:
+        project: whose cluster it is.
+        component: its number.
+        class_name: the class, which may be new.
+        annotator: who says so.
+        run: the run whose clusters the person saw; None is the newest.
+
     Raises:
-        StateError: the project has no clusters yet.
+        StateError: the project has no clusters yet, or others than the person saw.
         NotFoundError: there is no such component.
         InputError: the class name is not usable.
     """
     results = results_of(latest_run(project))
+    if run is not None and results_of(run_of(project, run)).config.lineage != results.config.lineage:
+        raise StateError("the clusters have been found anew since you saw them; look at them again and then name them")
     check_component(results, component)
     project.labels.name_component(results.config.lineage, component, class_name, annotator=annotator)
 

@@ -65,8 +65,10 @@ def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None
     }
     write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
     shown = results_step(run)
-    for old in sorted(run.checkpoints.glob("*.json"))[:-KEPT]:
-        if shown is None or old.stem != _stem(shown):
+    # What stands after this step was damaged: this run would have gone on from there.
+    kept = sorted(old.stem for old in run.checkpoints.glob("*.json") if old.stem <= path.stem)[-KEPT:]
+    for old in run.checkpoints.glob("*.json"):
+        if old.stem not in kept and (shown is None or old.stem != _stem(shown)):
             old.unlink()
             old.with_suffix(".safetensors").unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dgm_engine.errors import CorruptError
 from dgm_engine.hog import VERSION, hog, n_hog_features
+from dgm_engine.paths import written_atomically
 from dgm_engine.progress import Progress
 from dgm_engine.training.batches import Table
 from dgm_engine.training.results import load_array
@@ -31,9 +32,8 @@ def stored_edges(folder: Path, x: NDArray[np.generic], progress: Progress) -> ND
     path = folder / f"edges-{VERSION}.npy"
     with suppress(CorruptError):
         return load_array(path)
-    unfinished = folder / f".{path.name}"
     # Not through a memory map: on a full disk that ends the process without a word.
-    with unfinished.open("wb") as file:
+    with written_atomically(path) as file:
         shape = (len(x), n_hog_features(x.shape[-1]))
         header = {"descr": dtype_to_descr(np.dtype(np.float16)), "fortran_order": False, "shape": shape}
         write_array_header_1_0(file, header)
@@ -42,7 +42,6 @@ def stored_edges(folder: Path, x: NDArray[np.generic], progress: Progress) -> ND
             file.write(part.tobytes())
             done += len(part)
             progress(done / len(x), "Looking at the edges")
-    unfinished.replace(path)
     return load_array(path)
 
 

@@ -28,7 +28,7 @@ SIZE_SAMPLE = 2_000
 """Items that the sizes of the components are judged by."""
 BATCH = 4096
 SEEN = 600_000
-"""Images that a run sees, each as often as it comes to: ten passes over MNIST. Half as many gave Fashion-MNIST half a
+"""Images that a run sees, in 3 to 150 passes: ten over MNIST. Half as many gave Fashion-MNIST half a
 point less, in half the time."""
 
 Rows = Callable[[Sequence[str]], NDArray[np.int64]]

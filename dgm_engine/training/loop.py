@@ -139,7 +139,7 @@ class Schedule:
         if self.max_epochs is not None:
             shares.append(epochs / self.max_epochs)
         if self.max_seconds is not None:
-            shares.append((time.monotonic() - self.began) / self.max_seconds)
+            shares.append((time.monotonic() - self.began) / self.max_seconds if self.max_seconds else 1.0)
         return min(1.0, max(shares))
 
 
@@ -177,10 +177,10 @@ def train(
             due = len(parts) == STEPS_PER_RECORD or state.step == STEPS_TO_FIRST_RECORD
             if last or progress >= 1 or due:
                 yield _record(parts, epochs, state.step, progress)
+                if progress >= 1:
+                    return
                 parts = []
                 step.learn(knowledge())
-            if progress >= 1:
-                return
 
 
 class _Step:

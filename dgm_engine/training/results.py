@@ -13,6 +13,9 @@ from dgm_engine.errors import CorruptError
 from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.runs import RunConfig, read_config
 
+_ARRAYS = ("q_y", "z", "shown", "prototypes")
+"""The fields of `Results` that are files."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -64,10 +67,7 @@ def load_results(run: RunPaths) -> Results:
     """
     about = read_json(run.results)
     return Results(
-        q_y=load_array(run.arrays / "q_y.npy"),
-        z=load_array(run.arrays / "z.npy"),
-        shown=load_array(run.arrays / "shown.npy"),
-        prototypes=load_array(run.arrays / "prototypes.npy"),
+        **{name: load_array(run.array(name, about["step"])) for name in _ARRAYS},
         owner=tuple(about["owner"]),
         labels_version=about["labels_version"],
         config=read_config(run),
@@ -81,11 +81,17 @@ def results_step(run: RunPaths) -> int | None:
 
 
 def save_results(run: RunPaths, results: Results) -> None:
-    """Writes the arrays, and then what they are of."""
-    for name in ("q_y", "z", "shown", "prototypes"):
-        save_array(run.arrays / f"{name}.npy", getattr(results, name))
+    """Writes the arrays, and then what they are of; the arrays before stay for those who are about to read them."""
+    before = results_step(run)
+    for name in _ARRAYS:
+        save_array(run.array(name, results.step), getattr(results, name))
     about = {"owner": results.owner, "labels_version": results.labels_version, "step": results.step}
     write_json(run.results, about)
+    for name in _ARRAYS:
+        kept = [run.array(name, step) for step in (results.step, before) if step is not None]
+        for old in run.arrays.glob(f"{name}-*.npy"):
+            if old not in kept:
+                old.unlink()
 
 
 def load_live_map(run: RunPaths) -> LiveMap | None:

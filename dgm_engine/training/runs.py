@@ -30,7 +30,8 @@ class TrainRequest:
 
     Attributes:
         model: which model; None keeps the earlier run's, or takes the GM-DGM.
-        n_components: K; None keeps the earlier run's, or takes `DEFAULT_COMPONENTS`.
+        n_components: K; None keeps the earlier run's, or takes `DEFAULT_COMPONENTS`, in a small pile
+            one for each image.
         preset: where the other settings come from.
         minutes: wall-clock budget.
         epochs: passes over the pool.
@@ -219,7 +220,8 @@ def _plan(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> tuple[Model
 
 
 def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -> ModelConfig:
-    components = request.n_components or (before.model.n_components if before else DEFAULT_COMPONENTS)
+    usual = before.model.n_components if before else min(DEFAULT_COMPONENTS, max(2, len(pool.shown)))
+    components = request.n_components or usual
     if len(pool.shown) < components:
         raise InputError(
             f"{components} clusters were asked for and there are {len(pool.shown)} images; ask for fewer clusters"

@@ -56,7 +56,7 @@ way. At the end of training on the digits, three seeds, 77 % of the samples of a
 FITTED, FIT_WINDOW = 0.15, 20
 """The fit of q(y | x) is over once it loses less than this, in nats, over so many steps: with the digits after 60 steps
 (K = 10) to 100 (K = 20), where 400 gave no better clusters. A network of 16 units takes 100 to learn four blobs."""
-FIT_EPOCHS = 4
+VAE_EPOCHS, FIT_EPOCHS = 2, 4
 RESTARTS = 3
 PARTS, PART_SIZE = 40, 20
 """A mixture of fewer components than this is not fitted but merged from so many: its own few would cut large groups in
@@ -125,7 +125,10 @@ def principal_components(model: DeepGenerativeModel, table: Table, rng: np.rando
 
 
 def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
-    """(N, N_NEIGHBOURS) positions of the nearest other points (N, Z); where there are too few, some repeat."""
+    """(N, N_NEIGHBOURS) positions of the nearest other points (N, Z), nearest first; too few of them repeat.
+
+    Beyond `EXACT_LIMIT` points they are found by nearest neighbour descent, and some are only near ones.
+    """
     n = min(N_NEIGHBOURS + 1, len(points))
     if len(points) <= EXACT_LIMIT:
         from sklearn.neighbors import NearestNeighbors
@@ -137,7 +140,10 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
         with threadpool_limits(1):  # as in `projections.umap`
             graph = NNDescent(points, n_neighbors=n, random_state=0, n_jobs=1).neighbor_graph
         found = np.asarray(graph[0])  # type: ignore[index]
-    others = found[:, 1:] if n > 1 else found
+    itself = np.arange(len(points))[:, None]
+    found = np.where(found < 0, itself, found)  # pynndescent found fewer
+    # Among equals an item need not be the first of its own neighbours.
+    others = np.take_along_axis(found, np.argsort(found == itself, axis=1, kind="stable"), axis=1)[:, : max(1, n - 1)]
     return others[:, np.arange(N_NEIGHBOURS) % others.shape[1]]
 
 
@@ -165,7 +171,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
     model = state.model
     optimiser = torch.optim.Adam(model.parameters(), lr=START_RATE * config.learning_rate)
     device = model.inputs.fill.device
-    for share, rows in _steps(table, config, config.start_epochs, state.rng, VAE_TIME):
+    for share, rows in _steps(table, config, VAE_EPOCHS, state.rng, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
         with bfloat16(device, config):
             elbo = model.vae_bound(x, state.generator).mean()
@@ -199,15 +205,14 @@ def _fit_q_y(
 def _steps(
     table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator, time_share: float
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, `LEAST_STEPS` to `MOST_STEPS` steps; none for 0 passes.
+    """(share done, rows) for `epochs` passes, `LEAST_STEPS` to `MOST_STEPS` steps.
 
     Where the run has a time budget, this takes at most `time_share` of it.
     """
-    steps = epochs * table.batches_per_epoch(config.batch_size)
-    total = min(max(steps, LEAST_STEPS), MOST_STEPS) if epochs else 0
+    total = min(max(epochs * table.batches_per_epoch(config.batch_size), LEAST_STEPS), MOST_STEPS)
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     began, done, share = time.monotonic(), 0, 0.0
-    while share < 1 and total:
+    while share < 1:
         for rows in table.shuffled(config.batch_size, rng):
             done += 1
             share = min(1.0, max(done / total, (time.monotonic() - began) / seconds))

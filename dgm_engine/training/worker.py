@@ -290,7 +290,11 @@ class Worker:
         before = latest_results(self.setting.project)
         if before is None or before.number == self.setting.run.number:
             return
-        earlier = load_results(before)
+        try:
+            earlier = load_results(before)
+        except CorruptError as error:  # to start from scratch is the remedy
+            sys.stderr.write(f"No names are carried over: {error}\n")
+            return
         owner = effective_owner(earlier.owner, self.setting.labels.state(earlier.config.lineage))
         component = predict(self.state.model, self.setting.table, self.setting.pool.shown)[0].argmax(1)
         self.given = carried_over(earlier.q_y[self.setting.pool.shown], owner, component, len(self.given))
@@ -375,7 +379,7 @@ class Worker:
         )
         save_results(self.setting.run, results)
         self.saving = time.monotonic() - began
-        self.reporter.phase("Saving", self.reporter.progress, components_used=used)
+        self.reporter.phase("Saving", self.reporter.progress, components_used=used, labels_version=self.labels_version)
 
     @torch.no_grad()
     def _prototypes(self) -> NDArray[np.generic]:
