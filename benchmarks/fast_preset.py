@@ -5,7 +5,8 @@
 
 Every run is a project of its own, trained by the real worker on the 60,000 training images and scored on all 10,000
 test images after the last epoch; no test label is seen before. *First clusters* are the results that the worker leaves
-after the clustering start, when a person sees them for the first time. k-means on 50 principal components with as many
+after the clustering start, when a person sees them for the first time. Every run is told that there are ten classes,
+which matters to the prior of the labelled task alone. k-means on 50 principal components with as many
 clusters stands beside. Finished runs are files under --out: the same command goes on where it was stopped.
 """
 
@@ -159,7 +160,8 @@ def peer_run(given: argparse.Namespace, name: str, peer: PeerName, epochs: tuple
         component = run_on_pool(PeerTask(peer, task.n_components, 0, epochs), pool, np.full(pool.n_items, -1))
         seconds = time.monotonic() - began
         q_y = np.eye(component.max() + 1, dtype=np.float32)[component]
-        write_json(path, {"seconds": seconds, **score(pool, q_y, (None,) * q_y.shape[1], ()).measures})
+        about = {"seconds": seconds, "version": machine.version()}
+        write_json(path, {**about, **score(pool, q_y, (None,) * q_y.shape[1], ()).measures})
         projects.delete_project(root)
     return read_json(path)
 

@@ -3,7 +3,8 @@
     python -m benchmarks.pages PROJECT [--repeats 3]
 
 PROJECT must have been trained. Prints the median and the worst seconds of each interaction, first at rest and then
-while a training run is at work. A page is done when its script has run and nothing new has been drawn for 150 ms.
+while a training run is at work. A page is done once what was asked for is there and its
+script has run.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +32,17 @@ ROOT = Path(__file__).parent.parent
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 PATIENCE = 600_000
 """Milliseconds after which something is wrong."""
+MAP = ".js-plotly-plot .nsewdrag"
 SETTLED = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning'
         && !document.querySelector('[data-stale="true"]');
+}"""
+
+LOOK = """() => {
+    const main = document.querySelector('[data-testid="stMain"]').cloneNode(true);
+    main.querySelector('.st-key-header')?.remove();  // it changes by itself while training is at work
+    return main.textContent + [...main.querySelectorAll('img')].map(image => image.src).join();
 }"""
 
 
@@ -55,9 +64,10 @@ def recolour(page: Page) -> None:
 
 
 def lasso(page: Page) -> None:
-    """Draws around the middle of the map."""
-    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-    corners = [(0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6), (0.4, 0.41)]
+    """Draws around the middle of the map, each time a little wider."""
+    box = page.locator(MAP).first.bounding_box()
+    far = 0.6 + 0.01 * next(_LASSOS)
+    corners = [(0.4, 0.4), (far, 0.4), (far, far), (0.4, far), (0.4, 0.41)]
     points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*points[0])
     page.mouse.down()
@@ -71,27 +81,33 @@ def skip(page: Page) -> None:
     page.keyboard.press("s")
 
 
-STEPS: list[tuple[str, Callable[[Page], None]]] = [
-    ("open Label", link("Label")),
-    ("skip to the next image", skip),
-    ("open Train", link("Train")),
-    ("open Evaluate", link("Evaluate")),
-    ("open Export", link("Export")),
-    ("open Projects", link("Projects")),
-    ("open Discover", link("Discover")),
-    ("recolour the map", recolour),
-    ("lasso to grid", lasso),
+_LASSOS = count()
+STEPS: list[tuple[str, Callable[[Page], None], str | None]] = [
+    ("open Label", link("Label"), "button:has-text('Skip')"),
+    ("skip to the next image", skip, None),
+    ("open Train", link("Train"), "h3:has-text('Train again')"),
+    ("open Evaluate", link("Evaluate"), "h3:has-text('Class by class')"),
+    ("open Export", link("Export"), "h3:has-text('Classifier')"),
+    ("open Projects", link("Projects"), "h3:has-text('Your projects')"),
+    ("open Discover", link("Discover"), MAP),
+    ("recolour the map", recolour, None),
+    ("lasso to grid", lasso, None),
 ]
+"""What it is called, what a person does, and what then appears; None where something changes on the page as it is."""
 
 
 def measure(page: Page, repeats: int) -> dict[str, list[float]]:
     """Seconds of every interaction, `repeats` times."""
-    times: dict[str, list[float]] = {name: [] for name, _ in STEPS}
+    times: dict[str, list[float]] = {name: [] for name, *_ in STEPS}
     for _ in range(repeats):
-        for name, act in STEPS:
-            began = time.monotonic()
+        for name, act, sign in STEPS:
+            look, began = page.evaluate(LOOK), time.monotonic()
             act(page)
-            done(page)
+            if sign:
+                page.locator(sign).first.wait_for()
+            else:
+                page.wait_for_function(f"before => ({LOOK})() !== before", arg=look)
+            page.wait_for_function(SETTLED)
             times[name].append(time.monotonic() - began)
             page.wait_for_timeout(1000)
     return times
@@ -140,7 +156,7 @@ def main() -> None:
     arguments = parser.parse_args()
     project = open_project(arguments.project.resolve())
     with screen(project.paths.root.parent, f"discover?project={project.paths.root}") as page:
-        page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+        page.locator(MAP).first.wait_for()
         done(page)
         rest = measure(page, arguments.repeats)
         start_training(project, TrainRequest(minutes=30))
@@ -153,7 +169,7 @@ def main() -> None:
     if found is None or not found[1].alive:
         sys.exit("training ended before the measurement did")
     print("seconds".ljust(26), "at rest: median  worst   training: median  worst")
-    for name, _ in STEPS:
+    for name, *_ in STEPS:
         row = (np.median(rest[name]), max(rest[name]), np.median(busy[name]), max(busy[name]))
         print(name.ljust(26), "{:15.2f} {:6.2f} {:18.2f} {:6.2f}".format(*row))
 

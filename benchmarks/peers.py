@@ -32,15 +32,19 @@ def points(given: argparse.Namespace, name: str) -> list[dict[str, object]]:
     measure = TASKS[name].measure
     ours = one_run(given, name, 0, "preset fast")
     found: list[dict[str, object]] = [
-        {"method": f"{OURS}, first clusters", "min": ours.first_seconds / 60, "accuracy": 100 * ours.first_accuracy},
-        {"method": OURS, "min": ours.seconds / 60, "accuracy": 100 * ours.accuracy},
+        {"method": method, "min": seconds / 60, "accuracy": 100 * accuracy, "version": ours.version}
+        for method, seconds, accuracy in (
+            (f"{OURS}, first clusters", ours.first_seconds, ours.first_accuracy),
+            (OURS, ours.seconds, ours.accuracy),
+        )
     ]
     for peer in PEERS:
         stages = [DEEP_EPOCHS[Preset.FAST], *([LONG] if given.long else [])] if peer in DEEP else [(0, 0)]
         for epochs in stages:
             run = peer_run(given, name, peer, epochs)
             title = TITLES[peer] + (f", {epochs[0]} + {epochs[1]} passes" if peer in DEEP else "")
-            found.append({"method": title, "min": run["seconds"] / 60, "accuracy": 100 * run[measure]})
+            minutes, accuracy = run["seconds"] / 60, 100 * run[measure]
+            found.append({"method": title, "min": minutes, "accuracy": accuracy, "version": run["version"]})
     return [{"task": f"{name}, {NAMES[measure]}", **point} for point in found]
 
 
@@ -82,7 +86,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     given = parser.parse_args()
     table = pd.DataFrame([point for name in given.tasks for point in points(given, name)])
-    print(f"{machine.describe()['device']}, version {machine.version()}\n")
+    print(f"{machine.describe()['device']}\n")
     print(table.to_string(index=False, float_format="{:.1f}".format))
     if given.plot:
         plot(table, given.plot)

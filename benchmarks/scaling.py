@@ -5,7 +5,8 @@
 Each line is one pass of preset `fast` over synthetic images of 28 x 28 pixels in a process of its own, with pixels,
 edges and neighbours memory-mapped from files under --out, as the worker has them. N varies at K = 30 and Z = 50; K and
 Z vary at N = 60,000. *MiB* is the largest amount of memory that was the process's own, files read through the page
-cache not counted (RssAnon; Linux only); beside it what it was before the first step.
+cache not counted (RssAnon; Linux only); beside it what it was before the first step. The first steps of a process
+are not timed.
 """
 
 import argparse
@@ -94,14 +95,16 @@ def one_pass(folder: Path, n: int, k: int, z: int) -> dict[str, float]:
     state = fresh_state(shape, config, table, torch.device("cpu"))
     state.neighbours = neighbours(folder, n)
     nothing = Knowledge.nothing(k, n)
-    before, watch, began = own_memory(), Watch(), time.monotonic()
+    before, watch = own_memory(), Watch()
     watch.start()
-    for _ in train(state, table, lambda: nothing, config, Schedule(1, None, began)):
+    records = train(state, table, lambda: nothing, config, Schedule(1, None, time.monotonic()))
+    n_timed, began = n - next(records).step * config.batch_size, time.monotonic()  # the first steps warm up
+    for _ in records:
         pass
-    seconds = time.monotonic() - began
+    per_image = (time.monotonic() - began) / n_timed
     watch.done.set()
     watch.join()
-    return {"s": seconds, "us per image": 1e6 * seconds / n, "MiB": watch.most, "MiB before": before}
+    return {"s": per_image * n, "us per image": 1e6 * per_image, "MiB": watch.most, "MiB before": before}
 
 
 def main() -> None:
