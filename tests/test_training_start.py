@@ -10,6 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KDTree
 
 from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.discovery.projections import Method
 from dgm_engine.training import start
 from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import default_epochs, fresh_state
@@ -100,7 +101,7 @@ def test_small_piles_are_gone_through_more_often(n, passes):
 
 @pytest.mark.slow
 def test_groups_of_a_large_pile_come_out_whole(monkeypatch):
-    monkeypatch.setattr(start, "TSNE_LIMIT", 500)
+    monkeypatch.setattr(start, "default_method", lambda _: Method.UMAP)
     x, truth = make_blobs([400, 250, 100, 50], n_features=8, cluster_std=1.5, random_state=1)
     assert adjusted_rand_score(start.cluster(x, 4, seed=0), truth) > 0.98
 

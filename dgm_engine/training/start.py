@@ -28,15 +28,13 @@ from torch.nn import functional
 
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.merging import merge
-from dgm_engine.discovery.projections import SMALLEST, tsne, umap
+from dgm_engine.discovery.projections import SMALLEST, Method, default_method, tsne, umap
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
 from dgm_engine.training.loop import TrainingState, bfloat16
 
 SAMPLE = 15_000
 """Items that are embedded and clustered; q(y | x) carries the clustering to the rest."""
-TSNE_LIMIT = 5_000
-"""Up to this many items t-SNE is quicker than UMAP, whose compilation alone takes a quarter of a minute."""
 PCA_SAMPLE = 5_000
 DIMENSIONS = 50
 N_NEIGHBOURS = 10
@@ -154,7 +152,7 @@ def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArr
     """
     from sklearn.mixture import GaussianMixture
 
-    if len(points) > TSNE_LIMIT:
+    if default_method(len(points)) is Method.UMAP:
         embedded = umap(points, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     else:
         embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= SMALLEST else points
