@@ -6,8 +6,8 @@
 Every run is a project of its own, trained by the real worker on the 60,000 training images and scored on all 10,000
 test images after the last epoch; no test label is seen before. *First clusters* are the results that the worker leaves
 after the clustering start, when a person sees them for the first time. Every run is told that there are ten classes,
-which matters to the prior of the labelled task alone. k-means on 50 principal components with as many
-clusters stands beside. Finished runs are files under --out: the same command goes on where it was stopped.
+which matters to the prior of the labelled task alone. k-means on 50 principal components with as many clusters stands
+beside. Finished runs are files under --out: the same command goes on where it was stopped.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python -m benchmarks.pages PROJECT [--repeats 3]
 
 PROJECT must have been trained. Prints the median and the worst seconds of each interaction, first at rest and then
-while a training run is at work. A page is done once what was asked for is there and its
-script has run.
+while a training run is at work. A page is done once what was asked for is there and its script has
+run.
 """
 
 import argparse

@@ -66,8 +66,9 @@ def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None
     write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
     shown = results_step(run)
     # What stands after this step was damaged: this run would have gone on from there.
-    kept = sorted(old.stem for old in run.checkpoints.glob("*.json") if old.stem <= path.stem)[-KEPT:]
-    for old in run.checkpoints.glob("*.json"):
+    written = sorted(run.checkpoints.glob("*.json"))
+    kept = [old.stem for old in written if old.stem <= path.stem][-KEPT:]
+    for old in written:
         if old.stem not in kept and (shown is None or old.stem != _stem(shown)):
             old.unlink()
             old.with_suffix(".safetensors").unlink(missing_ok=True)
