@@ -35,6 +35,7 @@ from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.services.reproducing import DEFAULT_LABELS, ended_with_us, labelled_rows
 from dgm_engine.training import runs
+from dgm_engine.training.edges import find_edges
 from dgm_engine.training.runs import TrainRequest
 
 LABELLED = TABLES[TableName.TABLE_1].labelled
@@ -147,17 +148,21 @@ def one_run(given: argparse.Namespace, name: str, seed: int, variant: str) -> Fo
     return Found(**read_json(path))
 
 
-def peer_run(given: argparse.Namespace, name: str, peer: PeerName, epochs: tuple[int, int] = (0, 0)) -> dict[str, Any]:
-    """The seconds and accuracies of another method on a task's images, without labels; once for all seeds."""
+def peer_run(
+    given: argparse.Namespace, name: str, peer: PeerName, epochs: tuple[int, int] = (0, 0), edges: bool = False
+) -> dict[str, Any]:
+    """The seconds and accuracies of another method on a task's images, or their edges; once for all seeds."""
     task = TASKS[name]
-    stages = "-".join(str(n) for n in epochs if n)
-    path = given.out / "runs" / f"{peer}{stages and '-'}{stages}" / f"{task.source}-{task.n_components}.json"
+    stages = "".join(f"-{n}" for n in epochs if n) + ("-edges" if edges else "")
+    path = given.out / "runs" / f"{peer}{stages}" / f"{task.source}-{task.n_components}.json"
     if not path.exists():
         root = given.out / "work" / f"{peer}-{name}"
         shutil.rmtree(root, ignore_errors=True)
         pool = projects.create_project(root, SourceRequest(task.source, data_root=given.data_root)).project.pool
         began = time.monotonic()
-        component = run_on_pool(PeerTask(peer, task.n_components, 0, epochs), pool, np.full(pool.n_items, -1))
+        features = find_edges(pool.x) if edges else None
+        peer_task = PeerTask(peer, task.n_components, 0, epochs)
+        component = run_on_pool(peer_task, pool, np.full(pool.n_items, -1), features)
         seconds = time.monotonic() - began
         q_y = np.eye(component.max() + 1, dtype=np.float32)[component]
         about = {"seconds": seconds, "version": machine.version()}

@@ -224,6 +224,30 @@ def test_a_stop_is_heard_while_the_edges_are_found(copied):
     assert not list(copied.paths.images.glob("edges-*"))
 
 
+def test_a_stop_is_heard_while_neighbours_are_sought_and_the_first_clusters_stay(copied, monkeypatch):
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+
+    def endless(*_):
+        runs.request_stop(run)
+        time.sleep(3600)
+
+    monkeypatch.setattr(worker, "nearest_rows", endless)
+    Worker(Setting.of(run)).work()
+    assert runs.status(run).state is JobState.STOPPED
+    assert len(np.unique(load_results(run).q_y.argmax(1))) == 8
+    assert not Setting.of(run).neighbours.exists()
+
+
+def test_a_failure_of_the_search_for_neighbours_is_the_runs(copied, monkeypatch):
+    def fails(*_):
+        raise MemoryError("too many images")
+
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+    monkeypatch.setattr(worker, "nearest_rows", fails)
+    with pytest.raises(MemoryError, match="too many images"):
+        Worker(Setting.of(run)).work()
+
+
 def test_neighbours_that_were_cut_short_are_found_anew(copied):
     run = start(copied, TrainRequest(epochs=1))
     setting = Setting.of(run)

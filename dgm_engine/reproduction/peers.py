@@ -78,13 +78,16 @@ def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], f
         return _CLUSTERERS[task.peer](task, x, fitted)
 
 
-def run_on_pool(task: PeerTask, pool: Pool, known: NDArray[np.int64]) -> NDArray[np.int64]:
+def run_on_pool(
+    task: PeerTask, pool: Pool, known: NDArray[np.int64], features: NDArray[np.floating] | None = None
+) -> NDArray[np.int64]:
     """Fits a peer to the images that a model trains on, on one thread, as our worker on two cores, and predicts all.
 
     Args:
         task: what to do.
         pool: the images.
         known: (N,) the labelled class of each image, numbered from 0, or -1.
+        features: (N, D) what the peer sees in place of the pixels.
 
     Returns:
         (N,) the cluster or class of each image.
@@ -92,7 +95,8 @@ def run_on_pool(task: PeerTask, pool: Pool, known: NDArray[np.int64]) -> NDArray
     import torch
 
     order = np.concatenate([pool.shown, np.setdiff1d(np.arange(pool.n_items), pool.shown)])
-    x = pool.x[order].reshape(pool.n_items, -1).astype(np.float32) / np.float32(255)
+    seen = pool.x.reshape(pool.n_items, -1) / np.float32(255) if features is None else features
+    x = seen[order].astype(np.float32)
     found = np.empty(pool.n_items, dtype=np.int64)
     torch.set_num_threads(1)
     with threadpool_limits(1):

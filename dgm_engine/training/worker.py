@@ -27,6 +27,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.paths import ProjectPaths, RunPaths
+from dgm_engine.progress import watched
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import (
     Checkpoint,
@@ -280,10 +281,13 @@ class Worker:
         try:
             self.state.neighbours = load_array(self.setting.neighbours)
         except CorruptError:  # there is none yet, or it is damaged
-            self.reporter.phase("Looking for neighbours", START_SHARE)
-            save_array(self.setting.neighbours, nearest_rows(self.state, self.setting.table))
+            found = watched(lambda: nearest_rows(self.state, self.setting.table), self._look_while_searching)
+            save_array(self.setting.neighbours, found)
             self.state.neighbours = load_array(self.setting.neighbours)
-            self._check_stop()
+
+    def _look_while_searching(self) -> None:
+        self.reporter.phase("Looking for neighbours", START_SHARE)
+        self._check_stop()
 
     def _carry_over(self) -> None:
         """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
