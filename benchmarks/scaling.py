@@ -7,6 +7,9 @@ edges and neighbours memory-mapped from files under --out, as the worker has the
 Z vary at N = 60,000. *MiB* is the largest amount of memory that was the process's own, files read through the page
 cache not counted (RssAnon; Linux only); beside it what it was before the first step. The first steps of a process
 are not timed.
+
+The second table is what a fresh run does once, before its first pass: the search for each image's nearest neighbours
+among all, here among as many points of 50 principal components around 100 means.
 """
 
 import argparse
@@ -30,7 +33,7 @@ from dgm_engine.training.batches import Table
 from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import fresh_state
 from dgm_engine.training.loop import Knowledge, Schedule, train
-from dgm_engine.training.start import N_NEIGHBOURS
+from dgm_engine.training.start import DIMENSIONS, N_NEIGHBOURS, find_neighbours
 from dgm_engine.training.worker import make_room
 
 SHAPE = (28, 28, 1)
@@ -45,16 +48,23 @@ def own_memory() -> float:
 
 
 class Watch(threading.Thread):
-    """Looks at the memory until it is told to stop, and keeps the most."""
+    """Looks at the memory from now on until it is told to end, and keeps the most."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.most, self.done = 0.0, threading.Event()
+        self._most, self._over = 0.0, threading.Event()
+        self.start()
 
     def run(self) -> None:
         """Looks ten times a second."""
-        while not self.done.wait(0.1):
-            self.most = max(self.most, own_memory())
+        while not self._over.wait(0.1):
+            self._most = max(self._most, own_memory())
+
+    def end(self) -> float:
+        """The most, in mebibytes."""
+        self._over.set()
+        self.join()
+        return max(self._most, own_memory())
 
 
 def images(folder: Path, n: int) -> np.ndarray:
@@ -96,15 +106,36 @@ def one_pass(folder: Path, n: int, k: int, z: int) -> dict[str, float]:
     state.neighbours = neighbours(folder, n)
     nothing = Knowledge.nothing(k, n)
     before, watch = own_memory(), Watch()
-    watch.start()
     records = train(state, table, lambda: nothing, config, Schedule(1, None, time.monotonic()))
     n_timed, began = n - next(records).step * config.batch_size, time.monotonic()  # the first steps warm up
     for _ in records:
         pass
     per_image = (time.monotonic() - began) / n_timed
-    watch.done.set()
-    watch.join()
-    return {"s": per_image * n, "us per image": 1e6 * per_image, "MiB": watch.most, "MiB before": before}
+    return {"s": per_image * n, "us per image": 1e6 * per_image, "MiB": watch.end(), "MiB before": before}
+
+
+def one_search(n: int) -> dict[str, float]:
+    """Seconds and memory of the search for neighbours, in this process."""
+    make_room()
+    find_neighbours(points(1_000))  # imports
+    searched, before, watch = points(n), own_memory(), Watch()
+    began = time.monotonic()
+    find_neighbours(searched)
+    seconds = time.monotonic() - began
+    return {"s": seconds, "us per image": 1e6 * seconds / n, "MiB": watch.end(), "MiB before": before}
+
+
+def points(n: int) -> np.ndarray:
+    """(N, 50) float32 around 100 means."""
+    rng = np.random.default_rng(2)
+    means = rng.normal(scale=3, size=(100, DIMENSIONS)).astype(np.float32)
+    return means[rng.integers(100, size=n)] + rng.standard_normal((n, DIMENSIONS), dtype=np.float32)
+
+
+def in_a_process(folder: Path, one: tuple[int, ...]) -> dict[str, float]:
+    """One line of a table."""
+    command = [sys.executable, "-m", "benchmarks.scaling", "--out", str(folder), "--one", *map(str, one)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main() -> None:
@@ -114,21 +145,19 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 60_000, 240_000, 1_000_000])
     parser.add_argument("--components", type=int, nargs="+", default=[10, 30, 100])
     parser.add_argument("--latent", type=int, nargs="+", default=[50, 200])
-    parser.add_argument("--one", type=int, nargs=3, metavar=("N", "K", "Z"), help="one line, as JSON, in this process")
+    parser.add_argument("--one", type=int, nargs="+", help="N K Z or N alone: one line, as JSON, in this process")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(one_pass(given.out, *given.one)))
+        print(json.dumps(one_search(*given.one) if len(given.one) == 1 else one_pass(given.out, *given.one)))
         return
     usual_z = ModelConfig.n_latent
-    wanted = [(n, USUAL_K, usual_z) for n in given.items]
-    wanted += [(USUAL_N, k, usual_z) for k in given.components] + [(USUAL_N, USUAL_K, z) for z in given.latent]
-    lines: dict[tuple[int, int, int], dict[str, float]] = {}
-    for n, k, z in dict.fromkeys(wanted):
-        command = [sys.executable, "-m", "benchmarks.scaling", "--out", str(given.out), "--one", *map(str, (n, k, z))]
-        lines[n, k, z] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    table = pd.DataFrame(lines).T.rename_axis(["N", "K", "Z"])
+    passes = [(n, USUAL_K, usual_z) for n in given.items]
+    passes += [(USUAL_N, k, usual_z) for k in given.components] + [(USUAL_N, USUAL_K, z) for z in given.latent]
     print(f"{machine.describe()['device']}, version {machine.version()}\n")
-    print(table.to_string(float_format="{:.1f}".format))
+    for wanted, names in ((passes, ["N", "K", "Z"]), ([(n,) for n in given.items], ["N"])):
+        lines = {one: in_a_process(given.out, one) for one in dict.fromkeys(wanted)}
+        table = pd.DataFrame(lines.values(), pd.MultiIndex.from_tuples(lines, names=names))
+        print(table.to_string(float_format="{:.1f}".format), "\n", flush=True)
 
 
 if __name__ == "__main__":

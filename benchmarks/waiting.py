@@ -98,7 +98,9 @@ def main() -> None:
     given = parser.parse_args()
     found: dict[str, list[float]] = {}
     for turn in range(given.repeats):
-        with tempfile.TemporaryDirectory() as home, screen(Path(home), "", "--", "--example") as page:
+        # A layout that is still at work may write there while it is cleaned up.
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        with folder as home, screen(Path(home), "", "--", "--example") as page:
             found.setdefault("clusters of the digits", []).append(clusters(page))
             root = next(path.parent for path in Path(home).rglob("project.json"))
             both(page, projects.open_project(root), turn, found)
