@@ -175,14 +175,15 @@ def main() -> None:
         "preset fast, without edges": ours(k, z, batch, x, False),
         "preset fast": ours(k, z, batch, x, True),
     }
-    steps = milliseconds(list(variants.values()), given.rounds)
-    floors = milliseconds([floor(take) for take in variants.values()], given.rounds)
+    takes = list(variants.values())
+    times = milliseconds([*takes, *(floor(take) for take in takes)], given.rounds)
+    steps, floors = times[: len(takes)], times[len(takes) :]
     table = pd.DataFrame({"ms/step": steps, "its matrix products, ms": floors}, index=list(variants))
     table["images/s"] = 1000 * batch / table["ms/step"]
     table["times plain"] = table["images/s"] / table.loc["plain", "images/s"]
     table["times its floor"] = table["ms/step"] / table["its matrix products, ms"]
     about = machine.describe()
-    print(f"K = {k}, Z = {z}, batch {batch}, {about['device']}, {torch.get_num_threads()} thread(s)")
+    print(f"K = {k}, Z = {z}, batch {batch}, {about['device']}, version {about['version']}")
     print(f"medians of {given.rounds} rounds of {STEPS_PER_RECORD} steps ({PLAIN_STEPS} of plain)\n")
     print(table.round(1).to_string())
 
