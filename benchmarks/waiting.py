@@ -3,10 +3,10 @@
     python -m benchmarks.waiting [--project DIR] [--repeats 5]
 
 *Clusters of the digits*: from "Find clusters" in a new example project, opened by a new server `READING` seconds
-before, to the cards of the clusters. *Three names*: from Enter after the third cluster's name to this name in the
-map's legend. *20 labels*: from "Train with the new labels" to the map in the colours of the new run; which images are
-labelled is drawn at random, their classes are the true ones. The last two are measured on the digits and on the project
-DIR (trained, with ground truth), which keeps the names and labels.
+before, to the cards of the clusters. *Three names*: from Enter after the third cluster's name to this name on the
+map. *20 labels*: from "Train with the new labels" to the map in the colours of the new run; which images are labelled
+is drawn at random, their classes are the true ones. The last two are measured on the digits and on the project DIR
+(trained, with ground truth), which keeps the names and labels.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def names(page: Page, turn: int) -> float:
         field.fill(name)
         began = time.monotonic()
         field.press("Enter")
-        page.locator(".legendtext", has_text=name).first.wait_for()
+        page.locator(".annotation-text", has_text=name).first.wait_for()
     return time.monotonic() - began
 
 
@@ -90,29 +90,46 @@ def both(page: Page, project: Project, turn: int, found: dict[str, list[float]])
     until_trained(page)
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--project", type=Path)
-    parser.add_argument("--repeats", type=int, default=5)
-    given = parser.parse_args()
+def on_digits(repeats: int) -> None:
+    """A new example project for each turn."""
     found: dict[str, list[float]] = {}
-    for turn in range(given.repeats):
+    for turn in range(repeats):
         # A layout that is still at work may write there while it is cleaned up.
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         with folder as home, screen(Path(home), "", "--", "--example") as page:
             found.setdefault("clusters of the digits", []).append(clusters(page))
             root = next(path.parent for path in Path(home).rglob("project.json"))
             both(page, projects.open_project(root), turn, found)
-    if given.project:
-        project = projects.open_project(given.project.resolve())
-        with screen(project.paths.root.parent, f"discover?project={project.paths.root}") as page:
-            for turn in range(given.repeats):
-                both(page, project, turn, found)
-    print(f"{machine.describe()['device']}, version {machine.version()}; seconds over {given.repeats} turns\n")
-    print("".ljust(28), "median  worst")
+    report(found)
+
+
+def on_project(root: Path, repeats: int) -> None:
+    """All turns on one project that was trained before."""
+    found: dict[str, list[float]] = {}
+    project = projects.open_project(root.resolve())
+    with screen(project.paths.root.parent, f"discover?project={project.paths.root}") as page:
+        for turn in range(repeats):
+            both(page, project, turn, found)
+    report(found)
+
+
+def report(found: dict[str, list[float]]) -> None:
+    """A line for each figure."""
     for name, seconds in found.items():
-        print(name.ljust(28), f"{median(seconds):6.1f} {max(seconds):6.1f}")
+        print(name.ljust(28), f"{median(seconds):6.1f} {max(seconds):6.1f}", flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    print(f"{machine.describe()['device']}, version {machine.version()}; seconds over {given.repeats} turns\n")
+    print("".ljust(28), "median  worst", flush=True)
+    on_digits(given.repeats)
+    if given.project:
+        on_project(given.project, given.repeats)
 
 
 if __name__ == "__main__":
