@@ -1,7 +1,7 @@
 """What preset `fast` reaches, in which time, and what each of its terms brings.
 
     python -m benchmarks.fast_preset targets --data-root DIR --out DIR [--seeds 0 1 2 3 4] [--tasks mnist-10 ...]
-    python -m benchmarks.fast_preset ablation --data-root DIR --out DIR [--seeds 0] [--tasks fashion-labels-30]
+    python -m benchmarks.fast_preset ablation --data-root DIR --out DIR [--seeds 0] [--tasks ...] [--variants ...]
 
 Every run is a project of its own, trained by the real worker on the 60,000 training images and scored on all 10,000
 test images after the last epoch; no test label is seen before. *First clusters* are the results that the worker leaves
@@ -200,7 +200,7 @@ def targets(given: argparse.Namespace) -> pd.DataFrame:
 def ablation(given: argparse.Namespace) -> pd.DataFrame:
     """Each term left out: the median accuracy of every task."""
     lines: dict[str, dict[str, Any]] = {}
-    for variant in ABLATION:
+    for variant in given.variants or ABLATION:
         line = lines[variant] = {}
         for name in given.tasks or TASKS:
             found = [one_run(given, name, seed, variant) for seed in given.seeds]
@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("fast-preset"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS))
+    parser.add_argument("--variants", nargs="+", choices=list(ABLATION))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     table = {"targets": targets, "ablation": ablation}[given.what](given)
