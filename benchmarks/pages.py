@@ -30,7 +30,7 @@ from dgm_engine.training.runs import TrainRequest
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-PATIENCE = 600_000
+PATIENCE = 120_000
 """Milliseconds after which something is wrong."""
 MAP = ".js-plotly-plot .nsewdrag"
 SETTLED = """() => {
@@ -86,7 +86,7 @@ STEPS: list[tuple[str, Callable[[Page], None], str | None]] = [
     ("open Label", link("Label"), "button:has-text('Skip')"),
     ("skip to the next image", skip, None),
     ("open Train", link("Train"), "h3:has-text('Train again')"),
-    ("open Evaluate", link("Evaluate"), "h3:has-text('Class by class')"),
+    ("open Evaluate", link("Evaluate"), "h3:has-text('What is taken for what')"),
     ("open Export", link("Export"), "h3:has-text('Classifier')"),
     ("open Projects", link("Projects"), "h3:has-text('Your projects')"),
     ("open Discover", link("Discover"), MAP),
