@@ -85,7 +85,7 @@ _LASSOS = count()
 STEPS: list[tuple[str, Callable[[Page], None], str | None]] = [
     ("open Label", link("Label"), "button:has-text('Skip')"),
     ("skip to the next image", skip, None),
-    ("open Train", link("Train"), "h3:has-text('Train again')"),
+    ("open Train", link("Train"), "h3:has-text('Train again'), h3:has-text('is at work')"),
     ("open Evaluate", link("Evaluate"), "h3:has-text('What is taken for what')"),
     ("open Export", link("Export"), "h3:has-text('Classifier')"),
     ("open Projects", link("Projects"), "h3:has-text('Your projects')"),

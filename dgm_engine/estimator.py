@@ -402,6 +402,7 @@ class _Labels:
         rows = np.flatnonzero(self.position >= 0)
         return LabelState(
             version=0,
+            judged=0,
             positive={str(row): str(self.position[row]) for row in rows},
             rejected={},
             none_of_named=frozenset(),

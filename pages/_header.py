@@ -36,7 +36,7 @@ def show(project: Project | None) -> None:
         else:
             jobs.be_ready()
             _badge(status)
-        if status is not None and not status.alive and labels.version > status.details.get("labels_version", 0):
+        if status is not None and not status.alive and labels.judged > status.details.get("labels_version", 0):
             st.button(
                 "Train with the new labels",
                 icon=":material/model_training:",

@@ -143,8 +143,14 @@ def test_a_judgement_un_skips_and_skipping_judges_nothing(store):
     assert store.state().skipped == {"a", "b"}
     assert store.state().annotators == {"a": "bob"}
 
+    assert store.state().judged < store.state().version
+    store.undo(annotator=ANN)
+    store.redo(annotator=ANN)
+    assert store.state().judged < store.state().version
+
     store.reject(["a"], "shirt", annotator=ANN)
 
+    assert store.state().judged == store.state().version
     assert store.state().skipped == {"b"}
     assert store.state().positive == {"a": "shoe"}
     assert store.state().annotators == {"a": ANN}

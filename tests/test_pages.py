@@ -211,6 +211,16 @@ def test_labelling_one_by_one_advances_and_undo_brings_the_image_back(trained: P
     assert "1 of 20" in texts(app)
 
 
+def test_training_is_offered_once_something_new_is_known(trained: Project) -> None:
+    def offers() -> bool:
+        return any(button.key == "header_train" for button in opened("label", trained).button)
+
+    labelling.skip_items(trained, ["train/00007"], "ann")
+    assert not offers()
+    labelling.label_items(trained, ["train/00007"], "seven", "ann")
+    assert offers()
+
+
 def test_an_unusable_class_name_is_told_and_nothing_is_written(trained: Project) -> None:
     app = opened("label", trained)
 

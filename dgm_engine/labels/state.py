@@ -22,6 +22,7 @@ class LabelState:
 
     Attributes:
         version: the id of the last event taken into account, 0 where there is none.
+        judged: the id of the last of them that changed what is known; passing an item over does not.
         positive: item to its class.
         rejected: item to the classes it is said not to be of; never empty.
         none_of_named: items said to be of none of the named classes.
@@ -34,6 +35,7 @@ class LabelState:
     """
 
     version: int
+    judged: int
     positive: Mapping[str, str]
     rejected: Mapping[str, frozenset[str]]
     none_of_named: frozenset[str]
@@ -110,7 +112,7 @@ class Fold:
     """The events up to `version`, folded into what holds."""
 
     def __init__(self) -> None:
-        self.version = 0
+        self.version = self.judged = 0
         self.done: list[Step] = []
         self.undone: list[Step] = []
         self._items: dict[str, Judgement] = {}
@@ -124,12 +126,14 @@ class Fold:
             CorruptError: the event cannot follow those before it.
         """
         if event.target is None:
-            self._do(event)
+            step = self._do(event)
         elif event.kind is Kind.UNDO:
-            self._move(self.done, self.undone, event)
+            step = self._move(self.done, self.undone, event)
         else:
-            self._move(self.undone, self.done, event)
+            step = self._move(self.undone, self.done, event)
         self.version = event.id
+        if step.first.kind is not Kind.SKIP:
+            self.judged = event.id
 
     def state(self, lineage: int | None = None) -> LabelState:
         """What holds now; see `LabelState` for what the lineage does."""
@@ -139,6 +143,7 @@ class Fold:
         in_use = {*positive.values(), *self._names.values()}
         return LabelState(
             version=self.version,
+            judged=self.judged,
             positive=positive,
             rejected={item: judgement.rejected for item, judgement in items if judgement.rejected},
             none_of_named=frozenset(item for item, judgement in items if judgement.none_of_named),
@@ -148,7 +153,7 @@ class Fold:
             annotators={item: judgement.annotator for item, judgement in items if judgement.annotator},
         )
 
-    def _do(self, event: Event) -> None:
+    def _do(self, event: Event) -> Step:
         if not self.done or self.done[-1].first.batch != event.batch:
             self.done.append(Step(event))
             self.undone.clear()
@@ -168,8 +173,9 @@ class Fold:
         if name and name not in self._classes and event.kind is not Kind.REJECT:
             self._classes[name] = None
             step.classes.append(name)
+        return step
 
-    def _move(self, source: list[Step], target: list[Step], event: Event) -> None:
+    def _move(self, source: list[Step], target: list[Step], event: Event) -> Step:
         if not source or source[-1].first.batch != event.target:
             raise CorruptError(
                 f"label event {event.id} is a {event.kind} of batch {event.target}, which is not next; "
@@ -184,6 +190,7 @@ class Fold:
                 del self._classes[name]
             else:
                 self._classes[name] = None
+        return step
 
 
 def _put(mapping: dict[K, V], key: K, value: V | None) -> None:
