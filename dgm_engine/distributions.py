@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -54,7 +56,7 @@ class Bernoulli:
     """Independent Bernoulli variables.
 
     Attributes:
-        logits: (..., D).
+        logits: (..., D), in single precision or, within autocast, half.
     """
 
     logits: Tensor
@@ -62,12 +64,12 @@ class Bernoulli:
     @property
     def mean(self) -> Tensor:
         """(..., D) the probabilities."""
-        return self.logits.sigmoid()
+        return full(self.logits).sigmoid()
 
     @staticmethod
     def noise(like: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
         """(S, ...) what `transform` makes draws of, for a tensor `like` (...): uniform in [0, 1)."""
-        return torch.rand((n_samples, *like.shape), generator=generator, device=like.device, dtype=like.dtype)
+        return torch.rand((n_samples, *like.shape), generator=generator, device=like.device, dtype=full(like).dtype)
 
     def transform(self, noise: Tensor) -> Tensor:
         """Binary draws (S, ..., D) from noise that broadcasts to this shape.
@@ -86,7 +88,7 @@ class Bernoulli:
 
         A value between 0 and 1 is the probability of a one: the result is then the expectation over binary draws.
         """
-        return (value * self.logits - functional.softplus(self.logits)).sum(-1)
+        return _BernoulliLogProb.apply(value, self.logits)
 
 
 @dataclass(frozen=True)
@@ -107,3 +109,34 @@ class Categorical:
 
 Likelihood = Bernoulli | DiagonalGaussian
 """What p(x | ...) and, for models with an auxiliary latent, q(a | x) and p(a | x, y, z) return."""
+
+
+class _BernoulliLogProb(torch.autograd.Function):
+    """x l - log(1 + e^l), summed over the last axis, of x (..., D) and logits l (..., D) that broadcast.
+
+    Much of what a step does beside its matrix products: autograd by itself would keep half-precision logits in both
+    precisions, and take twice as long over them.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, logits: Tensor) -> Tensor:  # noqa: ANN401 - torch names no type for it
+        ctx.save_for_backward(value, logits)
+        wide = full(logits)
+        return (value * wide).sub_(functional.softplus(wide)).sum(-1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] - `once_differentiable` has this form
+        ctx: Any,  # noqa: ANN401
+        *gradients: Tensor,
+    ) -> tuple[Tensor | None, Tensor]:
+        value, logits = ctx.saved_tensors
+        wide, gradient = full(logits), gradients[0].unsqueeze(-1)
+        by_value = (wide * gradient).sum_to_size(value.shape) if ctx.needs_input_grad[0] else None
+        by_logits = (value - wide.sigmoid()).mul_(gradient).sum_to_size(logits.shape)
+        return by_value, by_logits.to(logits.dtype)
+
+
+def full(values: Tensor) -> Tensor:
+    """Out of half precision, in which matrix products may be taken but sums of many terms must not."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dgm_engine.config import LikelihoodName
-from dgm_engine.distributions import Bernoulli, Categorical, DiagonalGaussian
+from dgm_engine.distributions import Bernoulli, Categorical, DiagonalGaussian, full
 
 _LOG_VAR_LIMIT = 8.0
 """Variances stay within exp(-8) and exp(8): beyond, one outlier decides a step."""
@@ -74,7 +74,7 @@ class CategoricalNet(nn.Module):
 
     def forward(self, *values: Tensor | None) -> Categorical:
         """The distribution at inputs (..., width)."""
-        return Categorical(_full(self.output(self.body(values, None))))
+        return Categorical(full(self.output(self.body(values, None))))
 
 
 class GaussianNet(nn.Module):
@@ -91,7 +91,7 @@ class GaussianNet(nn.Module):
     def forward(self, *values: Tensor | None, k: Tensor | None = None) -> DiagonalGaussian:
         """The distribution at inputs (..., width) and categories (...)."""
         h = self.body(values, k)
-        return DiagonalGaussian(_full(self.mean(h)), _limited(self.log_var(h)))
+        return DiagonalGaussian(full(self.mean(h)), _limited(self.log_var(h)))
 
 
 class BernoulliNet(nn.Module):
@@ -106,7 +106,7 @@ class BernoulliNet(nn.Module):
 
     def forward(self, *values: Tensor | None, k: Tensor | None = None) -> Bernoulli:
         """The distribution at inputs (..., width) and categories (...)."""
-        return Bernoulli(_full(self.logits(self.body(values, k))))
+        return Bernoulli(self.logits(self.body(values, k)))
 
 
 def likelihood_net(family: LikelihoodName, body: Body, n_out: int, scale: float) -> BernoulliNet | GaussianNet:
@@ -196,9 +196,4 @@ def _glorot(layer: nn.Linear) -> nn.Linear:
 
 
 def _limited(log_var: Tensor) -> Tensor:
-    return _full(log_var).clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT)
-
-
-def _full(value: Tensor) -> Tensor:
-    """Out of bfloat16, in which matrix products may be taken but sums of many terms must not."""
-    return value.float() if value.dtype == torch.bfloat16 else value
+    return full(log_var).clamp(-_LOG_VAR_LIMIT, _LOG_VAR_LIMIT)

@@ -98,6 +98,34 @@ def test_bernoulli_log_probability_stays_exact_where_the_probability_rounds_to_o
     assert float(p.log_prob(torch.zeros(1, dtype=torch.float64))) == -800
 
 
+@pytest.mark.parametrize("shapes", [((4, 3), (4, 3)), ((4, 3), (2, 4, 3)), ((2, 4, 3), (3,))])
+def test_the_bernoulli_density_has_the_gradients_of_its_formula(shapes):
+    generator = torch.Generator().manual_seed(0)
+    value = torch.rand(shapes[0], dtype=torch.float64, generator=generator, requires_grad=True)
+    logits = torch.randn(shapes[1], dtype=torch.float64, generator=generator, requires_grad=True)
+    expected = (value * logits.sigmoid().log() + (1 - value) * (-logits).sigmoid().log()).sum(-1)
+    found = Bernoulli(logits).log_prob(value)
+    torch.testing.assert_close(found, expected)
+    weight = torch.randn(expected.shape, dtype=torch.float64, generator=generator)
+    torch.testing.assert_close(
+        torch.autograd.grad((found * weight).sum(), (value, logits)),
+        torch.autograd.grad((expected * weight).sum(), (value, logits)),
+    )
+
+
+def test_the_bernoulli_density_of_half_precision_logits_is_summed_in_single():
+    generator = torch.Generator().manual_seed(0)
+    value = torch.bernoulli(torch.rand(5, 2000, generator=generator), generator=generator)
+    logits = torch.randn(5, 2000, generator=generator).bfloat16().requires_grad_()
+    wide = logits.detach().float().requires_grad_()
+    found, expected = Bernoulli(logits).log_prob(value), Bernoulli(wide).log_prob(value)
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    expected.sum().backward()
+    torch.testing.assert_close(logits.grad, wide.grad.bfloat16())  # the type too
+    assert Bernoulli(logits).mean.dtype == Bernoulli.noise(logits, 1, generator).dtype == torch.float32
+
+
 def test_bernoulli_samples_are_bits_with_its_moments():
     p, n = Bernoulli(torch.tensor([-2.0, 0.0, 3.0], dtype=torch.float64)), 200_000
     draws = p.sample(n, torch.Generator().manual_seed(0))
