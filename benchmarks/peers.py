@@ -15,19 +15,19 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from benchmarks.fast_preset import NAMES, TASKS, one_run, peer_run
 from dgm_engine import machine
 from dgm_engine.config import Preset
 from dgm_engine.reproduction.peers import DEEP_EPOCHS
 from dgm_engine.reproduction.tables import TITLES, PeerName
+from dgm_engine.services.palette import DISTINCT
 
 SHALLOW_PEERS = (PeerName.K_MEANS, PeerName.UMAP_GMM)
 DEEP_PEERS = (PeerName.VADE, PeerName.DEC)
 OURS = "DGM Studio"
 LONG = (33, 50)
-SIZE = {"width": 1000, "height": 480}
+SIZE = {"width": 1000, "height": 520}
 
 
 def points(given: argparse.Namespace, name: str) -> list[dict[str, object]]:
@@ -60,18 +60,17 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
     tasks = list(table["task"].unique())
     figure = make_subplots(cols=len(tasks), subplot_titles=tasks, x_title="minutes", y_title="accuracy, %")
-    for (task, ours), part in table.groupby(["task", table["method"].str.startswith(OURS)]):
-        trace = go.Scatter(
-            x=part["min"],
-            y=part["accuracy"],
-            mode="lines+markers+text" if ours else "markers+text",
-            text=part["method"],
-            textposition="top center",
-            marker={"color": "#0f766e" if ours else "#64748b", "size": 10},
-            cliponaxis=False,
-        )
-        figure.add_trace(trace, row=1, col=tasks.index(task) + 1)
-    figure.update_layout(template="plotly_white", showlegend=False, font_size=11, margin_t=40, **SIZE)
+    colours = dict(zip(table["method"].unique(), DISTINCT, strict=False))
+    for column, (_, points) in enumerate(table.groupby("task", sort=False), start=1):
+        ours = points[points["method"].str.startswith(OURS)]
+        dotted = {"mode": "lines", "line": {"color": colours[OURS], "dash": "dot"}, "showlegend": False}
+        figure.add_scatter(x=ours["min"], y=ours["accuracy"], **dotted, col=column, row=1)
+        for method, point in points.groupby("method", sort=False):
+            marker = {"color": colours[method], "size": 13, "symbol": "star" if method.startswith(OURS) else "circle"}
+            place = {"x": point["min"], "y": point["accuracy"], "col": column, "row": 1}
+            figure.add_scatter(**place, mode="markers", name=method, marker=marker, showlegend=column == 1)
+    legend = {"orientation": "h", "y": -0.25}
+    figure.update_layout(template="plotly_white", font_size=12, margin_t=40, margin_b=130, legend=legend, **SIZE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
