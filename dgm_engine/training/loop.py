@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dgm_engine import machine
 from dgm_engine.config import LikelihoodName, TrainingConfig
 from dgm_engine.models.base import DeepGenerativeModel, Encoded
 from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, neighbour_agreement, restrict
@@ -279,11 +280,8 @@ class _Step:
 
 def bfloat16(device: torch.device, config: TrainingConfig) -> torch.autocast:
     """Within it, matrix products are taken in bfloat16, where the configuration allows that and the device gains."""
-    if device.type == "cuda":
-        gains = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        gains = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
-    return torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16 and gains)
+    enabled = config.bfloat16 and machine.gains_from_bfloat16(device.type)
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def _rate(config: TrainingConfig, epoch: int, progress: float) -> float:
