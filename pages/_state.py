@@ -2,6 +2,7 @@
 
 import functools
 import getpass
+import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,7 +17,7 @@ from dgm_engine.services import exploring, jobs, projects
 from dgm_engine.training.runs import TrainRequest
 
 Arguments = ParamSpec("Arguments")
-
+_log = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
 
@@ -188,12 +189,17 @@ def show_notice() -> None:
 
 
 def polling(function: Callable[Arguments, None], seconds: float | None) -> Callable[Arguments, None]:
-    """Makes a part of a page that draws itself again every so many seconds; None: only with the page."""
+    """Makes a part of a page that draws itself again every so many seconds; None: only with the page.
+
+    An error in it is shown in its place, as `callback` says why.
+    """
 
     @functools.wraps(function)
     def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with errors_shown():
+        try:
             function(*args, **kwargs)
+        except Exception as error:
+            st.error(_told(error), icon=":material/error:")
 
     return st.fragment(safe, run_every=seconds)
 
@@ -208,16 +214,28 @@ def errors_shown() -> Generator[None]:
 
 
 def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Makes a function safe as a widget's callback: an error of the engine, or of the system, becomes a message."""
+    """Makes a function safe as a widget's callback: an error becomes a message.
+
+    Streamlit would draw an error in place of the page's first element. Where a part of the page then draws itself again
+    in what was there before, the browser gives up and the whole page is blank.
+    """
 
     @functools.wraps(function)
     def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except (DgmError, OSError) as error:
-            notify(in_words(error), ":material/error:")
+        except Exception as error:
+            notify(_told(error), ":material/error:")
 
     return safe
+
+
+def _told(error: Exception) -> str:
+    """An error of the engine or of the system in words; a fault of ours by its kind, and in the server's log."""
+    if isinstance(error, DgmError | OSError):
+        return in_words(error)
+    _log.error("A fault of the program", exc_info=error)
+    return f"The program has a fault here ({type(error).__name__}); nothing is lost, and its log says more"
 
 
 @callback

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
 from dgm_engine.config import ModelName, Preset, TrainingConfig
+from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
 from dgm_engine.paths import write_json
 from dgm_engine.services import exploring, jobs, labelling
@@ -23,6 +24,7 @@ from pages._text import plain
 from tests.fabricated import fabricate_model, fabricate_run
 
 ROOT = Path(__file__).parent.parent
+FAULT = "The program has a fault"
 PAGES = ("discover", "label", "train", "evaluate", "export")
 
 
@@ -54,7 +56,12 @@ def opened(page: str, project: Project | None) -> AppTest:
     app.run()
     if page != "projects":
         app.switch_page(f"pages/{page}.py").run()
+    return without_fault(app)
+
+
+def without_fault(app: AppTest) -> AppTest:
     assert not app.exception
+    assert not [said.value for said in (*app.error, *app.toast) if FAULT in said.value]
     return app
 
 
@@ -66,8 +73,7 @@ def texts(app: AppTest) -> str:
 def press(app: AppTest, label: str) -> AppTest:
     button = next(b for b in app.button if b.label == label)
     button.click().run()
-    assert not app.exception
-    return app
+    return without_fault(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -157,6 +163,45 @@ def test_naming_a_cluster_in_place_and_taking_the_name_away(mapped: Project) -> 
 
     next(s for s in app.selectbox if s.label == "Name of cluster 3").set_value(None).run()
     assert mapped.labels.state(1).names[3] is None
+
+
+def test_a_field_that_is_gone_takes_no_name_away(mapped: Project) -> None:
+    """The browser may still speak of a field that the page has drawn for the last time."""
+    labelling.name_component(mapped, 3, "three", "ann")
+    before = mapped.labels.version()
+
+    def page(project: "Project", run: int, cluster: "Cluster") -> None:
+        from pages import _clusters
+
+        _clusters._name(project, run, cluster, "name_that_is_gone")
+
+    view = exploring.view(mapped)
+    app = AppTest.from_function(page, args=(mapped, view.run, view.clusters[3])).run()
+    assert not app.exception
+    assert mapped.labels.version() == before
+
+
+def test_a_fault_of_ours_is_a_message_and_leaves_the_page(mapped: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(*_: object) -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(labelling, "name_component", faulty)
+    app = opened("discover", mapped)
+    next(s for s in app.selectbox if s.label == "Name of cluster 3").set_value("three").run()
+    assert not app.exception
+    assert f"{FAULT} here (KeyError); nothing is lost" in app.toast[0].value
+
+    monkeypatch.setattr(jobs, "active_status", faulty)
+    app = AppTest.from_function(_polled).run()
+    assert not app.exception
+    assert f"{FAULT} here (KeyError)" in app.error[0].value
+
+
+def _polled() -> None:
+    from dgm_engine.services import jobs
+    from pages import _state
+
+    _state.polling(jobs.active_status, None)(None)  # type: ignore[arg-type]
 
 
 def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) -> None:
