@@ -48,7 +48,7 @@ class Key(StrEnum):
 
 def open_project(root: Path) -> None:
     """Makes a project the one that every page shows; what was picked out in another is forgotten."""
-    for key in (Key.SELECTION, Key.SELECTION_NAME, Key.QUEUE, Key.QUEUE_STAMP, Key.BULK_CLASS):
+    for key in (Key.SELECTION, Key.SELECTION_NAME, Key.PANEL, Key.QUEUE, Key.QUEUE_STAMP, Key.BULK_CLASS):
         st.session_state.pop(key, None)
     st.session_state[Key.PROJECT] = str(root)
 

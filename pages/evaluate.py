@@ -1,15 +1,16 @@
 """Evaluate: how good the clusters and classes are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from dgm_engine.discovery.metrics import Confusion
-from dgm_engine.services import charts, evaluating, jobs
+from dgm_engine.services import charts, evaluating, jobs, labelling
 from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.projects import Project
 from pages import _figures, _state
-from pages._text import count
+from pages._text import count, plain
 
 _FIGURES = (
     (
@@ -41,6 +42,7 @@ def evaluate(project: Project) -> None:
         which = "of the test split, which training never saw" if result.split == "test" else "whose true class is known"
         st.caption(f"Run {result.run}, scored on {result.n:,} images {which}.")
         _accuracies(result)
+        _unknown_names(project)
     else:
         st.info(
             "The true classes of these images are not known, so the program checks itself on your labels: "
@@ -77,6 +79,22 @@ def _accuracies(result: Evaluation) -> None:
         value: float | None = getattr(result, field)
         column.metric(name, "-" if value is None else f"{value:.1%}", help=explanation)
     st.caption("  \n".join(f"**{name}**: {explanation}" for _, name, explanation in _FIGURES[:2]))
+
+
+def _unknown_names(project: Project) -> None:
+    """Says which classes cannot be right because the ground truth calls them otherwise."""
+    unknown = [name for name in labelling.class_names(project) if name not in project.pool.classes]
+    if unknown:
+        st.warning(
+            f"The ground truth knows no {_listed(unknown)}: these names count as wrong above. It calls its classes "
+            f"{_listed(project.pool.classes)}.",
+            icon=":material/spellcheck:",
+        )
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(f"“{plain(name)}”" for name in names[:most]) + more
 
 
 def _confusion(confusion: Confusion) -> None:

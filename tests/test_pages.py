@@ -288,6 +288,15 @@ def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
     assert len(app.dataframe[0].value) == 10
 
 
+def test_evaluate_says_which_names_the_ground_truth_does_not_know(trained: Project) -> None:
+    labelling.name_component(trained, 3, "3", "ann")
+    assert "knows no" not in texts(opened("evaluate", trained))
+    labelling.name_component(trained, 4, "four", "ann")
+    said = texts(opened("evaluate", trained))
+    assert "knows no “four”: " in said
+    assert "“8”, “9”" in said
+
+
 @pytest.mark.parametrize("name", [ModelName.GM_DGM, ModelName.M2])
 def test_every_figure_of_a_run_can_be_looked_at(trained: Project, name: ModelName) -> None:
     fabricate_model(fabricate_run(trained, 2, lineage=2), name)

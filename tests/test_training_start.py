@@ -94,6 +94,17 @@ def test_the_vae_takes_two_passes_within_limits(n, steps):
     assert len(list(records)) == steps
 
 
+def test_a_short_time_budget_leaves_clusters_that_q_y_has_learned():
+    x, truth = make_blobs([40] * 8, n_features=6, cluster_std=0.5, random_state=1)
+    table, config = Table(x.astype(np.float32), np.arange(320)), TrainingConfig(max_minutes=1e-4)
+    shape = ModelConfig(6, 8, LikelihoodName.GAUSSIAN, n_latent=2, n_hidden=32)
+    state = fresh_state(shape, config, table, torch.device("cpu"))
+    for _ in start.clustering_start(state, table, config):
+        pass
+    q_y = state.model.encode(state.model.inputs(table.values(table.rows)), 1, state.generator).log_q_y
+    assert adjusted_rand_score(q_y.argmax(1).numpy(), truth) > 0.9
+
+
 @pytest.mark.parametrize(("n", "passes"), [(0, 150), (1_797, 150), (60_000, 10), (120_000, 5), (1_000_000, 3)])
 def test_small_piles_are_gone_through_more_often(n, passes):
     assert default_epochs(n) == passes

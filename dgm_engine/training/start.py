@@ -62,6 +62,8 @@ PARTS, PART_SIZE = 40, 20
 two and join small ones, as suits ellipses. In a small pile there are so few that each has `PART_SIZE` items."""
 VAE_TIME, FIT_TIME = 0.3, 0.15
 """Shares of a run's time budget that the VAE, and the fit of q(y | x), may take at most."""
+FIT_LEAST = 100
+"""Steps of the fit that no time budget cuts short: with fewer, all items may end in one cluster."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def _fit_q_y(
     target = np.zeros(len(table.x), dtype=np.int64)
     target[table.rows] = component
     losses = deque([math.inf] * FIT_WINDOW, FIT_WINDOW)
-    for share, batch in _steps(table, config, FIT_EPOCHS, state.rng, FIT_TIME):
+    for share, batch in _steps(table, config, FIT_EPOCHS, state.rng, FIT_TIME, FIT_LEAST):
         raw = table.values(batch).to(device)
         with bfloat16(device, config):
             log_q = model.encode(augment(raw), 1, state.generator).log_q_y
@@ -202,11 +204,11 @@ def _fit_q_y(
 
 
 def _steps(
-    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator, time_share: float
+    table: Table, config: TrainingConfig, epochs: int, rng: np.random.Generator, time_share: float, least: int = 0
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
     """(share done, rows) for `epochs` passes, `LEAST_STEPS` to `MOST_STEPS` steps.
 
-    Where the run has a time budget, this takes at most `time_share` of it.
+    Where the run has a time budget, this takes at most `time_share` of it, and `least` steps even so.
     """
     total = min(max(epochs * table.batches_per_epoch(config.batch_size), LEAST_STEPS), MOST_STEPS)
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
@@ -214,7 +216,8 @@ def _steps(
     while share < 1:
         for rows in table.shuffled(config.batch_size, rng):
             done += 1
-            share = min(1.0, max(done / total, (time.monotonic() - began) / seconds))
+            of_time = (time.monotonic() - began) / seconds if done >= least else 0.0
+            share = min(1.0, max(done / total, of_time))
             yield share, rows
             if share == 1:
                 return
