@@ -100,9 +100,9 @@ def _images(
 @_state.callback
 def _name(project: Project, run: int, cluster: Cluster, key: str) -> None:
     # Streamlit also calls back when it merely echoes a value that a page has set, or one that is gone by now.
-    name: str | None = st.session_state.get(key) or None
-    if key not in st.session_state or name == cluster.class_name:
+    if key not in st.session_state or (st.session_state[key] or None) == cluster.class_name:
         return
+    name: str | None = st.session_state.pop(key) or None  # taken out, lest an echo gives the name once more
     labelling.name_component(project, cluster.component, name, _state.annotator(), run)
     title = f"Cluster {cluster.component}"
     _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
