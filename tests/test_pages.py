@@ -12,6 +12,7 @@ from dgm_engine import jobs as engine_jobs
 from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
+from dgm_engine.labels.schema import Kind
 from dgm_engine.paths import write_json
 from dgm_engine.services import exploring, jobs, labelling
 from dgm_engine.services import projects as project_service
@@ -165,20 +166,21 @@ def test_naming_a_cluster_in_place_and_taking_the_name_away(mapped: Project) -> 
     assert mapped.labels.state(1).names[3] is None
 
 
-def test_a_field_that_is_gone_takes_no_name_away(mapped: Project) -> None:
-    """The browser may still speak of a field that the page has drawn for the last time."""
-    labelling.name_component(mapped, 3, "three", "ann")
-    before = mapped.labels.version()
-
+def test_a_field_that_the_browser_speaks_of_twice_names_once(mapped: Project) -> None:
     def page(project: "Project", run: int, cluster: "Cluster") -> None:
+        import streamlit as st
+
         from pages import _clusters
 
-        _clusters._name(project, run, cluster, "name_that_is_gone")
+        st.session_state["field"] = "three"
+        for _ in range(2):  # the second time it is gone, and takes no name away either
+            _clusters._name(project, run, cluster, "field")
 
     view = exploring.view(mapped)
     app = AppTest.from_function(page, args=(mapped, view.run, view.clusters[3])).run()
     assert not app.exception
-    assert mapped.labels.version() == before
+    assert mapped.labels.state(1).names[3] == "three"
+    assert sum(event.kind is Kind.NAME for event in mapped.labels.history()) == 1
 
 
 def test_a_fault_of_ours_is_a_message_and_leaves_the_page(mapped: Project, monkeypatch: pytest.MonkeyPatch) -> None:
