@@ -8,6 +8,7 @@ import streamlit as st
 from dgm_engine.discovery.metrics import Confusion
 from dgm_engine.services import charts, evaluating, jobs, labelling
 from dgm_engine.services.evaluating import Evaluation
+from dgm_engine.services.figures import listed
 from dgm_engine.services.projects import Project
 from pages import _figures, _state
 from pages._text import count, plain
@@ -86,15 +87,14 @@ def _unknown_names(project: Project) -> None:
     unknown = [name for name in labelling.class_names(project) if name not in project.pool.classes]
     if unknown:
         st.warning(
-            f"The ground truth knows no {_listed(unknown)}: these names count as wrong above. It calls its classes "
-            f"{_listed(project.pool.classes)}.",
+            f"The ground truth knows no {_quoted(unknown)}: these names count as wrong above. It calls its classes "
+            f"{_quoted(project.pool.classes)}.",
             icon=":material/spellcheck:",
         )
 
 
-def _listed(names: Sequence[str], most: int = 10) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(f"“{plain(name)}”" for name in names[:most]) + more
+def _quoted(names: Sequence[str]) -> str:
+    return listed([f"“{plain(name)}”" for name in names], most=10)
 
 
 def _confusion(confusion: Confusion) -> None:

@@ -116,6 +116,16 @@ def test_the_images_to_label_stay_while_a_run_is_at_work_and_are_chosen_anew_whe
         first = app.session_state[Key.QUEUE]
 
 
+def test_another_project_opens_on_its_clusters(mapped: Project) -> None:
+    app = opened("discover", mapped)
+    app.segmented_control(key=Key.PANEL).set_value("Selected").run()
+    assert "Nothing is selected" in "".join(said.value for said in app.info)
+    app.switch_page("pages/projects.py").run()
+    app.button(key=f"open_{mapped.paths.root}").click().run()
+    app.switch_page("pages/discover.py").run()
+    assert "clusters have a name" in texts(without_fault(app))
+
+
 def test_projects_lists_opens_and_deletes(project: Project) -> None:
     app = opened("projects", None)
 

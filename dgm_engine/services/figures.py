@@ -290,8 +290,8 @@ def compared(project: Project, other: str, run: int | None = None) -> tuple[tupl
     second, number = _other(project, other)
     if second.pool.classes != project.pool.classes:
         raise InputError(
-            f"{second.paths.root} has the classes {_listed(second.pool.classes)} and {project.paths.root} has "
-            f"{_listed(project.pool.classes)}; compare projects made from the same source"
+            f"{second.paths.root} has the classes {listed(second.pool.classes)} and {project.paths.root} has "
+            f"{listed(project.pool.classes)}; compare projects made from the same source"
         )
     both = (project, evaluating.evaluate(project, run)), (second, evaluating.evaluate(second, number))
     if any(scores.best_naming is None for _, scores in both):
@@ -405,5 +405,6 @@ def _other(project: Project, other: str) -> tuple[Project, int | None]:
     return projects.open_project(folder), None
 
 
-def _listed(classes: Sequence[str]) -> str:
-    return ", ".join(classes[:4]) + (f" and {len(classes) - 4} more" if len(classes) > 4 else "") or "(none)"
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "") or "(none)"
