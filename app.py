@@ -41,3 +41,4 @@ with _state.errors_shown():
     _header.show(_state.current_project())
     _state.show_notice()
     page.run()
+    _state.scope_in_address()

@@ -18,10 +18,9 @@ from statistics import median
 import numpy as np
 from playwright.sync_api import Page, expect
 
-from benchmarks.pages import PATIENCE, done, screen
+from benchmarks.browser import PATIENCE, done, screen
 from dgm_engine import machine
 from dgm_engine.services import projects
-from dgm_engine.services.latest import latest_run
 from dgm_engine.services.projects import Project
 
 READING = 6.0
@@ -42,14 +41,12 @@ def clusters(page: Page) -> float:
     page.wait_for_timeout(1000 * READING)
     began = time.monotonic()
     button.click()
-    page.get_by_text("clusters have a name").first.wait_for()
+    page.locator('[class*="st-key-card_"]').first.wait_for()
     return time.monotonic() - began
 
 
 def names(page: Page, turn: int) -> float:
     """Seconds from the last of some names to the map that shows them."""
-    page.locator(".st-key-colour").get_by_text("Class", exact=True).click()
-    done(page)
     began = 0.0
     for number in range(N_NAMES):
         name = f"kind {turn}-{number}"
@@ -58,7 +55,7 @@ def names(page: Page, turn: int) -> float:
         field.fill(name)
         began = time.monotonic()
         field.press("Enter")
-        page.locator(".annotation-text", has_text=name).first.wait_for()
+        page.locator(".map .name", has_text=name).first.wait_for(state="attached")  # it may be hidden by another
     return time.monotonic() - began
 
 
@@ -71,19 +68,20 @@ def labels(page: Page, project: Project, turn: int) -> float:
     page.reload()
     button = page.get_by_role("button", name="Train with the new labels")
     button.wait_for()
-    page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+    drawn = page.locator(".map[data-painted]")
+    drawn.wait_for()
     page.wait_for_timeout(1000 * READING)
-    run = latest_run(project).number
+    before = drawn.get_attribute("data-painted") or ""
     began = time.monotonic()
     button.click()
-    page.get_by_text(f"colours of run {run + 1}").wait_for()
+    expect(drawn).not_to_have_attribute("data-painted", before, timeout=PATIENCE)
     return time.monotonic() - began
 
 
 def both(page: Page, project: Project, turn: int, found: dict[str, list[float]]) -> None:
     """Names and labels in a trained project, with the figures added to `found`."""
     until_trained(page)
-    page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
+    page.locator(".map[data-painted]").wait_for()
     about = f"of {project.manifest.items:,}"
     found.setdefault(f"{N_NAMES} names, {about}", []).append(names(page, turn))
     found.setdefault(f"{N_LABELS} labels, {about}", []).append(labels(page, project, turn))

@@ -189,6 +189,9 @@ def clusters(project: ProjectFolder, as_json: Json = False) -> None:
             "class": cluster.class_name,
             "confidence": round(cluster.confidence, 4),
             "exemplars": opened.pool.items[cluster.exemplars].tolist(),
+            "two_like": cluster.two_like,
+            "ignored": cluster.ignored,
+            "closed": cluster.closed,
         }
         for cluster in view.clusters
     ]

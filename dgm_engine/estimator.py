@@ -402,13 +402,16 @@ class _Labels:
         rows = np.flatnonzero(self.position >= 0)
         return LabelState(
             version=0,
-            judged=0,
+            known=0,
             positive={str(row): str(self.position[row]) for row in rows},
             rejected={},
             none_of_named=frozenset(),
             skipped=frozenset(),
             names={},
+            edits=(),
+            ignored=frozenset(),
             classes=tuple(str(position) for position in range(len(self.classes))),
+            numbers={},
             annotators={},
         )
 

@@ -126,9 +126,9 @@ def this_process(state: JobState = JobState.RUNNING, phase: str = "") -> JobStat
 
 
 def give_way(steps: int) -> None:
-    """Lowers the priority of the process that calls it, where the system knows of such a thing."""
-    if hasattr(os, "nice"):
-        os.nice(steps)
+    """Puts the process that calls it so many steps below normal priority, where the system knows of such a thing."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, 0, max(steps, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def tail(path: Path, lines: int = 5) -> str:

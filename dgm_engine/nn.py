@@ -63,6 +63,12 @@ class Body(nn.Module):
             h = h + part
         return self.rest(h.relu())
 
+    @torch.no_grad()
+    def copy_category(self, source: int, target: int) -> None:
+        """Makes one category what another is."""
+        if self.category is not None:
+            self.category[target] = self.category[source]
+
 
 class CategoricalNet(nn.Module):
     """p(k | inputs) over `n_out` categories."""
@@ -75,6 +81,12 @@ class CategoricalNet(nn.Module):
     def forward(self, *values: Tensor | None) -> Categorical:
         """The distribution at inputs (..., width)."""
         return Categorical(full(self.output(self.body(values, None))))
+
+    @torch.no_grad()
+    def copy_category(self, source: int, target: int) -> None:
+        """Makes one category as probable as another."""
+        self.output.weight[target] = self.output.weight[source]
+        self.output.bias[target] = self.output.bias[source]
 
 
 class GaussianNet(nn.Module):
@@ -127,10 +139,16 @@ class GaussianTable(nn.Module):
         return DiagonalGaussian(functional.embedding(k, self.mean), _limited(functional.embedding(k, self.log_var)))
 
     @torch.no_grad()
-    def set(self, mean: Tensor, log_var: Tensor) -> None:
-        """Sets the parameters, (n_categories, n_out) each."""
-        self.mean.copy_(mean)
-        self.log_var.copy_(log_var)
+    def set(self, mean: Tensor, log_var: Tensor, k: Tensor | None = None) -> None:
+        """Sets the parameters of categories k (M,), (M, n_out) each; of all of them where k is None."""
+        which = slice(None) if k is None else k
+        self.mean[which] = mean.to(self.mean)
+        self.log_var[which] = log_var.to(self.log_var)
+
+    @torch.no_grad()
+    def copy_category(self, source: int, target: int) -> None:
+        """Makes one category what another is."""
+        self.mean[target], self.log_var[target] = self.mean[source], self.log_var[source]
 
 
 class StandardGaussian(nn.Module):

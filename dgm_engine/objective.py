@@ -111,33 +111,33 @@ def fixed_bound(model: DeepGenerativeModel, x: Tensor, log_prior: Tensor) -> Bou
     return _combined(terms, log_q_a.T[:n].exp(), n, log_q_a, log_prior[order])
 
 
-def component_prior(owner: Sequence[str | None], n_classes: int | None) -> Tensor:
-    """p(y): Eq. 34 and the corrected Eq. 35, uniform where no class owns a component or `n_classes` is unknown.
+def component_prior(owner: Sequence[str | None], n_classes: int | None, mass: Sequence[float] | None = None) -> Tensor:
+    """p(y): Eq. 34 and the corrected Eq. 35; in proportion to `mass` where no class owns one or `n_classes` is unknown.
 
     Each labelled class has 1 / N_gt, shared by the components it owns. The N_mask = N_gt - (labelled classes) others
-    share N_mask / N_gt evenly over the free components; the paper's own Eq. 35 does not sum to one.
+    have N_mask / N_gt, shared by the free components; the paper's own Eq. 35 does not sum to one.
 
     Args:
         owner: (K,) the classes that own the components, None for the free ones.
         n_classes: N_gt.
+        mass: (K,) in which proportion components share; None is evenly, as in the paper. Nobody owns one without mass.
 
     Returns:
         (K,) probabilities.
     """
-    uniform = torch.full((len(owner),), 1 / len(owner))
+    share = torch.ones(len(owner)) if mass is None else torch.tensor(mass, dtype=torch.float32)
     classes = {name for name in owner if name is not None}
-    free = sum(name is None for name in owner)
     if n_classes is None or not classes:
-        return uniform
+        return share / share.sum()
+    total = {name: sum(m for m, of in zip(share.tolist(), owner, strict=True) if of == name) for name in {*owner}}
     n_masked = max(n_classes - len(classes), 0)
-    if n_masked == 0 and free:
+    if n_masked == 0:
         n_masked = 1  # more classes turned up than were expected: the free components still stand for one
-    if not free:
+    if not total.get(None):
         n_masked = 0
     n_total = len(classes) + n_masked
-    return torch.tensor(
-        [n_masked / (n_total * free) if name is None else 1 / (n_total * owner.count(name)) for name in owner]
-    )
+    own = [(n_masked if name is None else 1) / (n_total * (total[name] or 1)) for name in owner]
+    return share * torch.tensor(own)
 
 
 def consistency(log_q: Tensor, log_q_changed: Tensor) -> Tensor:
@@ -154,7 +154,8 @@ def neighbour_agreement(log_q: Tensor, log_q_neighbour: Tensor) -> Tensor:
 def marginal_divergence(log_q: Tensor, log_prior: Tensor) -> Tensor:
     """() KL(mean over the batch of q(y | x) || p(y)): what keeps components in use."""
     marginal = log_q.exp().mean(0)
-    return (marginal * (marginal.clamp_min(1e-12).log() - log_prior)).sum()
+    log_ratio = (marginal.clamp_min(1e-12).log() - log_prior).masked_fill(marginal == 0, 0.0)  # as in `_combined`
+    return (marginal * log_ratio).sum()
 
 
 def _combined(terms: Terms, weight: Tensor, n_exact: int, log_q_a: Tensor, log_prior: Tensor) -> Bound:

@@ -66,6 +66,11 @@ class RunPaths:
         """What the arrays are of, and of which step; written after them, so that it says that they are there."""
         return self.arrays / "results.json"
 
+    @property
+    def neighbours(self) -> Path:
+        """The pool rows nearest each; found by the fresh run of a lineage, for all of it."""
+        return self.arrays / "neighbours.npy"
+
     def array(self, name: str, step: int) -> Path:
         """One of the arrays that the model gave after so many steps."""
         return self.arrays / f"{name}-{step:09d}.npy"
@@ -101,6 +106,16 @@ class ProjectPaths:
     def exports(self) -> Path:
         """The folder that the Export page writes to."""
         return self.root / "exports"
+
+    @property
+    def selections(self) -> Path:
+        """The folder of images that somebody picked out, so that an address can name them."""
+        return self.root / "selections"
+
+    @property
+    def audits(self) -> Path:
+        """The folder of audits, one file each."""
+        return self.root / "audits"
 
     def run(self, number: int) -> RunPaths:
         """The paths of run ``number``, whether it exists or not."""

@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services import labelling
+from dgm_engine.services.exploring import View
 from dgm_engine.services.projects import Project
+from dgm_engine.services.standing import SURE
 from pages import _state
 from pages._state import Key
 from pages._text import plain
@@ -44,51 +48,53 @@ def preview(state: LabelState, items: Sequence[str], class_name: str) -> Change:
     return Change(new, same, {str(name): n for name, n in now.most_common()})
 
 
-def actions(project: Project, items: Sequence[str], picked: Sequence[str], key: str) -> None:
-    """The row of bulk actions on the picked images, or on all of them where none is picked."""
-    target = tuple(picked or items)
-    which = f"{len(target):,} picked" if picked else f"all {len(target):,}"
-    who = _state.annotator()
-    with st.container(gap="xsmall"):
-        field, button = st.columns([3, 2], gap="small")
-        with field:
-            class_name = class_box(project, Key.BULK_CLASS)
-        button.button(
-            f"Label {which}",
+def actions(project: Project, view: View, place: NDArray[np.int64], key: str) -> None:
+    """What can be said of all images at positions of the view; before it is, what it would change."""
+    items, who = tuple(view.items[place].tolist()), _state.annotator()
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        class_name = class_box(project, Key.BULK_CLASS)
+        st.button(
+            f"Label all {len(items):,}",
             type="primary",
             icon=":material/label:",
-            width="stretch",
             disabled=not class_name,
             key=f"{key}_label",
             on_click=_label,
-            args=(project, target, class_name, who),
+            args=(project, items, class_name, who),
         )
-        with st.container(horizontal=True, gap="xsmall"):
+        with st.popover("", icon=":material/more_horiz:", help="More to say of all of them"):
             st.button(
-                "Not this class",
+                f"Not {plain(class_name)}" if class_name else "Not this class",
                 disabled=not class_name,
                 help="Rules the class out; the images may still be of any other.",
                 key=f"{key}_reject",
                 on_click=_reject,
-                args=(project, target, class_name, who),
+                args=(project, items, class_name, who),
             )
             st.button(
                 "None of the named",
                 help="The images belong to no class that has a name so far.",
                 key=f"{key}_none",
                 on_click=_none,
-                args=(project, target, who),
+                args=(project, items, who),
             )
             st.button(
                 "Clear labels",
                 help="Forgets all that was said about these images.",
                 key=f"{key}_clear",
                 on_click=_clear,
-                args=(project, target, who),
+                args=(project, items, who),
             )
-        if class_name:
-            change = preview(project.labels.state(), target, class_name)
-            st.caption(f"As {plain(class_name)}: {change.text}.")
+    if class_name:
+        change = preview(project.labels.state(), items, class_name)
+        st.caption(f"As {plain(class_name)}: {change.text}. {sureness(view, place)}")
+
+
+def sureness(view: View, place: NDArray[np.int64]) -> str:
+    """How sure the model is of images at positions of the view, in a sentence."""
+    sure = int((view.confidence[place] >= SURE).sum())
+    of = "all of them" if sure == len(place) else f"{sure:,} of them" if sure else "none of them"
+    return f"The model is at least {SURE:.0%} sure of {of}."
 
 
 def class_box(project: Project, key: str, label: str = "Class") -> str | None:

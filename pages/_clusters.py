@@ -1,16 +1,19 @@
-"""Cards of the clusters: what each looks like, how large and how sure it is, and its name."""
+"""Cards of the clusters: what each looks like, how large and how sure it is, its name, and what can be done with it."""
 
 import html
 
+import numpy as np
 import streamlit as st
 
 from dgm_engine.discovery.clusters import Cluster
-from dgm_engine.services import exploring, labelling
+from dgm_engine.services import clusters as cluster_service
+from dgm_engine.services import exploring, labelling, scoping
 from dgm_engine.services.exploring import View
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
-from pages import _state
-from pages._gallery import data_uri, strip
+from pages import _cluster_actions, _component, _standing, _state
+from pages._bulk import sureness
+from pages._pictures import data_uri, strip
 from pages._text import plain
 
 PROTOTYPE = 72
@@ -18,97 +21,126 @@ EXEMPLAR = 44
 _SHOWN = 8
 
 
-def cards(project: Project, view: View, panel: str) -> None:
-    """A card for each cluster that holds images, the largest first.
+def cards(project: Project, view: View) -> None:
+    """A card for each cluster that holds images, the largest first and ignored ones last.
 
     Args:
         project: whose clusters.
         view: the newest results.
-        panel: value to set `Key.PANEL` to when a card's images are asked for.
     """
-    used = sorted((c for c in view.clusters if c.size), key=lambda c: (-c.size, c.component))
-    named = sum(c.class_name is not None for c in used)
-    st.caption(
-        f"{named} of {len(used)} clusters have a name. Two clusters of one name count as one class; "
-        "clear a field to take its name away."
-    )
-    classes = labelling.class_names(project)
+    shown = np.bincount(view.component[scoping.filtered(view, _state.scope())], minlength=len(view.clusters)).tolist()
+    used = [c for c in view.clusters if shown[c.component]]
+    used.sort(key=lambda c: (c.ignored, -shown[c.component], c.component))
+    _standing.line(project)
+    if view.run == 1 and not (view.label != "").any():
+        st.info(
+            "**Three steps.** Name the clusters that you recognise, below. On **Label**, say what the doubtful images "
+            "are. Then press **Train with the new labels**, and look again.",
+            icon=":material/lightbulb:",
+        )
+    classes, unlearned = labelling.class_names(project), cluster_service.unlearned(project, view)
     for cluster in used:
         with st.container(border=True, gap="xsmall", key=f"card_{cluster.component}"):
-            _card(project, view, cluster, classes, panel)
+            st.html(
+                _picture(project, view, cluster, shown[cluster.component], learned=cluster.component not in unlearned)
+            )
+            _controls(project, view, cluster, classes)
+    keeper = _component.registered("dgm_focus", "<span></span>", (), ("focus.js",))
+    keeper(key="focus", data={"labels": view.labels_version})
     if empty := len(view.clusters) - len(used):
-        st.caption(f"{empty} more clusters hold no images.")
+        where = " under these filters" if _state.scope().filtering else ""
+        st.caption(f"Empty{where}: {empty} of {len(view.clusters)} clusters.")
 
 
-def _card(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...], panel: str) -> None:
-    st.html(_picture(project, view, cluster))
-    name, show = st.columns([3, 2], vertical_alignment="center", gap="small")
-    # The key holds the name that stands, so that the field of an earlier state can never speak for this one.
-    key = f"name_{view.run}_{cluster.component}_{cluster.class_name}"
-    st.session_state.setdefault(key, cluster.class_name)
-    name.selectbox(
-        f"Name of cluster {cluster.component}",
-        classes,
-        index=None,
-        accept_new_options=True,
-        placeholder="Name this cluster",
-        label_visibility="collapsed",
-        key=key,
-        on_change=_name,
-        args=(project, view.run, cluster, key),
-    )
-    show.button(
-        "Show images",
-        icon=":material/grid_view:",
-        key=f"show_{cluster.component}",
-        width="stretch",
-        on_click=_show,
-        args=(view, cluster.component, panel),
-    )
+def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...]) -> None:
+    k = cluster.component
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        # The key holds the name that stands, so that the field of an earlier state can never speak for this one.
+        key = f"name_{view.run}_{k}_{cluster.class_name}"
+        st.session_state.setdefault(key, cluster.class_name)
+        st.selectbox(
+            f"Name of cluster {k}",
+            classes,
+            index=None,
+            accept_new_options=True,
+            placeholder="Name this cluster",
+            label_visibility="collapsed",
+            key=key,
+            on_change=_name,
+            args=(project, view, cluster, key),
+        )
+        st.button(
+            "Images",
+            icon=":material/grid_view:",
+            key=f"show_{k}",
+            on_click=_show,
+            args=(project, view, k),
+            help="Show them",
+        )
+        if st.button("", icon=":material/more_horiz:", key=f"more_{k}", help="Merge, split, dissolve or ignore it"):
+            _cluster_actions.dialog(project, view, cluster)
 
 
-def _picture(project: Project, view: View, cluster: Cluster) -> str:
-    rows = tuple(cluster.exemplars[:_SHOWN].tolist())
-    prototype, exemplars = _images(str(project.paths.root), view.run, view.stamp, cluster.component, rows, project)
-    colour = cluster_colour(cluster.component)
-    title = f"Cluster {cluster.component}"
+def _picture(project: Project, view: View, cluster: Cluster, n: int, *, learned: bool) -> str:
+    k, rows = cluster.component, tuple(cluster.exemplars[:_SHOWN].tolist())
+    typical, exemplars = _images(str(project.paths.root), view.run, view.stamp, k if learned else None, rows, project)
+    told = "What the model imagines for this cluster" if learned else "Its most typical image; the model learns it next"
+    size = f"{n:,} images" if n == cluster.size else f"{n:,} of {cluster.size:,} images"
+    title = f"Cluster {k}"
     if cluster.class_name:
-        hue = class_colour(cluster.class_name, view.classes)
+        hue = class_colour(cluster.class_name, view.colours)
         title += f' <span class="chip" style="border-color:{hue}">{html.escape(cluster.class_name)}</span>'
     return f"""
-    <div class="cluster">
-      <img class="prototype" src="{prototype}" width="{PROTOTYPE}" height="{PROTOTYPE}" style="border-color:{colour}"
-        title="What the model imagines for this cluster" alt="Prototype of cluster {cluster.component}">
+    <div class="cluster{" ignored" * cluster.ignored}">
+      <img class="prototype" src="{typical}" width="{PROTOTYPE}" height="{PROTOTYPE}"
+        style="border-color:{cluster_colour(k)}" title="{told}" alt="{told}">
       <div class="cluster-text">
-        <div><b><span class="dot" style="background:{colour}"></span>{title}</b>
-          <span class="quiet">{cluster.size:,} images, {cluster.confidence:.0%} sure</span></div>
+        <div><b><span class="dot" style="background:{cluster_colour(k)}"></span>{title}</b>
+          <span class="hush">{size}, {cluster.confidence:.0%} sure{_remarks(cluster)}</span></div>
         {strip(exemplars, len(rows), EXEMPLAR)}
+        {_promise(view, cluster)}
       </div>
     </div>"""
 
 
+def _remarks(cluster: Cluster) -> str:
+    if cluster.ignored:
+        return " · ignored"
+    return ' · <span class="warn">may be two groups</span>' if cluster.two_like else ""
+
+
+def _promise(view: View, cluster: Cluster) -> str:
+    """Before a cluster has a name: how many images that would change, and how sure the model is of them."""
+    if cluster.class_name or cluster.ignored:
+        return ""
+    sure = sureness(view, np.flatnonzero(view.component == cluster.component))
+    return f'<div class="hush promise">A name would cover all {cluster.size:,}. {sure}</div>'
+
+
 @st.cache_data(max_entries=256, show_spinner=False)
 def _images(
-    root: str, run: int, stamp: int, component: int, rows: tuple[int, ...], _project: Project
+    root: str, run: int, stamp: int, component: int | None, rows: tuple[int, ...], _project: Project
 ) -> tuple[str, str]:
-    return (
-        data_uri(exploring.prototype_image(_project, component, PROTOTYPE)),
-        data_uri(exploring.sprite(_project, rows, max(len(rows), 1), EXEMPLAR)),
-    )
+    """A component's prototype, or else the first of the rows, and all of the rows."""
+    if component is None:
+        typical = exploring.thumbnails(_project, rows[:1], PROTOTYPE)[0]
+    else:
+        typical = exploring.prototype_image(_project, component, PROTOTYPE)
+    return data_uri(typical), data_uri(exploring.sprite(_project, rows, max(len(rows), 1), EXEMPLAR))
 
 
 @_state.callback
-def _name(project: Project, run: int, cluster: Cluster, key: str) -> None:
+def _name(project: Project, view: View, cluster: Cluster, key: str) -> None:
     # Streamlit also calls back when it merely echoes a value that a page has set, or one that is gone by now.
     if key not in st.session_state or (st.session_state[key] or None) == cluster.class_name:
         return
     name: str | None = st.session_state.pop(key) or None  # taken out, lest an echo gives the name once more
-    labelling.name_component(project, cluster.component, name, _state.annotator(), run)
+    labelling.name_component(project, cluster.component, name, _state.annotator(), view)
     title = f"Cluster {cluster.component}"
     _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
 
 
 @_state.callback
-def _show(view: View, component: int, panel: str) -> None:
-    _state.select(view.items[view.component == component].tolist(), f"in cluster {component}")
-    st.session_state[_state.Key.PANEL] = panel
+def _show(project: Project, view: View, component: int) -> None:
+    _state.set_scope(scoping.pick(project, view, _state.scope(), view.component == component))
+    _state.show_panel(_state.Panel.IMAGES)

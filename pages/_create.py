@@ -38,7 +38,7 @@ _BUILT_IN = {
 _CLASS_FOLDERS = {
     ClassFolders.TRUTH: "the true classes, kept aside to measure accuracy",
     ClassFolders.LABELS: "labels to learn from",
-    ClassFolders.IGNORE: "nothing",
+    ClassFolders.IGNORE: "no classes (plates, patients, days …)",
 }
 _SIZES = (8, 16, 28, 32, 48, 64, 96, 128)
 
@@ -51,7 +51,11 @@ def form() -> None:
     source, upload, suggestion = "", None, ""
     if kind == Source.FOLDER:
         source = st.text_input(
-            "Path of the folder", placeholder="/home/me/images", help="Images may lie in folders inside it."
+            "Path of the folder",
+            placeholder="/home/me/images",
+            key="source_path",
+            persist_state="session",  # a wrong one is still there to be corrected
+            help="Images may lie in folders inside it.",
         ).strip()
         suggestion = Path(source).name if source else ""
     elif kind == Source.UPLOAD:
@@ -97,15 +101,18 @@ def _progress(folder: Path) -> None:
 
 
 def _options(kind: str) -> dict[str, object]:
+    options: dict[str, object] = {}
+    if kind != Source.BUILT_IN:
+        options["class_folders"] = st.selectbox(
+            "If the images lie in folders, the names of these are",
+            list(_CLASS_FOLDERS),
+            format_func=_CLASS_FOLDERS.__getitem__,
+        )
     with st.expander("How the images are read"):
-        limit = st.number_input(
+        options["limit"] = st.number_input(
             "At most so many images", 1, 10_000_000, value=None, placeholder="all", help="A fair sample of the source."
         )
-        options: dict[str, object] = {"limit": limit}
         if kind != Source.BUILT_IN:
-            options["class_folders"] = st.selectbox(
-                "Folder names stand for", list(_CLASS_FOLDERS), format_func=_CLASS_FOLDERS.__getitem__
-            )
             side = st.selectbox(
                 "Size that images are brought to",
                 [None, *_SIZES],

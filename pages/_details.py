@@ -1,35 +1,96 @@
 """Everything that is known about one image."""
 
+import html
+
 import streamlit as st
 
-from dgm_engine.services import exploring
+from dgm_engine.errors import DgmError
+from dgm_engine.labels.schema import Event, Kind
+from dgm_engine.services import exploring, neighbours
+from dgm_engine.services.exploring import View
+from dgm_engine.services.palette import class_colour
 from dgm_engine.services.projects import Project
-from pages._text import plain
+from pages._pictures import data_uri
 
-LARGE = 280
+LARGE = 160
+SMALL = 44
+_BARS = 6
+_EVENTS = 6
+_NEIGHBOURS = 8
+_SAID = {
+    Kind.LABEL: "said {name}",
+    Kind.REJECT: "said not {name}",
+    Kind.NONE_OF_NAMED: "said none of the named",
+    Kind.CLEAR: "cleared it",
+    Kind.SKIP: "skipped it",
+    Kind.UNDO: "undid that",
+    Kind.REDO: "did it again",
+}
 
 
-def picture(project: Project, row: int, size: int = LARGE) -> None:
-    """One image, large."""
-    st.image(exploring.thumbnails(project, [row], size)[0], width=size)
-
-
-def probabilities(details: exploring.ItemDetails, most: int = 5) -> None:
-    """How sure the model is of the likeliest classes, as bars."""
-    for name, share in details.posterior[:most]:
-        st.progress(min(max(share, 0.0), 1.0), text=f"{plain(name) or 'none of the named classes'}: {share:.0%}")
-
-
-def show(project: Project, item: str) -> None:
-    """A card with the image, the model's opinion and what people said."""
+def show(project: Project, view: View, item: str, *, picture: bool = True) -> None:
+    """The image, large unless it stands elsewhere, and all that the model and people say of it."""
     details = exploring.item_details(project, item)
-    with st.container(border=True):
-        image, text = st.columns([2, 3])
-        with image:
-            picture(project, details.row, 160)
-        with text:
-            st.markdown(f"**{plain(item)}**")
-            probabilities(details, most=3)
-        for event in details.history[-5:]:
-            when = event.time[:16].replace("T", " ")
-            st.caption(f"{when} {plain(event.annotator)}: {event.kind} {plain(event.class_name or '')}")
+    large = ""
+    if picture:
+        source = data_uri(exploring.thumbnails(project, [details.row], LARGE)[0])
+        large = f'<img src="{source}" width="{LARGE}" height="{LARGE}" alt="{html.escape(item)}">'
+    where = "not in the results" if details.component is None else f"cluster {details.component}"
+    st.html(f"""
+    <div class="details">
+      <div class="top">{large}<div><b>{html.escape(item)}</b><div class="hush">{where}</div>
+        {_redrawn(project, view, item)}</div></div>
+      {_bars(details, view)}
+      {_nearest(project, view, item)}
+      {_history(details.history)}
+    </div>""")
+
+
+def _redrawn(project: Project, view: View, item: str) -> str:
+    """The image as the model redraws it from its z; nothing where the run has left no model to do so."""
+    try:
+        source = _reconstruction(str(project.paths.root), view.run, view.stamp, item, project)
+    except DgmError:
+        return ""
+    return f"""<div class="redrawn"><img src="{source}" width="64" height="64" alt="As the model redraws it">
+      <span class="hush">as the model<br>redraws it</span></div>"""
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _reconstruction(root: str, run: int, stamp: int, item: str, _project: Project) -> str:
+    return data_uri(exploring.reconstruction(_project, item, 64))
+
+
+def _bars(details: exploring.ItemDetails, view: View) -> str:
+    """How sure the model is of the likeliest classes."""
+    lines = "".join(
+        f'<span>{html.escape(name) or "none of the named"}</span><span class="bar"><i style="width:{share:.1%};'
+        f'background:{class_colour(name, view.colours)}"></i></span><span>{share:.0%}</span>'
+        for name, share in details.posterior[:_BARS]
+    )
+    return f'<h4>What the model thinks</h4><div class="bars">{lines}</div>' if lines else ""
+
+
+def _nearest(project: Project, view: View, item: str) -> str:
+    """The images most like it, framed in the colours of what they count as."""
+    found = neighbours.nearest(project, item, _NEIGHBOURS)
+    if not found:
+        return ""
+    pictures = exploring.thumbnails(project, [neighbour.row for neighbour in found], SMALL)
+    tiles = "".join(
+        f'<img src="{data_uri(png)}" width="{SMALL}" height="{SMALL}" alt="{html.escape(of.item)}"'
+        f' title="{html.escape(of.item)}: {html.escape(of.class_name or "no class yet")}"'
+        f' style="border-color:{class_colour(of.class_name, view.colours)}">'
+        for png, of in zip(pictures, found, strict=True)
+    )
+    return f'<h4>Most like it</h4><div class="like">{tiles}</div>'
+
+
+def _history(events: tuple[Event, ...]) -> str:
+    """What people said of the image, the last first."""
+    lines = "".join(
+        f"<li>{html.escape(e.annotator)} {html.escape(_SAID[e.kind].format(name=e.class_name))}"
+        f' <span class="hush">{e.time[:16].replace("T", " ")}</span></li>'
+        for e in reversed(events[-_EVENTS:])
+    )
+    return f"<h4>What people said</h4><ul>{lines}</ul>" if lines else ""

@@ -12,6 +12,7 @@ from pages._state import callback
 from pages._text import plain
 
 REFRESH_SECONDS = 1.0
+LOOK_SECONDS = 5.0  # how often a page looks whether somebody else has trained
 _WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
     JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
     JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
@@ -27,6 +28,7 @@ def show(project: Project | None) -> None:
         return
     found = jobs.active_status(project)
     status = found[1] if found else None
+    jobs.be_ready(project)
     labels = project.labels.state()
     with st.container(horizontal=True, vertical_alignment="center", key="header", gap="small"):
         st.markdown(f"**{plain(project.name)}**", width="content")
@@ -34,9 +36,10 @@ def show(project: Project | None) -> None:
         if status is not None and status.alive:
             _state.polling(_progress, REFRESH_SECONDS)(project, jobs.newest_results(project))
         else:
-            jobs.be_ready()
             _badge(status)
-        if status is not None and not status.alive and labels.judged > status.details.get("labels_version", 0):
+            _state.polling(_notice, LOOK_SECONDS)(project, jobs.newest_results(project), labels.version)
+        learned = 0 if status is None else project.labels.known_at(status.details.get("labels_version", 0))
+        if status is not None and not status.alive and labels.known != learned:
             st.button(
                 "Train with the new labels",
                 icon=":material/model_training:",
@@ -72,6 +75,14 @@ def _progress(project: Project, shown: tuple[int, int] | None) -> None:
     if found is None or not found[1].alive or jobs.newest_results(project) != shown:
         st.rerun(scope="app")
     st.progress(min(max(found[1].progress, 0.0), 1.0), text=plain(found[1].phase) or "Training", width=260)
+
+
+def _notice(project: Project, shown: tuple[int, int] | None, said: int) -> None:
+    """Draws the page again where another tab, a terminal or somebody else has trained or labelled meanwhile."""
+    found = jobs.active_status(project)
+    trained = jobs.newest_results(project) != shown or (found is not None and found[1].alive)
+    if trained or project.labels.version() != said:
+        st.rerun(scope="app")
 
 
 def _badge(status: JobStatus | None) -> None:

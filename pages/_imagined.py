@@ -8,7 +8,7 @@ from dgm_engine.services import figures, pictures
 from dgm_engine.services.figures import Strip, Titled
 from dgm_engine.services.palette import cluster_colour
 from dgm_engine.services.projects import Project
-from pages._gallery import data_uri, strip
+from pages._pictures import data_uri, strip
 from pages._text import count, plain
 
 _PROTOTYPE, _SAMPLE, _STEP = 64, 40, 72
@@ -50,7 +50,7 @@ def _card(project: Project, one: Strip, titled: Titled) -> str:
         style="border-color:{colour}" alt="Prototype of cluster {one.component}">
       <div class="cluster-text">
         <div><b><span class="dot" style="background:{colour}"></span>{title}</b>
-          <span class="quiet">{count(one.size, "image")}</span></div>
+          <span class="hush">{count(one.size, "image")}</span></div>
         {strip(sprite, len(samples), _SAMPLE)}
       </div>
     </div>"""

@@ -1,196 +1,148 @@
-"""The map of the images: a Plotly scatter chart whose lasso and box pick out images, drawn or not."""
+"""The map of the images: a component of our own, drawn with WebGL2, whose lassos, boxes and clicks pick out images."""
 
-from dataclasses import dataclass
-from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from dgm_engine.discovery.clusters import Cluster
-from dgm_engine.services import exploring
-from dgm_engine.services.exploring import ItemState, View
-from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
-from pages import _state
-from pages._state import Key
+from dgm_engine.services import exploring, jobs, mapping, scoping
+from dgm_engine.services.exploring import View
+from dgm_engine.services.jobs import LayoutState
+from dgm_engine.services.mapping import Look, Places
+from dgm_engine.services.palette import class_colour, cluster_colour
+from dgm_engine.services.projects import Project
+from pages import _component, _plotly_map, _state
+from pages._colours import Colour, look
+from pages._pictures import data_uri, source, tip
+from pages._state import Key, Panel
 
-DRAWN = 20_000
-"""Points drawn at most; a selection still reaches all images."""
-_LEGEND_LIMIT = 16
-_CONFIG = {
-    "scrollZoom": True,
-    "displaylogo": False,
-    "displayModeBar": True,
-    "modeBarButtonsToRemove": ["toImage", "autoScale2d", "zoomIn2d", "zoomOut2d", "zoom2d"],
-}
-
-
-class Colour(StrEnum):
-    """What the colours of the map mean."""
-
-    CLUSTER = "Cluster"
-    CLASS = "Class"
-    CONFIDENCE = "Confidence"
-    STATE = "Labels"
+THUMBNAIL = 72
+_SCRIPTS = tuple(
+    f"map/{name}.js" for name in ("message", "camera", "points", "neighbourhood", "overlay", "live", "map")
+)
 
 
-STATES = {
-    ItemState.UNLABELLED: ("no label", UNKNOWN),
-    ItemState.LABELLED: ("labelled", "#0072b2"),
-    ItemState.REJECTED: ("a class ruled out", "#d55e00"),
-    ItemState.NONE: ("none of the named", "#009e73"),
-}
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Points of one colour: their name in the legend, the colour, and which they are."""
-
-    name: str
-    colour: str
-    member: NDArray[np.bool_]
-
-
-def draw(view: View, xy: NDArray[np.float32], colour: Colour, panel: str) -> None:
-    """Draws the map; a lasso or box becomes the session's selection, a double click ends it.
+def draw(project: Project, view: View, where: Places, colour: Colour) -> None:
+    """Draws the map; a lasso or box changes the session's selection, a click opens an image.
 
     Args:
+        project: whose images.
         view: the newest results.
-        xy: (M, 2) positions, in the order of the view.
+        where: places of the images, in the order of the view.
         colour: what colours mean.
-        panel: value to set `Key.PANEL` to when images are selected.
     """
-    figure = _figure(view, xy, colour, (view.run, view.stamp, view.labels_version, float(np.abs(xy[:64]).sum())))
-    st.plotly_chart(
-        figure,
+    scope = _state.scope()
+    seen = look(project, view, where, colour, scope)
+    if reason := st.session_state.get(Key.MAP_UNABLE):
+        _plotly_map.draw(view, where, seen, lambda mask: _select(project, view, mask, "replace"), reason)
+        return
+    carrier = _component.registered("dgm_places", "<span></span>", (), ("map/message.js", "map/places.js"))
+    carrier(key="map_places", data=_positions(where))
+    html = (_component.ASSETS / "map/map.html").read_text(encoding="utf-8")
+    _component.registered("dgm_map", html, ("map/map.css",), _SCRIPTS)(
         key=Key.MAP,
+        data=_buffer(where, seen),
         height="stretch",
-        config=_CONFIG,
-        on_select=lambda: _on_select(view, xy, panel),
-        selection_mode=("lasso", "box"),
-        alt="Map of the images: similar images lie close together",
+        on_enclosed_change=lambda: _on_enclosed(project, view, where, seen),
+        on_opened_change=lambda: _on_opened(view, where),
+        on_ended_change=_on_ended,
+        on_unable_change=_on_unable,
     )
+    st.fragment(_pictures)(project, view, where)
 
 
-def selected(xy: NDArray[np.float32], event: dict[str, Any]) -> NDArray[np.bool_]:
-    """(M,) which points lie in any of the lassos and boxes of a selection event of Plotly."""
-    mask = np.zeros(len(xy), dtype=bool)
-    for lasso in event.get("lasso", []):
-        mask |= exploring.in_polygon(xy, np.column_stack([lasso["x"], lasso["y"]]))
-    for box in event.get("box", []):
-        (x0, x1), (y0, y1) = box["x"], box["y"]
-        mask |= exploring.in_polygon(xy, np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
-    return mask
+def places(project: Project, layout: LayoutState) -> Places | None:
+    """Where the images lie; None while the first layout is under way."""
+    return None if layout.xy is None else _places(str(project.paths.root), layout.token, layout.xy)
 
 
-def drawn_rows(n: int) -> NDArray[np.int64]:
-    """The positions of the view that are drawn: all, or the same random sample every time."""
-    if n <= DRAWN:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(0).choice(n, DRAWN, replace=False))
+def _pictures(project: Project, view: View, where: Places) -> None:
+    """Answers the map when it asks what some points look like."""
+    wanted = (st.session_state.get(Key.MAP_PICTURES) or {}).get("wanted")
+    data: dict[str, Any] = {}
+    if wanted and wanted["token"] == where.token:
+        place = where.items_at(wanted["indices"])
+        rows = tuple(view.rows[place].tolist())
+        titles = [tip(view, p) for p in place]
+        data = {"order": where.order_token, "indices": wanted["indices"], "titles": titles, "size": THUMBNAIL}
+        data["sprite"] = _sprite(source(project), rows, project)
+    answer = _component.registered("dgm_pictures", "<span></span>", (), ("pictures.js",))
+    answer(key=Key.MAP_PICTURES, data=data, on_wanted_change=lambda: None)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _sprite(source: tuple[str, str], rows: tuple[int, ...], _project: Project) -> str:
+    return data_uri(exploring.sprite(_project, rows, max(len(rows), 1), THUMBNAIL))
+
+
+def follow(project: Project, view: View, where: Places, colour: Colour) -> None:
+    """Shows on the map what a run at work makes of a sample of the images; nothing where none is at work."""
+    found, data = jobs.active_status(project), {}
+    live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
+    if live is not None and (sample := mapping.followed(where, view.rows, live)) is not None:
+        # Of how sure it is, and of labels, the points keep the colours that they have.
+        told = colour in (Colour.CLUSTER, Colour.CLASS)
+        hues = [_hue(view, k, colour) for k in sample.component.tolist()] if told else None
+        data = {"order": where.order_token, "points": sample.points, "xy": sample.xy, "hues": hues}
+        data["components"] = sample.component.tolist()
+    _component.registered("dgm_follow", "<span></span>", (), ("map/follow.js",))(key="map_follow", data=data)
+
+
+def _hue(view: View, component: int, colour: Colour) -> str:
+    name = view.owner[component] if component < len(view.owner) else None
+    return class_colour(name or "", view.colours) if colour is Colour.CLASS else cluster_colour(component)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _places(root: str, token: str, _xy: NDArray[np.float32]) -> Places:
+    return mapping.places(_xy, mapping.token_of(root, token), mapping.token_of(root, len(_xy)))
+
+
+@lru_cache(maxsize=4)
+def _positions(where: Places) -> bytes:
+    return mapping.encoded_places(where)
+
+
+@lru_cache(maxsize=6)
+def _buffer(where: Places, seen: Look) -> bytes:
+    return mapping.encoded(where, seen)
 
 
 @_state.callback
-def _on_select(view: View, xy: NDArray[np.float32], panel: str) -> None:
-    mask = selected(xy, st.session_state[Key.MAP]["selection"])
-    _state.select(view.items[mask].tolist(), "on the map")
-    if mask.any():
-        st.session_state[Key.PANEL] = panel
+def _on_enclosed(project: Project, view: View, where: Places, seen: Look) -> None:
+    event = st.session_state[Key.MAP]["enclosed"]
+    if event["token"] != where.token or (event["dimmed"] and event["look"] != seen.token):
+        _state.notify("The map has moved on since you drew; draw again", ":material/refresh:")
+        return
+    mask = where.enclosed(event["polygon"]) & ~np.isin(seen.group, event["dimmed"])
+    _select(project, view, mask, event["mode"])
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def _figure(
-    _view: View, _xy: NDArray[np.float32], colour: Colour, stamp: tuple[int, int, int, float]
-) -> go.Figure:  # stamp: what is drawn, for the cache
-    points = drawn_rows(len(_xy))
-    size = 7 if len(points) <= 3_000 else 5 if len(points) <= 10_000 else 3.5
-    traces: list[go.Scattergl] = []
-    if colour is Colour.CONFIDENCE:
-        bar = {"title": "sure", "tickformat": ".0%", "thickness": 10, "len": 0.6}
-        hues = {"color": _view.confidence[points], "colorscale": "Cividis", "cmin": 0, "cmax": 1, "colorbar": bar}
-        marker: dict[str, Any] = {"size": size, **hues}
-        traces.append(_points(_view, _xy, points, "confidence", marker))
-    else:
-        for group in _groups(_view, colour):
-            members = points[group.member[points]]
-            if len(members):
-                marker = {"size": size, "color": group.colour, "opacity": 0.8}
-                traces.append(_points(_view, _xy, members, group.name, marker))
-    figure = go.Figure(traces)
-    figure.update_layout(
-        annotations=_numbers(_view, _xy),
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        dragmode="lasso",
-        hovermode="closest",
-        showlegend=colour in (Colour.CLASS, Colour.STATE) and len(traces) <= _LEGEND_LIMIT,
-        legend={"orientation": "h", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
-        xaxis={"visible": False},
-        yaxis={"visible": False},
-        uirevision="map",
-    )
-    return figure
+def _select(project: Project, view: View, mask: np.ndarray, mode: str) -> None:
+    scope = _state.scope()
+    before = scoping.picked(project, view, scope)
+    mask = mask & scoping.filtered(view, scope)
+    wanted = {"add": before | mask, "subtract": before & ~mask}.get(mode, mask)
+    _state.set_scope(scoping.pick(project, view, scope, wanted))
+    if wanted.any():
+        _state.show_panel(Panel.IMAGES)
 
 
-def _points(
-    view: View, xy: NDArray[np.float32], rows: NDArray[np.int64], name: str, marker: dict[str, Any]
-) -> go.Scattergl:
-    return go.Scattergl(
-        x=xy[rows, 0],
-        y=xy[rows, 1],
-        mode="markers",
-        name=name,
-        marker=marker,
-        customdata=view.items[rows],
-        hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 0.15}},
-    )
+@_state.callback
+def _on_opened(view: View, where: Places) -> None:
+    event = st.session_state[Key.MAP]["opened"]
+    if event["token"] == where.token:
+        for place in where.items_at([event["index"]]):
+            _state.open_image(str(view.items[place]))
 
 
-def _groups(view: View, colour: Colour) -> list[_Group]:
-    if colour is Colour.CLUSTER:
-        return [
-            _Group(
-                f"cluster {_title(c)}",
-                cluster_colour(c.component),
-                view.component == c.component,
-            )
-            for c in view.clusters
-        ]
-    if colour is Colour.CLASS:
-        groups = [_Group("no class yet", UNKNOWN, view.class_name == "")]
-        return groups + [_Group(c, class_colour(c, view.classes), view.class_name == c) for c in view.classes]
-    return [_Group(words, hue, view.state == state) for state, (words, hue) in STATES.items()]
+@_state.callback
+def _on_ended() -> None:
+    _state.end_selection()
 
 
-def _title(cluster: Cluster) -> str:
-    return f"{cluster.component}: {cluster.class_name}" if cluster.class_name else str(cluster.component)
-
-
-def _numbers(view: View, xy: NDArray[np.float32]) -> list[dict[str, Any]]:
-    """A label at the point of each cluster that is nearest to the cluster's median position."""
-    labels: list[dict[str, Any]] = []
-    for cluster in view.clusters:
-        if cluster.size < max(3, len(xy) // 1000):
-            continue
-        own = xy[view.component == cluster.component]
-        x, y = own[np.argmin(np.linalg.norm(own - np.median(own, axis=0), axis=1))].tolist()
-        labels.append(
-            {
-                "x": x,
-                "y": y,
-                "text": f"<b>{_escaped(_title(cluster))}</b>",
-                "showarrow": False,
-                "font": {"size": 12, "color": "#10181d"},
-                "bgcolor": "rgba(255,255,255,0.82)",
-                "borderpad": 2,
-            }
-        )
-    return labels
-
-
-def _escaped(text: str) -> str:
-    short = text if len(text) <= 18 else f"{text[:17]}…"
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+@_state.callback
+def _on_unable() -> None:
+    st.session_state[Key.MAP_UNABLE] = st.session_state[Key.MAP]["unable"]

@@ -1,53 +1,66 @@
-"""The images that are picked out on the map or by a cluster's button, and what can be done with them."""
+"""The images that are picked out on the map or by a filter, and what can be done with them."""
 
-from enum import StrEnum
-
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
-from dgm_engine.services.exploring import View
+from dgm_engine.services import exploring, scoping
+from dgm_engine.services.exploring import Order, View
+from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
-from pages import _bulk, _details, _state
-from pages._gallery import PAGE_SIZE, gallery, positions
-from pages._state import Key
+from pages import _board, _bulk, _details, _state
+from pages._board import Mode, Shown
+from pages._state import Key, Panel
 
 
-class Panel(StrEnum):
-    """What stands beside the map."""
-
-    CLUSTERS = "Clusters"
-    SELECTED = "Selected"
-
-
-class Order(StrEnum):
-    """How selected images are ordered."""
-
-    UNSURE = "Least sure first"
-    SURE = "Surest first"
-    STORED = "As stored"
+def images(project: Project, view: View) -> NDArray[np.int64]:
+    """Positions in the view of the images that are picked out: those selected, else those that filters let through."""
+    scope = _state.scope()
+    if scope.selection:
+        return np.flatnonzero(scoping.picked(project, view, scope))
+    return np.flatnonzero(scoping.filtered(view, scope)) if scope.filtering else np.zeros(0, dtype=np.int64)
 
 
-def panel(project: Project, view: View) -> None:
-    """The selected images as a gallery, with the bulk actions above it."""
-    place = positions(view, _state.selection())
+def panel(project: Project, view: View, place: NDArray[np.int64], where: Places | None) -> None:
+    """The images at positions of the view as a grid, with what can be done with all of them; or one of them large.
+
+    Args:
+        project: whose images.
+        view: the newest results.
+        place: (n,) the positions.
+        where: places of the view's images on the map; None while there are none.
+    """
+    if opened := st.session_state.get(Key.OPENED):
+        back = "images" if len(place) else "clusters"
+        st.button(
+            f"Back to the {back}",
+            icon=":material/arrow_back:",
+            type="tertiary",
+            on_click=_state.show_panel,
+            args=(Panel.IMAGES if len(place) else Panel.CLUSTERS,),
+        )
+        shown = bool(len(exploring.positions(project, view.rows, [opened])))
+        if shown:
+            _board.board(project, view, Shown([opened], stays=True, where=where), opened, "opened_image", Mode.SINGLE)
+        _details.show(project, view, opened, picture=not shown)
+        return
     if not len(place):
         st.info(
-            "Nothing is selected. Draw a line around some points of the map, or press “Show images” on a cluster.",
+            "No images are picked out. Draw a line around some points of the map, set a filter, or press “Images” on "
+            "a cluster.",
             icon=":material/gesture_select:",
         )
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{len(place):,} images** {st.session_state.get(Key.SELECTION_NAME, '')}", width="content")
+    selected = bool(_state.scope().selection)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{len(place):,} images** {'selected' if selected else 'found'}", width="content")
         st.space("stretch")
-        order = st.selectbox("Order", list(Order), key="order", label_visibility="collapsed", width=160)
-        st.button("", icon=":material/close:", type="tertiary", help="End", on_click=_state.select, args=((), ""))
-    if order != Order.STORED:
-        place = place[(view.confidence[place] * (1 if order == Order.UNSURE else -1)).argsort(kind="stable")]
+        order = st.selectbox(
+            "Order", list(Order), key=Key.ORDER, label_visibility="collapsed", width=190, persist_state="session"
+        )
+        if selected:
+            st.button("", icon=":material/close:", type="tertiary", help="End (Esc)", on_click=_state.end_selection)
+    place = exploring.ordered(project, view, place, order)
     items: list[str] = view.items[place].tolist()
-    actions = st.container()
-    pages = -(-len(items) // PAGE_SIZE)
-    page = st.pagination(pages, key=f"page_{len(items)}", max_visible_pages=5) if pages > 1 else 1
-    picked = gallery(project, view, items[(page - 1) * PAGE_SIZE : page * PAGE_SIZE], "selected")
-    with actions:
-        _bulk.actions(project, items, picked, "bulk")
-    if len(picked) == 1:
-        _details.show(project, picked[0])
+    _bulk.actions(project, view, place, "bulk")
+    _board.pages(project, view, Shown(items, where=where), (_state.scope(), order), "selected")

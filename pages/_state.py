@@ -3,8 +3,9 @@
 import functools
 import getpass
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, ParamSpec
@@ -13,7 +14,8 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from dgm_engine.errors import DgmError, in_words
-from dgm_engine.services import exploring, jobs, projects
+from dgm_engine.services import exploring, jobs, projects, scoping
+from dgm_engine.services.scoping import Scope
 from dgm_engine.training.runs import TrainRequest
 
 Arguments = ParamSpec("Arguments")
@@ -28,17 +30,19 @@ class Key(StrEnum):
     PROJECT = "project"  # the open project's folder; also its name in the address of the page
     ANNOTATOR = "annotator"  # widget
     NOTICE = "notice"  # (text, icon) to show once, after the rerun that a callback leads to
-    SELECTION = "selection"  # item ids picked out on the map or by a cluster's button
-    SELECTION_NAME = "selection_name"  # how they were picked out, in words
-    MAP = "map"  # widget: the chart
+    SCOPE = "scope"  # filters and selection, which the address holds too
+    OPENED = "opened"  # id of the image that is looked at large
+    MAP = "map"  # widget: the map
+    MAP_UNABLE = "map_unable"  # why this browser cannot draw the map
+    MAP_PICTURES = "map_pictures"  # widget: what the map wants pictures of
+    ORDER = "order"  # widget: how the images that are picked out are ordered
     PANEL = "panel"  # widget: what Discover shows beside the map
     METHOD = "method"  # widget: how the map is laid out
     COLOUR = "colour"  # widget: what the map's colours mean
     BULK_CLASS = "bulk_class"  # widget: the class that a bulk action is about
-    QUEUE = "queue"  # suggestions that wait on the Label page
-    QUEUE_STAMP = "queue_stamp"  # what the queue was made from
+    QUEUE = "queue"  # images that wait on the Label page
     LABEL_MODE = "label_mode"  # widget: one by one or as a grid
-    STRATEGY = "strategy"  # widget: how suggestions are chosen
+    SOURCE = "source"  # widget: where images to label come from
     NEW_CLASS = "new_class"  # widget: the name of a class to add
     IMPORTED = "imported"  # the report on a label file that was just taken in
     LOOK = "look"  # widget: which figure Evaluate shows
@@ -46,11 +50,20 @@ class Key(StrEnum):
     TASK = "task"  # folder of the background task that this session waits for
 
 
+class Panel(StrEnum):
+    """What stands beside the map."""
+
+    CLUSTERS = "Clusters"
+    ALIKE = "How alike"
+    IMAGES = "Images"
+
+
 def open_project(root: Path) -> None:
     """Makes a project the one that every page shows; what was picked out in another is forgotten."""
-    for key in (Key.SELECTION, Key.SELECTION_NAME, Key.PANEL, Key.QUEUE, Key.QUEUE_STAMP, Key.BULK_CLASS):
+    for key in (Key.OPENED, Key.PANEL, Key.QUEUE, Key.BULK_CLASS, Key.SOURCE):
         st.session_state.pop(key, None)
     st.session_state[Key.PROJECT] = str(root)
+    set_scope(Scope())
 
 
 def open_example_first() -> None:
@@ -126,7 +139,10 @@ def _offer_training(project: projects.Project) -> None:
         st.page_link("pages/train.py", label="Watch it", icon=":material/arrow_forward:")
         polling(_wait_for_results, _REFRESH_SECONDS)(project)
         return
-    st.write("Let the program look for groups of similar images first. It needs no labels and takes about a minute.")
+    st.write(
+        "Let the program look for groups of similar images first. It needs no labels. The first ones appear within a "
+        "minute or so, and get better for another one, where there are many images for some more."
+    )
     st.button("Find clusters", type="primary", icon=":material/play_arrow:", on_click=start_training, args=(project,))
     st.page_link("pages/train.py", label="Choose the settings first", icon=":material/arrow_forward:")
 
@@ -165,15 +181,44 @@ def default(key: Key, value: object) -> Key:
     return key
 
 
-def select(items: Sequence[str], name: str) -> None:
-    """Picks out items, by id, so that they stay picked out whatever the map looks like; `name` says how."""
-    st.session_state[Key.SELECTION] = tuple(items)
-    st.session_state[Key.SELECTION_NAME] = name
+def scope() -> Scope:
+    """Which images the person looks at: this session's filters and selection, at first those of the page's address."""
+    if Key.SCOPE not in st.session_state:
+        set_scope(Scope.from_query({name: st.query_params.get_all(name) for name in scoping.PARAMETERS}))
+    return st.session_state[Key.SCOPE]
 
 
-def selection() -> tuple[str, ...]:
-    """The ids of the items that are picked out."""
-    return st.session_state.get(Key.SELECTION, ())
+def set_scope(wanted: Scope) -> None:
+    """Makes these the filters and the selection."""
+    st.session_state[Key.SCOPE] = wanted
+
+
+def scope_in_address() -> None:
+    """Puts filters and selection into the page's address, so that a refresh, or another tab, shows the same."""
+    query = scope().to_query()
+    for name in scoping.PARAMETERS:
+        if name in query:
+            st.query_params[name] = query[name]
+        else:
+            st.query_params.pop(name, None)
+
+
+def end_selection() -> None:
+    """Nothing is selected any more, and no image looked at large; filters stay."""
+    set_scope(replace(scope(), selection=""))
+    st.session_state.pop(Key.OPENED, None)
+
+
+def show_panel(panel: Panel) -> None:
+    """Shows one of the panels beside the map, and no image large."""
+    st.session_state[Key.PANEL] = panel
+    st.session_state.pop(Key.OPENED, None)
+
+
+def open_image(item: str) -> None:
+    """Shows one image large, beside the map."""
+    st.session_state[Key.PANEL] = Panel.IMAGES
+    st.session_state[Key.OPENED] = item
 
 
 def notify(text: str, icon: str = ":material/check:") -> None:

@@ -1,5 +1,6 @@
 """Text of people's own (class names, item ids, file names) on its way into Markdown."""
 
+import html
 import re
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|:$~&.])")
@@ -8,6 +9,11 @@ _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|:$~&.])")
 def plain(text: str) -> str:
     """The text with Markdown's marks taken out of effect, on one line."""
     return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
+def escaped(text: str) -> str:
+    """The text with HTML's marks taken out of effect."""
+    return html.escape(text)
 
 
 def count(n: int, thing: str) -> str:

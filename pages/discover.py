@@ -2,70 +2,97 @@
 
 import streamlit as st
 
-from dgm_engine.discovery.projections import Method
+from dgm_engine.discovery.projections import Method, default_method, n_fitted
 from dgm_engine.services import jobs
 from dgm_engine.services.exploring import View
 from dgm_engine.services.jobs import LayoutState
+from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
-from pages import _clusters, _map, _selection, _state
-from pages._state import Key
+from pages import _cluster_actions, _clusters, _filters, _map, _selection, _state
+from pages._colours import Colour
+from pages._state import Key, Panel
 
 MAP_HEIGHT = 540  # before assets/style.css stretches it to the window
+FOLLOW_SECONDS = 2.0
 _METHODS = {Method.UMAP: "UMAP", Method.TSNE: "t-SNE", Method.PCA: "PCA"}
 
 
 def discover(project: Project, view: View) -> None:
     """The page."""
-    left, right = st.columns([11, 9], gap="medium")
-    with left:
-        _chart(project, view)
-    with right:
+    picked = _selection.images(project, view)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
+        colour, method = _looks(view)
+        _filters.bar(view)
+        st.space("stretch")
         panel = st.segmented_control(
             "Beside the map",
-            list(_selection.Panel),
+            list(Panel),
             required=True,
-            format_func=lambda p: p if p is _selection.Panel.CLUSTERS else f"{p} ({len(_state.selection()):,})",
-            key=_state.default(Key.PANEL, _selection.Panel.CLUSTERS),
+            format_func=lambda p: f"{p} ({len(picked):,})" if p is Panel.IMAGES else p,
+            key=_state.default(Key.PANEL, Panel.CLUSTERS),
             label_visibility="collapsed",
             persist_state="session",
         )
-        with st.container(key="panel_frame", height=MAP_HEIGHT, border=False, gap="small"):
-            if panel == _selection.Panel.SELECTED:
-                _selection.panel(project, view)
-            else:
-                _clusters.cards(project, view, _selection.Panel.SELECTED)
-
-
-def _chart(project: Project, view: View) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        colour = st.segmented_control(
-            "Colour by",
-            list(_map.Colour),
-            default=_map.Colour.CLUSTER,
-            required=True,
-            key=Key.COLOUR,
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        layout = jobs.ensure_layout(project, st.session_state.get(Key.METHOD))
-        method = st.segmented_control(
-            "Layout",
-            list(_METHODS),
-            default=layout.method,
-            required=True,
-            format_func=_METHODS.__getitem__,
-            key=Key.METHOD,
-            label_visibility="collapsed",
-            help="Three ways to lay images out so that similar ones are near each other.",
-        )
+    left, right = st.columns([11, 9], gap="small")
     layout = jobs.ensure_layout(project, method)
+    where = _map.places(project, layout)
+    frame = right.container(key="panel_frame", height=MAP_HEIGHT, border=False, gap="small")
+    if panel == Panel.IMAGES:  # somebody waits for them more than for the map
+        with frame:
+            _selection.panel(project, view, picked, where)
+    with left:
+        _chart(project, view, where, colour)
+        _below(project, view, method, layout)
+    with frame:
+        if panel == Panel.ALIKE:
+            _cluster_actions.matrix(project, view)
+        elif panel == Panel.CLUSTERS:
+            _clusters.cards(project, view)
+
+
+def _looks(view: View) -> tuple[Colour, Method]:
+    """What the map's colours mean and how it is laid out, to choose from."""
+    colour = st.segmented_control(
+        "Colour by",
+        list(Colour),
+        default=Colour.CLUSTER,
+        required=True,
+        key=Key.COLOUR,
+        label_visibility="collapsed",
+        bind="query-params",
+        persist_state="session",
+    )
+    method = st.selectbox(
+        "Layout",
+        list(_METHODS),
+        index=list(_METHODS).index(default_method(len(view.items))),
+        format_func=_METHODS.__getitem__,
+        key=Key.METHOD,
+        bind="query-params",
+        label_visibility="collapsed",
+        width=100,
+        help="Three ways to lay images out so that similar ones are near each other.",
+    )
+    return Colour(colour), method
+
+
+def _chart(project: Project, view: View, where: Places | None, colour: Colour) -> None:
+    """The map, which follows a run at work; nothing before the first layout."""
+    if where is None:
+        return
+    with st.container(key="map_frame", height=MAP_HEIGHT, border=False, gap=None):
+        _map.draw(project, view, where, colour)
+        found = jobs.active_status(project)
+        at_work = found is not None and found[1].alive
+        _state.polling(_map.follow, FOLLOW_SECONDS if at_work else None)(project, view, where, colour)
+
+
+def _below(project: Project, view: View, method: Method, layout: LayoutState) -> None:
+    """What the map shows, or how far its next layout is."""
     if layout.status is not None:
         _state.polling(_wait, 1.5 if layout.status.alive else None)(project, method)
-    if layout.xy is None:
-        return
-    with st.container(key="map_frame", height=MAP_HEIGHT, border=False):
-        _map.draw(view, layout.xy, _map.Colour(colour), _selection.Panel.SELECTED)
-    st.caption(_what_is_drawn(view, layout, project.pool.n_items - len(view.items)))
+    else:
+        st.caption(_what_is_drawn(view, layout, project.pool.n_items - len(view.items)))
 
 
 def _wait(project: Project, method: Method) -> None:
@@ -83,15 +110,15 @@ def _wait(project: Project, method: Method) -> None:
 
 
 def _what_is_drawn(view: View, layout: LayoutState, n_held_out: int) -> str:
-    drawn = len(_map.drawn_rows(len(view.items)))
-    text = f"Drawing {drawn:,} of {len(view.items):,} images" if drawn < len(view.items) else f"All {drawn:,} images"
-    if drawn < len(view.items):
-        text += "; a selection reaches all of them"
+    fitted = n_fitted(len(view.items), layout.method)
+    parts = [f"{len(view.items):,} images"]
+    if fitted < len(view.items):
+        parts.append(f"placed among {fitted:,} that were laid out")
     if n_held_out:
-        text += f"; {n_held_out:,} more are held out for testing"
+        parts.append(f"{n_held_out:,} more held out for testing")
     if layout.stale:
-        text += f". Positions are still of the results before, colours of run {view.run}"
-    return f"{text}. Draw around points to select images; double-click to end the selection."
+        parts.append("positions are still those before the last training")
+    return " · ".join(parts)
 
 
 open_now = _state.require_project()

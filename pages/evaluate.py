@@ -84,8 +84,16 @@ def _accuracies(result: Evaluation) -> None:
 
 def _unknown_names(project: Project) -> None:
     """Says which classes cannot be right because the ground truth calls them otherwise."""
-    unknown = [name for name in labelling.class_names(project) if name not in project.pool.classes]
-    if unknown:
+    names = labelling.class_names(project)
+    unknown = [name for name in names if name not in project.pool.classes]
+    if names and len(unknown) == len(names):
+        st.warning(
+            f"The ground truth knows none of your classes; its own are {_quoted(project.pool.classes)}. Where these "
+            "are only the names of folders, the accuracies above mean nothing. For an estimate take an audit: on "
+            "**Label**, choose “Drawn at random, to check accuracy”.",
+            icon=":material/folder_off:",
+        )
+    elif unknown:
         st.warning(
             f"The ground truth knows no {_quoted(unknown)}: these names count as wrong above. It calls its classes "
             f"{_quoted(project.pool.classes)}.",

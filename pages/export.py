@@ -1,5 +1,6 @@
 """Export: the trained classifier, the labels, and the predictions for all images."""
 
+import shlex
 import tempfile
 from collections.abc import Callable
 from datetime import datetime
@@ -84,7 +85,7 @@ def _ready(project: Project, status: JobStatus) -> None:
     st.caption("Run in that folder, these lines classify an image:")
     st.code(exporting.usage(project), language="python", wrap_lines=True)
     st.caption("Or, with this program installed:")
-    st.code(f"dgm predict {folder} IMAGES --out predictions.csv", language="shell", wrap_lines=True)
+    st.code(f"dgm predict {shlex.quote(str(folder))} IMAGES --out predictions.csv", language="shell", wrap_lines=True)
 
 
 def _labels(project: Project) -> None:

@@ -2,177 +2,120 @@
 
 import streamlit as st
 
-from dgm_engine.discovery.suggestions import Strategy
-from dgm_engine.services import exploring, jobs, labelling
-from dgm_engine.services.exploring import SuggestedItem
+from dgm_engine.services import auditing, exploring
+from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
-from pages import _bulk, _details, _header, _state
-from pages._gallery import gallery
-from pages._shortcuts import RESERVED, keys_for
+from pages import _board, _details, _queue, _standing, _state
+from pages._board import Mode, Shown
+from pages._queue import Queued, Source
 from pages._state import Key
-from pages._text import plain
+from pages._text import count
 
-ONE, GRID = "One by one", "Grid"
-BATCH = {ONE: 20, GRID: 40}
-_WORDS = {
-    Strategy.MIXED: "Most helpful",
-    Strategy.UNCERTAIN: "Least sure",
-    Strategy.DIVERSE: "Unlike anything labelled",
-    Strategy.CLUSTERS: "Typical of each cluster",
-    Strategy.DISAGREEMENT: "Perhaps mistaken",
-}
+BATCH = {Mode.SINGLE: 20, Mode.GRID: 60}
+AUDITED = 40
 
 
 def label(project: Project) -> None:
     """The page."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="toolbar"):
         mode = st.segmented_control(
             "How",
-            [ONE, GRID],
-            default=ONE,
+            [Mode.SINGLE, Mode.GRID],
+            default=Mode.SINGLE,
             required=True,
+            format_func={Mode.SINGLE: "One by one", Mode.GRID: "Grid"}.__getitem__,
             key=Key.LABEL_MODE,
+            bind="query-params",
             label_visibility="collapsed",
             persist_state="session",
         )
-        strategy = st.selectbox(
+        source = st.selectbox(
             "Which images",
-            list(Strategy),
-            format_func=_WORDS.__getitem__,
-            key=Key.STRATEGY,
+            list(Source),
+            key=Key.SOURCE,
+            bind="query-params",
             label_visibility="collapsed",
-            width=230,
+            width=270,
             persist_state="session",
         )
-        st.button("Other images", icon=":material/refresh:", type="tertiary", on_click=_forget_queue)
-    queue = _queue(project, strategy, BATCH[mode])
-    waiting = _waiting(project, queue)
+        if source != Source.AUDIT:
+            st.button("Other images", icon=":material/refresh:", type="tertiary", on_click=_queue.others)
+        if source != Source.AUDIT:  # which says itself how far it has come
+            st.space("stretch")
+            _standing.line(project)
+    audit = auditing.current(project) if source == Source.AUDIT else None
+    if source == Source.AUDIT:
+        _audit(project, audit)
+    _images(project, Source(source), Mode(mode), 0 if audit is None else audit.number)
+
+
+def _images(project: Project, source: Source, mode: Mode, audit: int) -> None:
+    key = f"label_{mode}"
+    queued = _queue.queue(project, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
+    waiting = _queue.waiting(project, source, queued)
     if not waiting:
-        st.success("No more images to suggest this way. Choose another way above, or train again with your labels.")
-    elif mode == GRID:
-        _grid(project, waiting)
-    else:
-        _one(project, waiting, len(queue))
-
-
-def _queue(project: Project, strategy: Strategy, n: int) -> list[SuggestedItem]:
-    """The session's suggestions; made anew after a training, another choice, or when all are judged.
-
-    What a run says while it is still at work leaves them as they are: somebody is looking at one of them.
-    """
-    choice, results = (str(project.paths.root), strategy, n), jobs.newest_results(project)
-    queue: list[SuggestedItem] = st.session_state.get(Key.QUEUE, [])
-    chosen, made_from = st.session_state.get(Key.QUEUE_STAMP, (None, None))
-    training = jobs.active_status(project)
-    old = made_from != results and not (training and training[1].alive)
-    if chosen != choice or old or not _waiting(project, queue):
-        queue = exploring.suggestions(project, strategy, n)
-        st.session_state[Key.QUEUE], st.session_state[Key.QUEUE_STAMP] = queue, (choice, results)
-    return queue
-
-
-def _waiting(project: Project, queue: list[SuggestedItem]) -> list[SuggestedItem]:
-    """Those that nobody has judged; an item whose judgement is undone waits again."""
-    state = project.labels.state()
-    judged = state.positive.keys() | state.rejected.keys() | state.none_of_named | state.skipped
-    return [s for s in queue if s.item not in judged]
-
-
-def _one(project: Project, waiting: list[SuggestedItem], total: int) -> None:
-    now = waiting[0]
-    image, side = st.columns([2, 3], gap="large")
-    with image:
-        _details.picture(project, now.row, 320)
-        st.caption(f"{plain(now.item)} · {total - len(waiting) + 1} of {total}")
-    with side:
-        if now.predicted:
-            st.markdown(f"The model says **{plain(now.predicted)}** ({now.confidence:.0%} sure).")
-        else:
-            st.markdown(f"The model puts it in cluster {now.component}, which has no name yet.")
-        st.caption(f"Why this one: {plain(now.reason)}")
-        _class_buttons(project, now)
-        _new_class(project, now)
-        _other_buttons(project, now)
-        with st.expander("What else the model considers"):
-            _details.probabilities(exploring.item_details(project, now.item))
-
-
-def _class_buttons(project: Project, now: SuggestedItem) -> None:
-    classes = labelling.class_names(project)
-    if not classes:
-        st.info("No classes yet. Type the name of what you see.", icon=":material/edit:")
+        if queued or source is not Source.AUDIT:
+            st.success(_none_left(project, source))
         return
-    with st.container(horizontal=True, gap="small"):
-        for name, shortcut in keys_for(classes).items():
-            st.button(
-                plain(name),
-                key=f"class_{name}",
-                shortcut=shortcut,
-                type="primary" if name == now.predicted else "secondary",
-                on_click=_say,
-                args=(project, now, name),
+    view = exploring.view(project)
+    images, beside = st.columns([8, 5], gap="medium")
+    with images:
+        looked = _board.board(project, view, _shown(queued, waiting, audit), (source, audit), key, mode)
+    with beside:
+        if looked is not None and source is not Source.AUDIT:
+            _details.show(project, view, looked, picture=mode is Mode.GRID)
+
+
+def _none_left(project: Project, source: Source) -> str:
+    if source is Source.AUDIT:
+        return "All images of this audit are judged, or were skipped."
+    if source is not Source.SUSPECTS:
+        return "No more images to suggest this way. Choose another way, or train again."
+    if not project.labels.state().positive:
+        return "No image has a label yet, so that none can be wrong."
+    return "No label looks wrong: the model and the most similar images agree with all of them."
+
+
+def _shown(queued: list[Queued], waiting: frozenset[str], audit: int) -> Shown:
+    return Shown(
+        items=[one.item for one in queued],
+        notes={one.item: one.note for one in queued},
+        expected={one.item: one.expected for one in queued if one.expected is not None},
+        waiting=waiting,
+        audit=audit,
+        watched=not audit,
+    )
+
+
+def _audit(project: Project, audit: Audit | None) -> None:
+    """What an audit is, how the last one stands, and a way to begin one."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if audit is None:
+            st.markdown(
+                f"How often is the model right? Judge {AUDITED} images drawn at random, without seeing what it says of "
+                "them: their answers estimate its accuracy on the images that nobody has judged."
             )
-
-
-def _new_class(project: Project, now: SuggestedItem) -> None:
-    with st.form("new", clear_on_submit=True, border=False):
-        field, button = st.columns([3, 2], vertical_alignment="bottom")
-        field.text_input("New class", key=Key.NEW_CLASS, max_chars=80, placeholder="A class not listed above")
-        button.form_submit_button("Add class", icon=":material/add:", on_click=_say_new, args=(project, now))
-
-
-def _other_buttons(project: Project, now: SuggestedItem) -> None:
-    with st.container(horizontal=True, gap="small"):
-        if now.predicted:
-            st.button(
-                f"Accept {plain(now.predicted)}",
-                shortcut=RESERVED["accept"],
-                on_click=_say,
-                args=(project, now, now.predicted),
+        else:
+            answered = audit.accuracy.n
+            found = f"accuracy {_standing.estimate(audit.accuracy)}" if answered else "no answer yet"
+            st.markdown(
+                f"**Audit of run {audit.run}**: {answered} of {count(len(audit.items), 'image')} judged, {found}"
             )
-            st.button(
-                f"Not {plain(now.predicted)}", shortcut=RESERVED["reject"], on_click=_not_this, args=(project, now)
-            )
-        st.button("None of these", shortcut=RESERVED["none"], on_click=_none, args=(project, now))
-        st.button("Skip", shortcut=RESERVED["skip"], on_click=_skip, args=(project, now))
-        st.button("Undo", shortcut=RESERVED["undo"], key="label_undo", on_click=_header.undo_last, args=(project,))
+        if audit is None or not audit.unanswered:
+            _draw_button(project)
+            return
+        with st.popover("Draw others", icon=":material/casino:"):
+            st.write("This audit ends then, and its answers count as labels only.")
+            _draw_button(project)
 
 
-def _grid(project: Project, waiting: list[SuggestedItem]) -> None:
-    items = [s.item for s in waiting]
-    actions = st.container()
-    picked = gallery(project, exploring.view(project), items, "suggested", size=84)
-    with actions:
-        _bulk.actions(project, items, picked, "suggested_bulk")
-
-
-def _forget_queue() -> None:
-    st.session_state.pop(Key.QUEUE_STAMP, None)
+def _draw_button(project: Project) -> None:
+    st.button(f"Draw {AUDITED} images", icon=":material/casino:", type="primary", on_click=_draw, args=(project,))
 
 
 @_state.callback
-def _say(project: Project, now: SuggestedItem, name: str) -> None:
-    labelling.label_items(project, [now.item], name, _state.annotator())
-
-
-@_state.callback
-def _say_new(project: Project, now: SuggestedItem) -> None:
-    labelling.label_items(project, [now.item], st.session_state[Key.NEW_CLASS], _state.annotator())
-
-
-@_state.callback
-def _not_this(project: Project, now: SuggestedItem) -> None:
-    labelling.reject_class(project, [now.item], now.predicted, _state.annotator())
-
-
-@_state.callback
-def _none(project: Project, now: SuggestedItem) -> None:
-    labelling.mark_none_of_named(project, [now.item], _state.annotator())
-
-
-@_state.callback
-def _skip(project: Project, now: SuggestedItem) -> None:
-    labelling.skip_items(project, [now.item], _state.annotator())
+def _draw(project: Project) -> None:
+    auditing.start(project, AUDITED)
 
 
 open_now = _state.require_project()

@@ -8,7 +8,7 @@ import streamlit as st
 from dgm_engine.services import exploring, projects
 from dgm_engine.services.projects import ProjectCard
 from pages import _create, _state
-from pages._gallery import data_uri, strip
+from pages._pictures import data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
 

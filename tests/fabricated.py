@@ -5,10 +5,13 @@ import torch
 
 from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
+from dgm_engine.discovery.projections import default_method
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
 from dgm_engine.paths import RunPaths, write_json
+from dgm_engine.services.latest import results_stamp
 from dgm_engine.services.projects import Project
 from dgm_engine.training.checkpoint import new_state, save_checkpoint
 from dgm_engine.training.results import Results, save_results
@@ -39,6 +42,22 @@ def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[
     save_results(run, Results(q_y, z, project.pool.shown, prototypes, owner, project.labels.version(), config, 0))
     jobs.write_status(run.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0, details={"epoch": 3}))
     return run
+
+
+def fabricate_layout(project: Project, run: RunPaths, seed: int = 0) -> np.ndarray:
+    """Lays the shown items of a run out at random, as its layout job would leave them; returns the places.
+
+    They are (M, 2) whole numbers that reach from 0 to 65535 both ways: what the map shows of them is not rounded.
+    """
+    xy = np.random.default_rng(seed).integers(0, 65_536, (len(project.pool.shown), 2))
+    xy[:2] = [[0, 0], [65_535, 65_535]]
+    method = default_method(len(xy))
+    path = layout_path(run, method)
+    path.parent.mkdir(exist_ok=True)
+    np.save(path, xy.astype(np.float32))
+    path.with_suffix(".basis").write_text(str(results_stamp(run)))
+    jobs.write_status(layout_status_path(run, method), jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0))
+    return xy
 
 
 def fabricate_model(run: RunPaths, name: ModelName = ModelName.GM_DGM) -> DeepGenerativeModel:

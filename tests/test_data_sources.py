@@ -213,7 +213,7 @@ def test_what_holds_nothing_is_refused_and_leaves_nothing(tmp_path):
     }.items():
         with pytest.raises(InputError, match=complaint):
             run(tmp_path / source, tmp_path)
-    with pytest.raises(NotFoundError, match=r"there is no source .*; give digits, mnist"):
+    with pytest.raises(NotFoundError, match=r"there is no folder or file .*give digits, mnist"):
         run(tmp_path / "nowhere", tmp_path)
     assert not list(tmp_path.glob("project/*"))
     assert not list(tmp_path.glob("project/.*"))

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from dgm_engine.discovery.metrics import (
     AllOldNew,
@@ -14,6 +15,7 @@ from dgm_engine.discovery.metrics import (
     all_old_new,
     confusion_matrix,
     per_class,
+    proportion,
 )
 from dgm_engine.errors import InputError
 
@@ -99,6 +101,19 @@ def test_figures_of_each_class():
         ClassFigures("boot", 0.5, 0.5, 0.5, 2),
         ClassFigures("shoe", 0.0, 0.0, 0.0, 1),
     ]
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 10), (37, 40), (40, 40), (1, 2)])
+def test_each_end_of_an_interval_makes_what_was_seen_a_matter_of_two_and_a_half_percent(right, n):
+    found = proportion(right, n)
+    assert found.share == right / n
+    assert found.low == 0 if right == 0 else binom.sf(right - 1, n, found.low) == pytest.approx(0.025)
+    assert found.high == 1 if right == n else binom.cdf(right, n, found.high) == pytest.approx(0.025)
+
+
+def test_of_no_items_every_share_is_possible():
+    found = proportion(0, 0)
+    assert (found.share, found.low, found.high) == (None, 0, 1)
 
 
 @pytest.mark.parametrize("score", [accuracy_cluster_and_label, accuracy_hungarian, accuracy_named, confusion_matrix])

@@ -144,6 +144,17 @@ def test_every_model_can_be_exported(name: ModelName, tmp_path: Path):
     test_graph_agrees_with_the_engine_at_every_batch_size(make_case(tmp_path / "export", images, name))
 
 
+def test_a_closed_component_has_no_probability_in_the_graph_either(digits: Case, tmp_path: Path):
+    model = random_model(digits.items)
+    with torch.no_grad():
+        closed = int(model.classify(raw(digits.items)).mean(0).argmax())
+    model.open[closed] = False
+    export_classifier(model, ExportSpec(OWNER, digits.items.shape[1:]), tmp_path / "export", digits.items)
+    component = Case(model, digits.items, tmp_path / "export").run(digits.items)[2]
+    assert (component[:, closed] == 0).all()
+    np.testing.assert_allclose(component.sum(1), 1, atol=1e-5)
+
+
 def test_graph_takes_what_the_design_says(case: Case):
     graph = onnx.load(case.folder / "model.onnx", load_external_data=False).graph
     (given,) = graph.input

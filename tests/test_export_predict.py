@@ -172,7 +172,7 @@ def test_other_kinds_are_refused(files: Case, features: Case, tmp_path: Path):
     np.save(tmp_path / "x.npy", np.zeros((3, 4)))
     with pytest.raises(InputError, match="vectors of length 4; this classifier takes feature vectors of length 9"):
         predict(features.export, tmp_path / "x.npy", out)
-    with pytest.raises(NotFoundError, match="there is no source"):
+    with pytest.raises(NotFoundError, match="there is no folder or file"):
         predict(files.export, tmp_path / "nowhere", out)
     assert not out.exists()
 

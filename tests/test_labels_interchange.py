@@ -106,7 +106,7 @@ def test_history_has_every_field_of_every_event(store, tmp_path):
     assert [tuple(line.values()) for line in lines] == store.history()
     assert list(lines[0]) == [
         *("id", "batch", "time", "annotator", "kind", "item", "class"),
-        *("lineage", "component", "version", "target"),
+        *("lineage", "component", "version", "target", "other"),
     ]
     with (tmp_path / "h.csv").open(newline="", encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))

@@ -12,7 +12,8 @@ from sqlalchemy import event as hooks
 from sqlalchemy.exc import IntegrityError
 
 from dgm_engine.errors import ConflictError, CorruptError, InputError, StateError
-from dgm_engine.labels.schema import Kind
+from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.state import component_mass
 from dgm_engine.labels.store import Entry, LabelStore
 
 ANN = "ann"
@@ -51,11 +52,17 @@ class Reference:
 
     def state(self, lineage):
         positive, rejected, none, skipped, names, seen = {}, {}, set(), set(), {}, []
+        confirmed = set()
+        edits, ignored = [], set()
         for operation, *arguments in self.done:
             if operation == "name_component":
                 run, component, name = arguments
                 names[run, component] = name
                 seen.append(name)
+                continue
+            if operation == "edit_component":
+                do_edit(edits, ignored, names, *arguments)
+                seen.append(arguments[-1])
                 continue
             items, *name = arguments
             for item in items:
@@ -64,6 +71,7 @@ class Reference:
                     continue
                 skipped.discard(item)
                 if operation == "label":
+                    (confirmed.add if positive.get(item) == name[0] else confirmed.discard)(item)
                     positive[item] = name[0]
                     rejected.setdefault(item, set()).discard(name[0])
                     none.discard(item)
@@ -85,21 +93,53 @@ class Reference:
             "rejected": {item: frozenset(classes) for item, classes in rejected.items() if classes},
             "none_of_named": none,
             "skipped": skipped,
+            "confirmed": confirmed & positive.keys(),
             "names": {component: name for (run, component), name in names.items() if run == lineage},
+            "edits": [tuple(edit) for run, *edit in edits if run == lineage],
+            "ignored": {component for run, component in ignored if run == lineage},
             "classes": tuple(name for name in dict.fromkeys(seen) if name is not None and name in used),
         }
 
 
+def do_edit(edits, ignored, names, kind, run, component, other, name):
+    """What one thing done with a cluster changes, in words: see `Reference`."""
+    if kind in (Kind.IGNORE, Kind.UNIGNORE):
+        (ignored.add if kind == Kind.IGNORE else ignored.discard)((run, component))
+        return
+    edits.append((run, kind, component, other))
+    anew = other if kind == Kind.SPLIT else component  # it holds no images any more, or others
+    names.pop((run, anew), None)
+    ignored.discard((run, anew))
+    if name is not None:
+        names[run, other] = name
+
+
+def test_a_component_stands_for_what_was_merged_into_it_and_halves_share():
+    merge, split = Edit(1, Kind.MERGE, 1, 0), Edit(2, Kind.SPLIT, 0, 1)
+    assert component_mass((), 3) == (1, 1, 1)
+    assert component_mass((merge,), 3) == (2, 0, 1)
+    assert component_mass((merge, split), 3) == (1, 1, 1)
+    assert component_mass((merge, Edit(2, Kind.MERGE, 0, 2)), 3) == (0, 0, 3)
+    assert component_mass((Edit(1, Kind.DISSOLVE, 1, None),), 3) == (1, 0, 1)
+    assert component_mass((Edit(1, Kind.DISSOLVE, 1, None), split), 3) == (0.5, 0.5, 1)
+
+
 def as_dict(state):
-    fields = ("positive", "rejected", "none_of_named", "skipped", "names", "classes")
-    return {name: getattr(state, name) for name in fields}
+    fields = ("positive", "rejected", "none_of_named", "skipped", "confirmed", "names", "ignored", "classes")
+    edits = [(edit.kind, edit.component, edit.other) for edit in state.edits]
+    return {**{name: getattr(state, name) for name in fields}, "edits": edits}
 
 
 def random_call(rng, items, classes):
     """A judgement of the store's interface and its arguments."""
-    operation = rng.choice(["label", "label", "reject", "none_of_named", "clear", "skip", "name_component"])
+    operation = rng.choice(["label", "label", "reject", "none_of_named", "clear", "skip", "name_component", "edit"])
     if operation == "name_component":
         return operation, rng.randint(1, 2), rng.randrange(3), rng.choice([*classes, None])
+    if operation == "edit":
+        kind = rng.choice([Kind.SPLIT, Kind.MERGE, Kind.DISSOLVE, Kind.IGNORE, Kind.UNIGNORE])
+        other = rng.randrange(3) if kind in (Kind.SPLIT, Kind.MERGE) else None
+        name = rng.choice([*classes, None]) if kind == Kind.MERGE else None
+        return "edit_component", kind, rng.randint(1, 2), rng.randrange(3), other, name
     some = rng.sample(items, rng.randint(1, 4))
     return (operation, some, rng.choice(classes)) if operation in ("label", "reject") else (operation, some)
 
@@ -143,17 +183,79 @@ def test_a_judgement_un_skips_and_skipping_judges_nothing(store):
     assert store.state().skipped == {"a", "b"}
     assert store.state().annotators == {"a": "bob"}
 
-    assert store.state().judged < store.state().version
+    known = store.state().known
+    assert known == store.known_at(1) < store.state().version
     store.undo(annotator=ANN)
     store.redo(annotator=ANN)
-    assert store.state().judged < store.state().version
+    assert store.state().known == known
 
     store.reject(["a"], "shirt", annotator=ANN)
 
-    assert store.state().judged == store.state().version
+    assert store.state().known == store.state().version
     assert store.state().skipped == {"b"}
     assert store.state().positive == {"a": "shoe"}
     assert store.state().annotators == {"a": ANN}
+
+
+def test_what_is_undone_leaves_nothing_to_learn(store):
+    store.label(["a"], "shoe", annotator=ANN)
+    learned = store.version()
+    store.label(["b"], "shoe", annotator=ANN)
+    store.name_component(1, 2, "boot", annotator=ANN)
+    assert store.state().known != store.known_at(learned)
+    for _ in range(2):
+        store.undo(annotator=ANN)
+    assert store.state().known == store.known_at(learned)
+    store.undo(annotator=ANN)
+    assert store.state().known != store.known_at(learned)
+    store.redo(annotator=ANN)
+    assert store.state().known == store.known_at(learned)
+    store.undo(annotator=ANN)
+    store.label(["a"], "shoe", annotator=ANN)
+    assert store.state().known != store.known_at(learned)
+
+
+def test_a_class_has_the_number_of_the_component_that_it_was_first_given_to(store):
+    store.label(["a"], "shoe", annotator=ANN)
+    store.name_component(1, 7, "boot", annotator=ANN)
+    store.name_component(1, 3, "boot", annotator=ANN)
+    store.name_component(1, 4, "shoe", annotator=ANN)
+    store.label(["a"], "hat", annotator=ANN)
+    assert store.state().numbers == {"shoe": 0, "boot": 7, "hat": 2}
+    assert store.state().classes == ("shoe", "boot", "hat")
+    for _ in range(4):
+        store.undo(annotator=ANN)
+    assert store.state().numbers == {"shoe": 0}
+    for _ in range(2):
+        store.redo(annotator=ANN)
+    assert store.state().numbers == {"shoe": 0, "boot": 7}
+
+
+def test_an_item_has_the_event_that_judged_it_last(store):
+    first = store.label(["a", "b"], "shoe", annotator=ANN)
+    store.skip(["a"], annotator=ANN)
+    assert store.state().said == {"a": first, "b": first + 1}
+    second = store.reject(["a"], "shoe", annotator=ANN)
+    store.clear(["b"], annotator=ANN)
+    assert store.state().said == {"a": second}
+    for _ in range(2):
+        store.undo(annotator=ANN)
+    assert store.state().said == {"a": first, "b": first + 1}
+
+
+def test_saying_a_class_once_more_confirms_it_until_something_else_is_said(store):
+    for _ in range(2):
+        store.label(["a", "b"], "shoe", annotator=ANN)
+    assert store.state().confirmed == {"a", "b"}
+    store.reject(["a"], "shirt", annotator=ANN)
+    store.skip(["a"], annotator=ANN)
+    store.label(["b"], "shirt", annotator=ANN)
+    assert store.state().confirmed == {"a"}
+    store.undo(annotator=ANN)
+    assert store.state().confirmed == {"a", "b"}
+    store.clear(["a", "b"], annotator=ANN)
+    store.label(["a", "b"], "shoe", annotator=ANN)
+    assert store.state().confirmed == set()
 
 
 def test_undo_and_redo_say_what_they_did_and_are_events(store):
@@ -177,6 +279,60 @@ def test_undo_and_redo_say_what_they_did_and_are_events(store):
     assert (last.kind, last.target, last.annotator, last.id) == (Kind.UNDO, batch, "bob", 1207)
     assert store.redo(annotator=ANN) == said[-1]
     assert len(store.state().positive) == 1200
+
+
+def test_what_is_done_with_clusters_is_said_and_taken_back(store):
+    store.name_component(1, 7, "shoe", annotator=ANN)
+    merged = store.edit_component(Kind.MERGE, 1, 7, 3, "shoe", annotator=ANN)
+    split = store.edit_component(Kind.SPLIT, 1, 2, 7, annotator=ANN)
+    store.edit_component(Kind.DISSOLVE, 1, 3, annotator=ANN)
+    store.edit_component(Kind.IGNORE, 1, 2, annotator=ANN)
+    known = store.state().known
+    store.edit_component(Kind.UNIGNORE, 1, 2, annotator=ANN)
+    assert store.state().known == known  # there is nothing to learn
+    assert store.state(1).closed == {3}
+    assert store.state(2).edits == ()
+
+    said = [store.undo(annotator=ANN).description for _ in range(5)]
+
+    assert said == [
+        "no longer ignoring cluster 2",
+        "ignoring cluster 2",
+        "dissolving cluster 3",
+        "splitting cluster 2",
+        "merging cluster 7 into 3",
+    ]
+    assert (store.state(1).names, store.state(1).edits) == ({7: "shoe"}, ())
+    store.redo(annotator=ANN)
+    store.redo(annotator=ANN)
+    state = store.state(1)
+    assert state.edits == (Edit(merged, Kind.MERGE, 7, 3), Edit(split, Kind.SPLIT, 2, 7))
+    assert (state.names, state.closed) == ({3: "shoe"}, frozenset())
+
+
+def make_old(path):
+    """Brings a store without edits back to schema 1."""
+    with sqlite3.connect(path) as raw:
+        raw.execute("ALTER TABLE events DROP COLUMN other")
+        raw.execute("UPDATE store SET schema_version = 1")
+    raw.close()
+
+
+def test_a_store_of_the_schema_before_is_brought_up_to_date(store, path):
+    store.name_component(1, 7, "shoe", annotator=ANN)
+    store.label(["a", "b"], "shoe", annotator=ANN)
+    before, history = store.state(1), store.history()
+    store.close()
+    make_old(path)
+    opened, other = LabelStore(path), LabelStore(path)
+    assert opened.state(1) == before
+    assert opened.history() == history
+    opened.edit_component(Kind.MERGE, 1, 7, 3, annotator=ANN)
+    assert other.state(1).closed == {7}
+    assert other.undo(annotator=ANN).description == "merging cluster 7 into 3"
+    assert opened.state(1).names == before.names
+    opened.close()
+    other.close()
 
 
 def test_a_new_batch_ends_redo(store):
@@ -245,7 +401,7 @@ def test_item_versions_are_unique_in_the_file(store, path):
     store.label(["a"], "shoe", annotator=ANN)
     with sqlite3.connect(path) as raw, pytest.raises(sqlite3.IntegrityError, match=r"item, events\.version"):
         raw.execute(
-            "INSERT INTO events SELECT 2, 2, time, annotator, kind, item, class, 0, 0, version, NULL FROM events"
+            "INSERT INTO events SELECT 2, 2, time, annotator, kind, item, class, 0, 0, version, NULL, NULL FROM events"
         )
     raw.close()
 
@@ -331,6 +487,7 @@ def test_what_cannot_be_opened_is_explained(tmp_path):
         ("UPDATE events SET kind = 'magic'", "'magic'"),
         ("UPDATE events SET class = NULL", "restore"),
         ("UPDATE events SET kind = 'undo', target = 7", "not next"),
+        ("UPDATE events SET item = NULL, lineage = 1, component = 0", "of a cluster"),
     ],
 )
 def test_a_store_that_makes_no_sense_is_reported(store, path, change, message):

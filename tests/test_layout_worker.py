@@ -9,7 +9,7 @@ import pytest
 
 from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import Method, project
-from dgm_engine.jobs import JobState, JobStatus, read_status, spawn
+from dgm_engine.jobs import JobState, JobStatus, keep_ready, read_status, spawn
 from dgm_engine.paths import RunPaths, write_json
 
 MODULE = "dgm_engine.discovery.layout_worker"
@@ -88,3 +88,13 @@ def test_a_failure_is_said_in_one_line(run, damage, said):
     assert not layout_path(run, Method.PCA).exists()
     assert "Traceback" in run.log.read_text()
     assert json.loads(layout_status_path(run, Method.PCA).read_text())["state"] == "failed"
+
+
+@pytest.mark.slow
+def test_one_that_waited_has_umap_compiled(run):
+    cold = lay_out(run, Method.UMAP)
+    keep_ready(MODULE)
+    time.sleep(3 * cold.seconds)
+    warm = lay_out(run, Method.UMAP)
+    assert warm.state is JobState.FINISHED
+    assert warm.seconds < cold.seconds / 3  # 5 s and 0.1 s

@@ -8,11 +8,11 @@ import torch
 from scipy import special
 from torch import Tensor
 
-from dgm_engine.config import LikelihoodName
+from dgm_engine.config import LikelihoodName, ModelName
 from dgm_engine.distributions import Bernoulli
 from dgm_engine.models.base import N_DRAWS, DeepGenerativeModel
 from dgm_engine.nn import InputMap
-from dgm_engine.objective import Sampling, bound, restrict
+from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, neighbour_agreement, restrict
 from tests.reference import Normal, Reference
 from tests.small import CASES, Case, generator, small_model
 
@@ -284,3 +284,83 @@ def test_draws_of_a_come_from_q_of_a(model, raw):
     torch.testing.assert_close(encoded.log_q_a, q_a.log_prob(encoded.a))
     assert encoded.a.shape == (n, B, A)
     assert model.draws.shape == (N_DRAWS, 1, A)
+
+
+# Closed components
+
+
+@torch.no_grad()
+def without(model: DeepGenerativeModel, case: Case, closed: int) -> DeepGenerativeModel:
+    """The model of one component fewer."""
+    smaller = small_model(case.config(D, K - 1, Z, A), model.inputs)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    kept = [k for k in range(K) if k != closed]
+    smaller.load_state_dict({name: v[kept] if v.ndim and v.shape[0] == K else v for name, v in state.items()})
+    return smaller
+
+
+def test_a_model_with_a_closed_component_is_the_model_without_it(case, model, raw):
+    closed, kept = 3, [0, 1, 2, 4, 5, 6]
+    smaller = without(model, case, closed)
+    model.open[closed] = False
+    with torch.no_grad():
+        q_y = model.classify(raw)
+        assert (q_y[:, closed] == 0).all()
+        torch.testing.assert_close(q_y[:, kept], smaller.classify(raw))
+        torch.testing.assert_close(model.posterior(raw)[1].mean, smaller.posterior(raw)[1].mean)
+    for n_exact in (0, 1, 2):
+        values = []
+        for one, prior in ((model, torch.tensor([1 / 6] * 7).index_fill(0, torch.tensor(closed), 0)), (smaller, None)):
+            log_prior = torch.full((6,), 1 / 6).log() if prior is None else prior.log()
+            encoded = one.encode(one.inputs(raw), 2, generator())
+            log_q_a, _ = restrict(encoded.log_q_y, torch.ones_like(encoded.log_q_y, dtype=torch.bool))
+            values.append(bound(one, encoded, log_q_a, log_prior, Sampling(generator(), 2, n_exact)))
+        assert torch.isfinite(values[0].value).all()
+        torch.testing.assert_close(values[0].kl_y, values[1].kl_y, check_dtype=False, atol=1e-6, rtol=1e-6)
+
+
+def test_every_term_of_training_has_finite_gradients_with_a_closed_component(case, model, raw):
+    model.open[3] = False
+    log_prior = torch.full((K,), 1 / 6, dtype=torch.float64).index_fill(0, torch.tensor(3), 0).log()
+    encoded = model.encode(model.inputs(raw), 2, generator())
+    log_q_a, log_mass = restrict(encoded.log_q_y, torch.ones(B, K, dtype=torch.bool))
+    parts = bound(model, encoded, log_q_a, log_prior, Sampling(generator(), 2, 1))
+    near = model.encode(model.inputs(raw.flip(0)), 2, generator()).log_q_y
+    value = (
+        (parts.value + log_mass).mean()
+        - consistency(encoded.log_q_y, near)
+        + neighbour_agreement(encoded.log_q_y, near)
+        - marginal_divergence(encoded.log_q_y, log_prior)
+    )
+    assert torch.isfinite(value)
+    value.backward()
+    for name, parameter in model.named_parameters():
+        assert torch.isfinite(parameter.grad).all(), name
+        if parameter.shape[0] == K:
+            assert not parameter.grad[3].any(), name
+
+
+def test_a_copied_component_is_as_probable_and_explains_alike(case, model, raw):
+    with torch.no_grad():
+        before = model.classify(raw)
+        model.copy_component(2, 5)
+        encoded = model.encode(model.inputs(raw), 2, generator())
+        torch.testing.assert_close(encoded.log_q_y[:, 5], encoded.log_q_y[:, 2])
+        for terms in (model.terms(encoded, torch.full((1, B), k), 2, generator()) for k in (2, 5)):
+            torch.testing.assert_close(terms.log_px, model.terms(encoded, torch.full((1, B), 2), 2, generator()).log_px)
+            torch.testing.assert_close(terms.kl_z, model.terms(encoded, torch.full((1, B), 2), 2, generator()).kl_z)
+    others = [0, 1, 3, 4, 6]
+    if case.auxiliary is None:  # the ratios of the others stay
+        ratio = model.classify(raw)[:, others] / before[:, others]
+        torch.testing.assert_close(ratio, ratio[:, :1].expand_as(ratio))
+
+
+def test_some_components_can_be_given_moments(case, model):
+    everything = torch.arange(K)
+    before = model.p_z(everything).mean.clone()
+    model.set_p_z(torch.full((2, Z), 7.0), torch.zeros(2, Z), torch.tensor([1, 4]))
+    after = model.p_z(everything).mean
+    is_mixture = not torch.equal(before, after)
+    assert is_mixture == (case.name in (ModelName.GM_DGM, ModelName.AGM_DGM))
+    assert torch.equal(before[[0, 2, 3, 5, 6]], after[[0, 2, 3, 5, 6]])
+    assert not is_mixture or (after[[1, 4]] == 7).all()

@@ -464,6 +464,15 @@ def test_prior_is_uniform_where_no_label_exists():
     torch.testing.assert_close(component_prior((None,) * 4, 3), torch.full((4,), 0.25))
 
 
+def test_components_share_the_prior_in_proportion_to_their_mass():
+    prior = component_prior(("a", None, None, "b", None), 3, (1, 1, 0, 1, 0))
+    torch.testing.assert_close(prior, torch.tensor([1 / 3, 1 / 3, 0, 1 / 3, 0]))
+    prior = component_prior(("a", None, None, "a", None), 4, (1, 3, 0, 2, 1))
+    torch.testing.assert_close(prior, torch.tensor([1 / 12, 9 / 16, 0, 1 / 6, 3 / 16]))
+    torch.testing.assert_close(component_prior((None,) * 4, None, (1, 0, 2, 1)), torch.tensor([1, 0, 2, 1]) / 4)
+    torch.testing.assert_close(component_prior(("a", "b", None), 5, (1, 1, 0)), torch.tensor([1, 1, 0]) / 2)
+
+
 # Errata of the paper
 
 

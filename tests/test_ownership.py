@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.training.ownership import (
     allowed_sets,
@@ -58,6 +59,27 @@ def test_allowed_sets_say_what_each_label_means(store):
         2: [0, 0, 0, 1, 1],
         3: [0, 0, 0, 1, 1],
     }
+
+
+def test_a_closed_component_is_nobodys_and_nothing_may_belong_to_it(store):
+    store.label(["i0"], "boot", annotator=ME)
+    store.none_of_named(["i1"], annotator=ME)
+    store.edit_component(Kind.DISSOLVE, 1, 2, annotator=ME)
+    state = store.state(1)
+    owner = effective_owner(("boot", None, "boot", None), state)
+    assert owner == ("boot", None, None, None)
+    positions, allowed = allowed_sets(ITEMS, owner, state)
+    assert positions.tolist() == [0, 1]
+    assert allowed.tolist() == [[True, False, False, False], [False, True, False, True]]
+    positions, _ = allowed_sets(ITEMS, ("boot", "boot", None, "boot"), state)
+    assert positions.tolist() == []  # "boot" is all that is open, and "none" leaves nothing
+    evidence = {"shoe": np.array([0.0, 0.0, 9.0, 1.0])}
+    assert give_components(("boot", "boot", None, None), evidence, named=frozenset({2})) == (
+        "boot",
+        "boot",
+        None,
+        "shoe",
+    )
 
 
 def test_an_item_with_nothing_left_to_be_is_treated_as_unknown(store):

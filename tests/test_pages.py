@@ -10,17 +10,20 @@ from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
 from dgm_engine.config import ModelName, Preset, TrainingConfig
+from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
 from dgm_engine.labels.schema import Kind
 from dgm_engine.paths import write_json
-from dgm_engine.services import exploring, jobs, labelling
+from dgm_engine.services import auditing, exploring, jobs, labelling, mapping, scoping
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
+from dgm_engine.services.scoping import Scope
 from dgm_engine.training.runs import read_config
-from pages import _bulk, _figures, _gallery, _map, _shortcuts
+from pages import _bulk, _figures, _keys, _map, _plotly_map
+from pages._board import Mode
 from pages._create import _folder_name
-from pages._state import Key
+from pages._state import Key, Panel, default_annotator
 from pages._text import plain
 from tests.fabricated import fabricate_model, fabricate_run
 
@@ -43,7 +46,7 @@ def mapped(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A trained project whose map is there, and three images labelled "three", "four" and "five"."""
     rows = trained.pool.shown
     xy = np.random.default_rng(0).normal(size=(len(rows), 2)).astype(np.float32)
-    there = jobs.LayoutState(Method.TSNE, xy, rows, 1, stale=False, status=None)
+    there = jobs.LayoutState(Method.TSNE, xy, rows, 1, "token", stale=False, status=None)
     monkeypatch.setattr(jobs, "ensure_layout", lambda *_, **__: there)
     for row, name in enumerate(["three", "four", "five"]):
         labelling.label_items(trained, [f"train/{row:05d}"], name, "ann")
@@ -92,7 +95,7 @@ def test_before_training_pages_offer_to_find_clusters(page: str, project: Projec
 
 def test_an_open_project_has_a_process_wait_for_its_next_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(jobs, "be_ready", lambda: asked.append(True))
+    monkeypatch.setattr(jobs, "be_ready", lambda _project: asked.append(True))
     opened("projects", None)
     assert not asked
     opened("label", project)
@@ -103,27 +106,73 @@ def test_the_images_to_label_stay_while_a_run_is_at_work_and_are_chosen_anew_whe
     trained: Project,
 ) -> None:
     app = opened("label", trained)
-    first = app.session_state[Key.QUEUE]
+    first = app.session_state[Key.QUEUE].queued
     run = fabricate_run(trained, 2)
     at_work = engine_jobs.this_process(engine_jobs.JobState.RUNNING, "Training")
     engine_jobs.write_status(run.status, at_work)
     app.run()
-    assert app.session_state[Key.QUEUE] is first
+    assert app.session_state[Key.QUEUE].queued is first
     for _ in range(2):  # its last results, then those of the run when it is continued: the same number
         fabricate_run(trained, 2)
         app.run()
-        assert app.session_state[Key.QUEUE] is not first
-        first = app.session_state[Key.QUEUE]
+        assert app.session_state[Key.QUEUE].queued is not first
+        first = app.session_state[Key.QUEUE].queued
+
+
+def test_other_images_are_others_until_all_have_been_in_view(trained: Project) -> None:
+    app = opened("label", trained)
+    seen = [one.item for one in app.session_state[Key.QUEUE].queued]
+    next(button for button in app.button if button.label == "Other images").click().run()
+    more = [one.item for one in app.session_state[Key.QUEUE].queued]
+    assert len(more) == len(seen) == len({*seen, *more}) / 2
+    app.session_state[Key.QUEUE].passed = frozenset(trained.pool.items.tolist())
+    app.session_state[Key.QUEUE].choice = None
+    app.run()
+    assert [one.item for one in app.session_state[Key.QUEUE].queued] == seen
+
+
+def test_before_the_last_image_is_judged_more_follow_behind_the_one_in_view(trained: Project) -> None:
+    app = opened("label", trained)
+    items = [one.item for one in app.session_state[Key.QUEUE].queued]
+    labelling.label_items(trained, items[:11], "one", "ann")
+    app.run()
+    assert [one.item for one in app.session_state[Key.QUEUE].queued] == items
+    labelling.label_items(trained, items[11:12], "one", "ann")
+    for _ in range(50):  # they are chosen in a thread, which may take its time here
+        app.run()
+        now = [one.item for one in app.session_state[Key.QUEUE].queued]
+        if now != items:
+            break
+    assert now[:20] == items  # those that are judged stay, to go back to
+    assert len({*now}) == 40
+    fabricate_run(trained, 2)
+    app.run()
+    again = [one.item for one in app.session_state[Key.QUEUE].queued]
+    assert again[:20] == items
+    assert len({*again}) == 32
+
+
+def test_a_grid_stays_until_all_its_images_are_judged(trained: Project) -> None:
+    app = opened("label", trained)
+    app.segmented_control(key=Key.LABEL_MODE).set_value(Mode.GRID).run()
+    items = [one.item for one in app.session_state[Key.QUEUE].queued]
+    labelling.label_items(trained, items[1:], "one", "ann")
+    fabricate_run(trained, 2)
+    app.run()
+    assert [one.item for one in app.session_state[Key.QUEUE].queued] == items
+    labelling.label_items(trained, items[:1], "one", "ann")
+    app.run()
+    assert not {one.item for one in app.session_state[Key.QUEUE].queued} & {*items}
 
 
 def test_another_project_opens_on_its_clusters(mapped: Project) -> None:
     app = opened("discover", mapped)
-    app.segmented_control(key=Key.PANEL).set_value("Selected").run()
-    assert "Nothing is selected" in "".join(said.value for said in app.info)
+    app.segmented_control(key=Key.PANEL).set_value(Panel.IMAGES).run()
+    assert "No images are picked out" in "".join(said.value for said in app.info)
     app.switch_page("pages/projects.py").run()
     app.button(key=f"open_{mapped.paths.root}").click().run()
     app.switch_page("pages/discover.py").run()
-    assert "clusters have a name" in texts(without_fault(app))
+    assert "0 of 11 clusters have a class" in texts(without_fault(app))
 
 
 def test_projects_lists_opens_and_deletes(project: Project) -> None:
@@ -170,24 +219,24 @@ def test_naming_a_cluster_in_place_and_taking_the_name_away(mapped: Project) -> 
 
     field.set_value("three").run()
     assert mapped.labels.state(1).names[3] == "three"
-    assert "1 of 11 clusters have a name" in texts(app)
+    assert "1 of 11 clusters have a class" in texts(app)
 
     next(s for s in app.selectbox if s.label == "Name of cluster 3").set_value(None).run()
     assert mapped.labels.state(1).names[3] is None
 
 
 def test_a_field_that_the_browser_speaks_of_twice_names_once(mapped: Project) -> None:
-    def page(project: "Project", run: int, cluster: "Cluster") -> None:
+    def page(project: "Project", view: "exploring.View", cluster: "Cluster") -> None:
         import streamlit as st
 
         from pages import _clusters
 
         st.session_state["field"] = "three"
         for _ in range(2):  # the second time it is gone, and takes no name away either
-            _clusters._name(project, run, cluster, "field")
+            _clusters._name(project, view, cluster, "field")
 
     view = exploring.view(mapped)
-    app = AppTest.from_function(page, args=(mapped, view.run, view.clusters[3])).run()
+    app = AppTest.from_function(page, args=(mapped, view, view.clusters[3])).run()
     assert not app.exception
     assert mapped.labels.state(1).names[3] == "three"
     assert sum(event.kind is Kind.NAME for event in mapped.labels.history()) == 1
@@ -217,7 +266,7 @@ def _polled() -> None:
 
 
 def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) -> None:
-    labelling.name_component(mapped, 3, "three", "ann")
+    labelling.name_component(mapped, 3, "three", default_annotator())
     before = mapped.labels.version()
 
     app = opened("discover", mapped)
@@ -230,42 +279,185 @@ def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) 
 
 def test_a_bulk_label_reaches_what_is_selected_by_id(mapped: Project) -> None:
     view = exploring.view(mapped)
-    chosen = view.items[view.component == 4][-70:].tolist()
+    chosen = np.flatnonzero(view.component == 4)[-70:]
+    mask = np.isin(np.arange(len(view.items)), chosen)
     app = opened("discover", mapped)
-    app.session_state[Key.SELECTION] = tuple(chosen)
-    app.session_state[Key.PANEL] = "Selected"
+    app.session_state[Key.SCOPE] = scoping.pick(mapped, view, Scope(), mask)
+    app.session_state[Key.PANEL] = Panel.IMAGES
     app.run()
 
     app.selectbox(key=Key.BULK_CLASS).set_value("four").run()
     assert "70 get a first label" in texts(app)
+    assert "at least 80% sure of all of them" in texts(app)
     press(app, "Label all 70")
 
     labelled = mapped.labels.state().positive
-    assert {item for item, name in labelled.items() if name == "four"} == {*chosen, "train/00001"}
+    four = {item for item, name in labelled.items() if name == "four"}
+    assert four == {*view.items[chosen].tolist(), "train/00001"}
+
+    press(app, "Undo")
+    assert set(mapped.labels.state().positive) == {"train/00000", "train/00001", "train/00002"}
 
 
-def test_show_images_selects_the_whole_cluster(mapped: Project) -> None:
+def test_show_images_selects_the_whole_cluster_that_the_filters_let_through(mapped: Project) -> None:
     app = opened("discover", mapped)
-
-    app.button(key="show_5").click().run()
-
     view = exploring.view(mapped)
-    assert set(app.session_state[Key.SELECTION]) == set(view.items[view.component == 5])
-    assert f"{(view.component == 5).sum()} images" in texts(app)
+    app.button(key="show_5").click().run()
+    whole = view.component == 5
+    scope = app.session_state[Key.SCOPE]
+    assert np.array_equal(scoping.picked(mapped, view, scope), whole)
+    assert f"{whole.sum()} images" in texts(app)
+
+    app.text_input(key="filter_text").set_value("0017").run()
+    found = whole & np.array(["0017" in item for item in view.items])
+    assert 0 < found.sum() < whole.sum()
+    assert f"**{found.sum()} images**" in texts(app)
+    assert (app.query_params["text"], app.query_params["selection"]) == ("0017", scope.selection)
 
 
-def test_labelling_one_by_one_advances_and_undo_brings_the_image_back(trained: Project) -> None:
-    app = opened("label", trained)
-    first = app.session_state[Key.QUEUE][0].item
+def test_an_address_brings_filters_and_selection_back(mapped: Project) -> None:
+    view = exploring.view(mapped)
+    scope = scoping.pick(mapped, view, Scope(clusters=(4,)), view.component == 4)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
+    app.query_params["project"] = str(mapped.paths.root)
+    for name, value in scope.to_query().items():
+        app.query_params[name] = value
+    app.run()
+    app.switch_page("pages/discover.py").run()
+    assert app.session_state[Key.SCOPE] == scope
+    assert without_fault(app).multiselect(key="filter_clusters").value == [4]
 
-    app.text_input(key=Key.NEW_CLASS).set_value("nine")
-    press(app, "Add class")
-    assert dict(trained.labels.state().positive) == {first: "nine"}
-    assert "2 of 20" in texts(app)
 
-    app.button(key="label_undo").click().run()
+def lassoed(
+    mapped: Project, polygon: list[list[float]], mode: str, scope: Scope, dimmed: tuple[int, ...] = (), look: str = ""
+) -> Scope:
+    """The scope after the map says that a polygon of its unit square was drawn."""
+
+    def page(project: "Project", event: "dict[str, object]", scope: "Scope") -> None:
+        import streamlit as st
+
+        from dgm_engine.services import exploring, jobs
+        from pages import _map, _state
+        from pages._colours import Colour, look
+
+        st.session_state[_state.Key.SCOPE] = scope
+        view = exploring.view(project)
+        where = _map.places(project, jobs.ensure_layout(project))
+        seen = look(project, view, where, Colour.CLUSTER, scope)
+        st.session_state[_state.Key.MAP] = {"enclosed": {"token": where.token, "look": seen.token} | event}
+        _map._on_enclosed(project, view, where, seen)
+
+    event = {"polygon": polygon, "mode": mode, "dimmed": list(dimmed)} | ({"look": look} if look else {})
+    app = AppTest.from_function(page, args=(mapped, event, scope)).run()
+    return without_fault(app).session_state[Key.SCOPE]
+
+
+def test_a_lasso_selects_exactly_what_it_encloses_adds_takes_away_and_minds_filters(mapped: Project) -> None:
+    view = exploring.view(mapped)
+    where = _map.places(mapped, jobs.ensure_layout(mapped))
+    assert where is not None
+    x, y = (where.xy / mapping.STEPS).T
+    left = [[-1.0, -1.0], [0.5, -1.0], [0.5, 2.0], [-1.0, 2.0]]
+    low = [[-1.0, -1.0], [2.0, -1.0], [2.0, 0.5], [-1.0, 0.5]]
+
+    scope = lassoed(mapped, left, "replace", Scope())
+    assert np.array_equal(scoping.picked(mapped, view, scope), x < 0.5)
+    added = lassoed(mapped, low, "add", scope)
+    assert np.array_equal(scoping.picked(mapped, view, added), (x < 0.5) | (y < 0.5))
+    taken = lassoed(mapped, low, "subtract", scope)
+    assert np.array_equal(scoping.picked(mapped, view, taken), (x < 0.5) & (y > 0.5))
+
+    filtered = lassoed(mapped, left, "replace", Scope(clusters=(3, 4)))
+    assert np.array_equal(scoping.picked(mapped, view, filtered), (x < 0.5) & np.isin(view.component, (3, 4)))
+    dimmed = lassoed(mapped, left, "replace", Scope(), dimmed=(3,))
+    assert np.array_equal(scoping.picked(mapped, view, dimmed), (x < 0.5) & (view.component != 3))
+    assert lassoed(mapped, left, "replace", scope, dimmed=(3,), look="earlier") == scope  # group 3 may be another now
+    assert not lassoed(mapped, [[2.0, 2.0], [3.0, 2.0], [3.0, 3.0]], "replace", scope).selection
+
+
+def said(project: Project, *statements: dict[str, object], client: str = "browser") -> AppTest:
+    """What the page does once the browser has said all this, twice in the same words."""
+
+    def page(project: "Project", said: "dict[str, object]") -> None:
+        import streamlit as st
+
+        from pages import _board, _state
+
+        for _ in range(2):
+            st.session_state["board"] = {"said": said}
+            _board._take(project, "board")
+        _state.show_notice()
+
+    blank = {"items": [], "names": [], "project": str(project.paths.root), "audit": 0}
+    numbered = [blank | {"seq": n} | s for n, s in enumerate(statements, start=1)]
+    return without_fault(AppTest.from_function(page, args=(project, {"client": client, "statements": numbered})).run())
+
+
+def test_statements_are_taken_once_in_order_and_each_can_be_undone(trained: Project) -> None:
+    first = {"kind": "label", "items": ["train/00001", "train/00002"], "names": ["a", "a"]}
+    second = {"kind": "reject", "items": ["train/00003"], "names": ["a"]}
+    third = {"kind": "none", "items": ["train/00004"]}
+    fourth = {"kind": "skip", "items": ["train/00005"]}
+    said(trained, first)
+    said(trained, first, second, third, fourth)  # it had no answer to the first when it sent the others
+    state = trained.labels.state()
+    assert state.version == 5
+    assert dict(state.positive) == {"train/00001": "a", "train/00002": "a"}
+    assert dict(state.rejected) == {"train/00003": {"a"}}
+    assert (state.none_of_named, state.skipped) == ({"train/00004"}, {"train/00005"})
+    said(trained, first, second, third, fourth, *[{"kind": "undo"}] * 4)
     assert not trained.labels.state().positive
-    assert "1 of 20" in texts(app)
+    said(trained, {"kind": "clear", "items": ["train/00001"]}, client="another tab")
+    assert trained.labels.history()[-1].kind is Kind.CLEAR
+
+
+def test_classes_accepted_for_several_images_are_one_step(trained: Project) -> None:
+    items = ["train/00001", "train/00002", "train/00003"]
+    accepted = {"kind": "label", "items": items, "names": ["a", "b", "a"]}
+    said(trained, accepted)
+    assert dict(trained.labels.state().positive) == dict(zip(items, "aba", strict=True))
+    app = said(trained, accepted, {"kind": "undo"})
+    assert "3 different labels" in app.toast[0].value
+    assert not trained.labels.state().positive
+
+
+def test_a_grid_stays_on_its_page_when_it_loses_images_and_begins_anew_for_another_choice(trained: Project) -> None:
+    def page(project: "Project", n: int, choice: str, turn: bool) -> None:
+        import streamlit as st
+
+        from dgm_engine.services import exploring
+        from pages import _board
+
+        view = exploring.view(project)
+        if turn:
+            st.session_state["grid_page"] = (choice, 2)
+        _board.pages(project, view, _board.Shown(view.items[:n].tolist()), choice, "grid")
+
+    def at(n: int, choice: str, turn: bool = False) -> int:
+        app.args = (trained, n, choice, turn)  # AppTest runs it again with these
+        return without_fault(app.run()).session_state["grid_page"][1]
+
+    app = AppTest.from_function(page, args=(trained, 300, "unlabelled", True))
+    assert at(300, "unlabelled", turn=True) == 2
+    assert at(290, "unlabelled") == 2
+    assert at(150, "unlabelled") == 1
+    assert at(150, "others") == 0
+
+
+def test_a_statement_that_is_refused_is_told_and_the_next_is_taken(trained: Project) -> None:
+    wrong = {"kind": "label", "items": ["test/00001"], "names": ["a"]}
+    app = said(trained, wrong, {"kind": "label", "items": ["train/00001"], "names": ["a"]})
+    assert "is in the test split" in app.toast[0].value
+    gone = {"kind": "label", "items": ["train/00002"], "names": ["a"], "project": "/another"}
+    assert "/another" in said(trained, gone, client="late").toast[0].value
+    assert dict(trained.labels.state().positive) == {"train/00001": "a"}
+
+
+def test_what_was_said_before_another_project_was_opened_reaches_its_own(trained: Project, tmp_path: Path) -> None:
+    other = project_service.create_project(tmp_path / "other", SourceRequest("digits")).project
+    said(other, {"kind": "label", "items": ["train/00001"], "names": ["a"], "project": str(trained.paths.root)})
+    assert dict(trained.labels.state().positive) == {"train/00001": "a"}
+    assert not other.labels.state().positive
 
 
 def test_training_is_offered_once_something_new_is_known(trained: Project) -> None:
@@ -276,16 +468,24 @@ def test_training_is_offered_once_something_new_is_known(trained: Project) -> No
     assert not offers()
     labelling.label_items(trained, ["train/00007"], "seven", "ann")
     assert offers()
+    labelling.undo(trained, "ann")
+    assert not offers()
+
+
+def test_only_what_is_said_in_an_audit_answers_it(trained: Project) -> None:
+    labelling.name_component(trained, 3, "three", "ann")
+    audit = auditing.start(trained, 3)
+    first, second, third = ({"kind": "none", "items": [of.item]} for of in audit.items)
+    said(trained, first | {"audit": audit.number}, second, third | {"audit": audit.number}, {"kind": "undo"})
+    found = auditing.current(trained)
+    assert found is not None
+    assert found.unanswered == audit.items[1:]
 
 
 def test_an_unusable_class_name_is_told_and_nothing_is_written(trained: Project) -> None:
-    app = opened("label", trained)
-
-    app.text_input(key=Key.NEW_CLASS).set_value("   ")
-    press(app, "Add class")
-
+    app = said(trained, {"kind": "label", "items": ["train/00001"], "names": ["   "]})
     assert trained.labels.version() == 0
-    assert app.toast
+    assert "is empty" in app.toast[0].value
 
 
 def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
@@ -381,28 +581,21 @@ def test_train_says_when_settings_mean_a_start_from_scratch(trained: Project) ->
     assert "it starts from scratch" in texts(app)
 
 
-def test_a_lasso_and_a_box_select_what_they_enclose() -> None:
-    xy = np.array([[0.0, 0.0], [2.0, 2.0], [5.0, 5.0], [9.0, 9.0]], dtype=np.float32)
-    event = {"lasso": [{"x": [-1, 1, 1, -1], "y": [-1, -1, 1, 1]}], "box": [{"x": [4, 6], "y": [6, 4]}]}
-
-    assert _map.selected(xy, event).tolist() == [True, False, True, False]
-
-
-def test_what_is_drawn_of_many_points_is_the_same_sample_each_time() -> None:
-    drawn = _map.drawn_rows(60_000)
-
-    assert len(np.unique(drawn)) == _map.DRAWN
-    assert np.array_equal(drawn, _map.drawn_rows(60_000))
-    assert _map.drawn_rows(7).tolist() == list(range(7))
+def test_a_box_and_a_lasso_of_the_plain_map_select_what_they_enclose(mapped: Project) -> None:
+    where = _map.places(mapped, jobs.ensure_layout(mapped))
+    assert where is not None
+    x, y = (where.xy / mapping.STEPS).T
+    lasso = {"x": [-1, 0.3, 0.3, -1], "y": [-1, -1, 2, 2]}
+    box = {"x": [0.6, 2], "y": [2, 0.4]}
+    found = _plotly_map._enclosed(where, {"lasso": [lasso], "box": [box]})
+    assert np.array_equal(found, (x < 0.3) | ((x > 0.6) & (y > 0.4)))
 
 
-def test_positions_follow_ids_and_leave_out_unknown_ones(trained: Project) -> None:
+def test_positions_follow_ids_and_leave_out_those_not_shown(trained: Project) -> None:
     view = exploring.view(trained)
-
-    found = _gallery.positions(view, ["train/00007", "test/00000", "train/00003"])
-
+    found = exploring.positions(trained, view.rows, ["train/00007", "test/00000", "train/00003"])
     assert view.items[found].tolist() == ["train/00007", "train/00003"]
-    assert len(_gallery.positions(view, [])) == 0
+    assert len(exploring.positions(trained, view.rows, [])) == 0
 
 
 def test_the_preview_counts_what_a_bulk_label_would_change(project: Project) -> None:
@@ -418,12 +611,25 @@ def test_the_preview_counts_what_a_bulk_label_would_change(project: Project) -> 
     ("classes", "keys"),
     [
         (["7", "shoe", "0"], {"7": "7", "shoe": "1", "0": "0"}),
-        (["a", "b", "r"], {"a": "1", "b": "B", "r": "2"}),
+        (["a", "b", "x"], {"a": "1", "b": "B", "x": "2"}),
         ([f"class {i}" for i in range(11)], {f"class {i}": k for i, k in enumerate([*"1234567890", None])}),
     ],
 )
-def test_shortcuts_are_unique_and_spare_reserved_keys(classes: list[str], keys: dict[str, str | None]) -> None:
-    assert _shortcuts.keys_for(classes) == keys
+def test_keys_are_unique_and_spare_reserved_keys(classes: list[str], keys: dict[str, str | None]) -> None:
+    assert _keys.keys_for(classes, classes) == keys
+
+
+def test_a_class_keeps_its_key_while_others_come_and_go() -> None:
+    assert _keys.keys_for(["cat", "dog", "1"], ["cat", "dog", "1"]) == {"cat": "1", "dog": "2", "1": "3"}
+    assert _keys.keys_for(["dog", "fox"], ["cat", "dog", "fox"]) == {"dog": "2", "fox": "3"}
+    many = [f"class {i}" for i in range(11)]
+    assert _keys.keys_for(many[1:], many)["class 10"] == "1"
+
+
+def test_classes_stand_in_the_order_of_their_keys() -> None:
+    classes = ["b", "0", "shoe", "7", *(f"class {i}" for i in range(8))]
+    keys = list(_keys.keys_for(classes, classes).values())
+    assert keys == [*"1234567890", "B", None]
 
 
 @pytest.mark.parametrize(

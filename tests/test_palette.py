@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dgm_engine.services.palette import DISTINCT, UNKNOWN, class_colour, cluster_colour
+from dgm_engine.services.palette import DISTINCT, UNKNOWN, class_colour, class_colours, cluster_colour
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB
 SIGHT = {
@@ -27,7 +27,14 @@ def test_all_colours_stay_apart(sight: str) -> None:
     assert distance.min() > 0.05
 
 
-def test_a_class_keeps_its_colour_while_others_come() -> None:
-    assert class_colour("b", ["a", "b"]) == class_colour("b", ["a", "b", "c"]) == DISTINCT[1]
-    assert class_colour("", ["a"]) == UNKNOWN
-    assert cluster_colour(31) == DISTINCT[1]
+def test_a_class_has_the_colour_of_its_number_and_keeps_it_while_others_come() -> None:
+    few = class_colours({"a": 7, "b": 7, "c": 31})
+    assert few == {"a": cluster_colour(7), "b": cluster_colour(8), "c": DISTINCT[1]}
+    assert class_colours({"a": 7, "b": 7, "c": 31, "d": 8}).items() >= few.items()
+    assert class_colour("a", few) == cluster_colour(7)
+    assert class_colour("", few) == class_colour("unheard of", few) == UNKNOWN
+
+
+def test_up_to_thirty_classes_have_colours_of_their_own() -> None:
+    assert len(set(class_colours({f"{n}": 3 for n in range(30)}).values())) == 30
+    assert len(class_colours({f"{n}": 3 for n in range(40)})) == 40

@@ -91,6 +91,7 @@ def test_items_beyond_the_limit_are_placed_among_the_others(monkeypatch):
     xy = project(z, Method.TSNE)
     assert np.isfinite(xy).all()
     assert separation(xy, cluster) == 1
+    assert len(np.unique(xy[:, 0])) == len(np.unique(xy[:, 1])) == len(z)  # none in line with another
     assert separation(refine(z, xy, Method.TSNE), cluster) == 1
     assert n_fitted(120, Method.TSNE) == 60
     assert n_fitted(50, Method.TSNE) == 50

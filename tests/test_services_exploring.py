@@ -2,12 +2,15 @@
 
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from dgm_engine.config import ModelName
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError, NotFoundError, StateError
@@ -15,7 +18,8 @@ from dgm_engine.services import exploring, labelling, projects
 from dgm_engine.services.exploring import ItemState
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
-from tests.fabricated import N_COMPONENTS, fabricate_run, made_up_components
+from dgm_engine.training.results import save_results
+from tests.fabricated import N_COMPONENTS, fabricate_model, fabricate_run, made_up_components
 
 
 def picture(png: bytes) -> np.ndarray:
@@ -96,6 +100,13 @@ def test_a_lasso_agrees_with_pillow_on_many_points():
     assert (exploring.in_polygon(points, polygon) == drawn).mean() > 0.998  # pixels on the edge
 
 
+def test_a_lasso_that_crosses_itself_selects_all_that_it_goes_round():
+    star = [[np.sin(4 * np.pi * k / 5), np.cos(4 * np.pi * k / 5)] for k in range(5)]  # its middle is gone round twice
+    points = np.array([[0.0, 0.0], [0.0, 0.7], [0.5, -0.05], [0.5, 0.5], [0.0, -0.7]])
+    for polygon in (np.array(star), np.array(star)[::-1]):
+        assert exploring.in_polygon(points, polygon).tolist() == [True, True, False, False, False]
+
+
 def test_thumbnails_enlarge_tiny_images_pixel_by_pixel(project: Project):
     for row, png in zip([0, 5], exploring.thumbnails(project, [0, 5], size=64), strict=True):
         image = picture(png)
@@ -152,6 +163,29 @@ def test_prototypes_are_drawn_for_components_that_exist(trained: Project):
     assert (picture(exploring.prototype_image(trained, 4, size=8))[..., 0] == prototypes[4, ..., 0]).all()
     with pytest.raises(NotFoundError, match="component 12"):
         exploring.prototype_image(trained, 12)
+
+
+@pytest.mark.parametrize("name", [ModelName.GM_DGM, ModelName.M2])
+def test_a_reconstruction_is_the_mean_of_p_x_at_the_stored_z_and_component(trained: Project, name: ModelName):
+    run = trained.paths.run(1)
+    results = results_of(run)
+    save_results(run, replace(results, z=np.array(results.z[:, :6])))
+    model = fabricate_model(run, name)
+    row, results = int(trained.pool.rows(["test/00007"])[0]), results_of(run)
+    with torch.no_grad():
+        z, k = torch.tensor(results.z[row], dtype=torch.float32), torch.tensor(int(results.q_y[row].argmax()))
+        expected = (255 * model.decode(z, k)).round().numpy().reshape(8, 8)
+    assert (picture(exploring.reconstruction(trained, "test/00007", size=8))[..., 0] == expected).all()
+
+
+def test_what_cannot_be_reconstructed_is_said(project: Project):
+    with pytest.raises(NotFoundError, match="nowhere"):
+        exploring.reconstruction(project, "nowhere")
+    with pytest.raises(StateError, match="train it first"):
+        exploring.reconstruction(project, "train/00001")
+    fabricate_run(project, 1)
+    with pytest.raises(StateError, match="not saved a model"):
+        exploring.reconstruction(project, "train/00001")
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))

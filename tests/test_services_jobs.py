@@ -19,7 +19,7 @@ from dgm_engine.services.projects import Project
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
-from tests.fabricated import fabricate_run
+from tests.fabricated import fabricate_layout, fabricate_run
 
 
 @pytest.fixture
@@ -46,6 +46,20 @@ def test_nothing_was_ever_trained(project: Project):
         jobs.resume_training(project)
     with pytest.raises(StateError, match="train it first"):
         jobs.ensure_layout(project)
+
+
+def test_a_process_waits_for_a_run_and_while_one_is_at_work_for_a_layout_that_takes_long_to_begin(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+):
+    waiting: list[str] = []
+    monkeypatch.setattr(engine_jobs, "keep_ready", waiting.append)
+    jobs.be_ready(trained)
+    run = fabricate_run(trained, 2)
+    engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
+    jobs.be_ready(trained)  # few images are laid out by t-SNE, which begins at once
+    assert waiting == [training_runs.WORKER]
+    jobs.be_ready(replace(trained, manifest=replace(trained.manifest, items=60_000)))
+    assert waiting == [training_runs.WORKER, jobs.LAYOUT_WORKER]
 
 
 def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_from_one_that_did(trained: Project):
@@ -186,3 +200,12 @@ def wait_until_dead(project: Project) -> None:
     while (status := jobs.ensure_layout(project, Method.PCA).status) is None or status.alive:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_until_a_method_has_its_first_layout_that_of_another_is_shown(trained: Project):
+    fabricate_layout(trained, trained.paths.run(1))
+    there = jobs.ensure_layout(trained)
+    meanwhile = jobs.ensure_layout(trained, Method.PCA)
+    assert meanwhile.status is not None
+    assert (meanwhile.method, meanwhile.token, meanwhile.stale) == (there.method, there.token, False)
+    assert wait_for_layout(trained, Method.PCA).method is Method.PCA

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dgm_engine.errors import InputError, NotFoundError, StateError
-from dgm_engine.services import labelling
+from dgm_engine.errors import ConflictError, InputError, NotFoundError, StateError
+from dgm_engine.services import exploring, labelling
 from dgm_engine.services.projects import Project
 from tests.fabricated import fabricate_run
 
@@ -28,7 +28,9 @@ def test_each_kind_of_judgement_is_one_step_to_undo(project: Project):
     assert seen[4].skipped == {"train/00003"}
     assert seen[5].none_of_named == frozenset()
     for before in reversed(seen[:-1]):
-        assert labelling.undo(project, "bob")
+        with pytest.raises(ConflictError, match="by ann, who alone can undo it"):
+            labelling.undo(project, "bob")
+        assert labelling.undo(project, "ann")
         now = project.labels.state()
         assert (now.positive, now.rejected, now.none_of_named, now.skipped) == (
             before.positive,
@@ -66,11 +68,13 @@ def test_naming_gives_and_takes_a_cluster(trained: Project):
 
 
 def test_a_name_for_a_cluster_that_is_no_more_is_refused(trained: Project):
+    first = exploring.view(trained)
     fabricate_run(trained, 2)
-    labelling.name_component(trained, 3, "three", "ann", run=1)  # of the same lineage
+    labelling.name_component(trained, 3, "three", "ann", first)  # of the same lineage
+    second = exploring.view(trained)
     fabricate_run(trained, 3, lineage=3)
     with pytest.raises(StateError, match="found anew"):
-        labelling.name_component(trained, 4, "four", "ann", run=2)
+        labelling.name_component(trained, 4, "four", "ann", second)
     assert trained.labels.state(3).names == {}
 
 

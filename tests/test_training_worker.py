@@ -396,6 +396,15 @@ def test_curves_that_take_long_to_write_are_written_seldom_and_none_is_lost(copi
     assert written == [[0], [1, 2, 3, 4]]
 
 
+def test_the_last_word_is_said_once_because_the_run_may_be_continued_upon_it(copied, monkeypatch):
+    run, said = runs.latest_results(copied.paths), []
+    monkeypatch.setattr(jobs, "write_status", lambda _path, status: said.append((status.state, status.phase)))
+    reporter = Reporter(run, time.monotonic())
+    reporter.phase("Saving", 0.5)
+    reporter.end(JobState.STOPPED, "Stopped")
+    assert said == [(JobState.RUNNING, "Saving"), (JobState.STOPPED, "Stopped")]
+
+
 def test_a_kill_while_results_are_written_leaves_those_before(copied, monkeypatch):
     run = runs.latest_results(copied.paths)
     before = load_results(run)

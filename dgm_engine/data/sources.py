@@ -130,7 +130,7 @@ def open_images(path: Path, value_range: ValueRange | None = None) -> AbstractCo
     if path.is_dir():
         return open_folder(path)
     if not path.is_file():
-        raise NotFoundError(f"there is no source {str(path)!r}; give {KINDS}")
+        raise NotFoundError(f"there is no folder or file {str(path)!r}; check how it is spelled, or give {KINDS}")
     suffix = path.suffix.lower()
     if suffix == ".zip":
         return open_zip(path)

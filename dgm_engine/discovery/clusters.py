@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dgm_engine.discovery.halves import halves
 from dgm_engine.errors import InputError
 
 N_EXEMPLARS = 12
 """How many exemplars a cluster shows at most."""
+SMALLEST_SHARE = 1e-6
+"""Components of which a model sees less than this in each other are all alike far apart."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,9 @@ class Cluster:
         class_name: the class that owns it, None while it has no name.
         confidence: mean of q(y = component | x) over its items, 0 to 1; 0 where it has none.
         exemplars: (<= N_EXEMPLARS,) int64 rows of typical items that the model is sure of, the most typical first.
+        two_like: whether it looks like two clusters (`discovery.halves`).
+        ignored: whether people do not care for it.
+        closed: whether it was merged into another or dissolved, so that a split may use it.
     """
 
     component: int
@@ -28,6 +34,9 @@ class Cluster:
     class_name: str | None
     confidence: float
     exemplars: np.ndarray
+    two_like: bool = False
+    ignored: bool = False
+    closed: bool = False
 
 
 def summarise(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> list[Cluster]:
@@ -50,6 +59,15 @@ def summarise(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> li
     return [_cluster(k, members[k], q_y, z, owner[k]) for k in range(len(owner))]
 
 
+def distances(z: np.ndarray, component: np.ndarray, n_components: int) -> np.ndarray:
+    """(N,) float32, how far each item's z (N, Z) lies from the mean over the items of its component (N,)."""
+    size = np.maximum(np.bincount(component, minlength=n_components), 1)
+    mean = np.stack([np.bincount(component, column, n_components) / size for column in z.T], axis=1).astype(np.float32)
+    own = np.take_along_axis(z @ mean.T, component[:, None].astype(np.int64), axis=1)[:, 0]
+    squared = np.einsum("nz,nz->n", z, z) - 2 * own + np.einsum("kz,kz->k", mean, mean)[component]
+    return np.sqrt(np.maximum(squared, 0))
+
+
 def check_shapes(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> None:
     """Raises InputError unless q_y is (N, K), z is (N, Z) and owner has K entries."""
     if q_y.ndim != 2 or z.ndim != 2 or len(q_y) != len(z) or q_y.shape[1] != len(owner):
@@ -67,4 +85,41 @@ def _cluster(k: int, rows: np.ndarray, q_y: np.ndarray, z: np.ndarray, class_nam
     distance = np.linalg.norm(latent - latent.mean(axis=0), axis=1)
     sure = np.flatnonzero(probability >= np.median(probability))
     typical = sure[np.argsort(distance[sure], kind="stable")[:N_EXEMPLARS]]
-    return Cluster(k, rows.size, class_name, float(probability.mean()), rows[typical])
+    two_like = rows.size > 1 and halves(latent).two_like
+    return Cluster(k, rows.size, class_name, float(probability.mean()), rows[typical], two_like)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How alike the components in use are: how much of each the model sees in the images of the others.
+
+    Attributes:
+        components: (C,) int64, those that hold items, ascending.
+        matrix: (C, C) mean of q(j | x) over the items of i, and the same the other way round, averaged; 1 for i = j.
+        order: (C,) int64 positions in `components`, so that those that are alike stand side by side: the leaves of an
+            average-linkage tree.
+    """
+
+    components: np.ndarray
+    matrix: np.ndarray
+    order: np.ndarray
+
+
+def similarity(q_y: np.ndarray) -> Similarity:
+    """How alike the components in use are.
+
+    Args:
+        q_y: (N, K) probabilities of the components.
+    """
+    from scipy.cluster import hierarchy
+    from scipy.spatial.distance import squareform
+
+    components, position = np.unique(q_y.argmax(axis=1), return_inverse=True)
+    seen = np.stack([q_y[position == i][:, components].mean(axis=0, dtype=np.float64) for i in range(len(components))])
+    matrix = (seen + seen.T) / 2
+    np.fill_diagonal(matrix, 1)
+    if len(components) < 2:
+        return Similarity(components, matrix, np.arange(len(components)))
+    distance = squareform(-np.log(matrix.clip(SMALLEST_SHARE, 1)), checks=False)  # shares span orders of magnitude
+    order = hierarchy.leaves_list(hierarchy.linkage(distance, "average", optimal_ordering=True))
+    return Similarity(components, matrix, order.astype(np.int64))

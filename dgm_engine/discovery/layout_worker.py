@@ -3,7 +3,8 @@
 ``python -m dgm_engine.discovery.layout_worker RUN_DIR METHOD PREVIOUS_FILE_OR_-`` reads the newest means of
 z and the rows shown of the run, and writes ``layouts/METHOD.npy``: (shown items, 2) float32, in their order. How it
 stands is in ``layouts/METHOD.json`` (`dgm_engine.jobs.JobStatus`; details: `n`, and `fitted`, the number of items that
-the layout was fitted on). An earlier layout is refined where it still fits, and otherwise aligned to.
+the layout was fitted on). An earlier layout is refined where it is of the same method and still fits, and otherwise
+aligned to.
 """
 
 import io
@@ -23,6 +24,7 @@ from dgm_engine.jobs import JobState, JobStatus, give_way, this_process, write_s
 from dgm_engine.paths import RunPaths, read_json, write_atomic
 
 _log = logging.getLogger(__name__)
+_STEPS = 10  # below normal priority: the page comes first
 
 
 def layout_status_path(run: RunPaths, method: Method) -> Path:
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     run, method = RunPaths(Path(arguments[0])), Method(arguments[1])
     previous = None if arguments[2] == "-" else Path(arguments[2])
     logging.basicConfig(level=logging.INFO)
-    give_way(10)  # the page comes first
+    give_way(_STEPS)
     reporter = _Reporter(layout_status_path(run, method))
     try:
         with threadpool_limits(1):
@@ -51,6 +53,13 @@ def main(arguments: Sequence[str]) -> int:
         reporter.write(JobState.FAILED, "Failed", error=" ".join(message.split()))
         return 1
     return 0
+
+
+def get_ready() -> None:
+    """Has UMAP imported and compiled, which takes longer than most layouts."""
+    give_way(_STEPS)
+    with threadpool_limits(1):
+        project(np.random.default_rng(0).normal(size=(64, 8)), Method.UMAP)
 
 
 class _Reporter:
@@ -80,7 +89,8 @@ def _lay_out(run: RunPaths, method: Method, previous: Path | None, reporter: _Re
     if earlier is not None and earlier.shape != (len(z), 2):
         _log.warning("%s has shape %s for %d items: starting afresh", previous, earlier.shape, len(z))
         earlier = None
-    if earlier is not None and still_fits(z, earlier):
+    same = previous is not None and previous.stem == method
+    if earlier is not None and same and still_fits(z, earlier):
         xy = refine(z, earlier, method, progress=reporter)
     else:
         xy = project(z, method, previous=earlier, progress=reporter)

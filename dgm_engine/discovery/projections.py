@@ -139,7 +139,8 @@ def _neighbour_layout(
 ) -> np.ndarray:
     if z.shape[1] > DIMENSIONS:
         z = pca(z, DIMENSIONS)
-    order = np.random.default_rng(seed).permutation(len(z))
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(z))
     fitted, others = np.sort(order[:FIT_LIMIT]), np.sort(order[FIT_LIMIT:])
     xy = np.empty((len(z), 2))
     begin = None if start is None else start[fitted]
@@ -150,7 +151,7 @@ def _neighbour_layout(
     if others.size:
         progress(0.9, "Placing the other items")
         _, nearest = _neighbours(z[fitted], z[others], N_NEIGHBOURS)
-        xy[others] = np.median(xy[fitted][nearest], axis=1)  # (others, neighbours, 2) -> (others, 2)
+        xy[others] = _among(xy[fitted][nearest], rng)
     return xy
 
 
@@ -248,6 +249,18 @@ def _neighbours(among: np.ndarray, of: np.ndarray, k: int) -> tuple[np.ndarray, 
     from sklearn.neighbors import NearestNeighbors
 
     return NearestNeighbors(n_neighbors=min(k, len(among)), algorithm="brute").fit(among).kneighbors(of)
+
+
+def _among(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(n, 2) places among neighbours (n, k, 2): a random mixture of the half that lie closest to their middle.
+
+    Medians alone would line items up in rows and columns, and means would lie between clusters.
+    """
+    distance = np.linalg.norm(near - np.median(near, axis=1, keepdims=True), axis=2)
+    half = np.argsort(distance, axis=1)[:, : near.shape[1] // 2 + 1]
+    weight = rng.exponential(size=half.shape)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return np.einsum("nk,nkd->nd", weight, np.take_along_axis(near, half[..., None], axis=1))
 
 
 def _pca_start(z: np.ndarray, seed: int, dimensions: int = 2) -> np.ndarray:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from dgm_engine.discovery.clusters import check_shapes
+from dgm_engine.discovery.clusters import check_shapes, distances
 from dgm_engine.errors import InputError
 
 POOL_LIMIT = 4_000
@@ -125,7 +125,7 @@ class _Scene:
         self.labelled = np.flatnonzero(request.labels != "")
         self.component = q_y.argmax(axis=1)
         self.size = np.bincount(self.component, minlength=len(self.owner))
-        self.distance = np.linalg.norm(self.z - self._means()[self.component], axis=1)
+        self.distance = distances(self.z, self.component, len(self.owner))
         self.names, probability = _groups(q_y, self.owner)
         rows = np.arange(len(q_y))
         order = np.argpartition(probability, -2, axis=1) if len(self.names) > 1 else np.zeros((len(q_y), 2), np.int64)
@@ -141,12 +141,6 @@ class _Scene:
     def by_size(self) -> list[int]:
         """The components in use, the largest first."""
         return [k for k in np.argsort(-self.size, kind="stable").tolist() if self.size[k]]
-
-    def _means(self) -> np.ndarray:
-        """(K, Z) mean of each component's items."""
-        total = np.zeros((len(self.size), self.z.shape[1]))
-        np.add.at(total, self.component, self.z)
-        return (total / np.maximum(self.size, 1)[:, None]).astype(np.float32)
 
 
 def _groups(q_y: np.ndarray, owner: Sequence[str | None]) -> tuple[list[str | None], np.ndarray]:
@@ -168,7 +162,7 @@ def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
     typical = [(k, _typical(scene, k)) for k in unknown]
     found = [Suggestion(row, f"centre of {_cluster(scene, k)}") for k, row in typical if row is not None][:n]
     taken = np.array([suggestion.row for suggestion in found], dtype=np.int64)
-    rows = np.setdiff1d(scene.candidates, taken)
+    rows = scene.candidates[~np.isin(scene.candidates, taken)]
     rows = rows[np.argsort(scene.margin[rows], kind="stable")[:POOL_LIMIT]]
     known_rows = np.concatenate([scene.labelled, taken])
     doubtful = _spread(scene.z, rows, 1 - scene.margin[rows] + BASE_DOUBT, known_rows, n - len(found))

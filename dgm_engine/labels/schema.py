@@ -5,14 +5,16 @@ folded the events up to an id misses none of them, on any database.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 from dgm_engine.errors import InputError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added `other`, for what people do with clusters."""
 MAX_NAME_LENGTH = 80
 
 
@@ -25,8 +27,41 @@ class Kind(StrEnum):
     CLEAR = "clear"
     SKIP = "skip"
     NAME = "name"
+    SPLIT = "split"
+    MERGE = "merge"
+    DISSOLVE = "dissolve"
+    IGNORE = "ignore"
+    UNIGNORE = "unignore"
     UNDO = "undo"
     REDO = "redo"
+
+
+CLUSTER_EDITS = frozenset({Kind.SPLIT, Kind.MERGE, Kind.DISSOLVE})
+"""What changes the model's components themselves."""
+
+
+class Edit(NamedTuple):
+    """Images of one component that a person gave to others; training takes it over into the model.
+
+    Attributes:
+        event: the id of its event.
+        kind: `SPLIT`: half of the component's images are the `other`'s, which was free. `MERGE`: all of them are the
+            `other`'s, and the component is closed. `DISSOLVE`: each is of its next most probable component, and the
+            component is closed.
+        component: whose images they were.
+        other: see `kind`; None for `DISSOLVE`.
+    """
+
+    event: int
+    kind: Kind
+    component: int
+    other: int | None = None
+
+    @classmethod
+    def from_json(cls, values: Sequence[Any]) -> Self:
+        """What a JSON file has of it."""
+        event, kind, component, other = values
+        return cls(event, Kind(kind), component, other)
 
 
 class Event(NamedTuple):
@@ -38,12 +73,14 @@ class Event(NamedTuple):
         time: UTC, ISO 8601 with milliseconds.
         annotator: who said it.
         kind: what was said.
-        item: the item it is about; None for names, undo and redo.
-        class_name: the class of a label, a rejection or a name; None un-names a component on purpose.
-        lineage: for a name, the fresh run whose components are meant.
-        component: for a name, the component, from 0.
+        item: the item it is about; None for clusters, undo and redo.
+        class_name: the class of a label, a rejection or a name; None un-names a component on purpose. Of a merge, the
+            name that the `other` component takes over, if any.
+        lineage: for a cluster, the fresh run whose components are meant.
+        component: for a cluster, the component, from 0.
         version: 1, 2, ... for each item; no two events share an item and a version.
         target: for undo and redo, the batch that is meant.
+        other: for a split or a merge, the component that gets images, as in `Edit`.
     """
 
     id: int
@@ -57,6 +94,7 @@ class Event(NamedTuple):
     component: int | None = None
     version: int | None = None
     target: int | None = None
+    other: int | None = None
 
 
 metadata = MetaData()
@@ -76,6 +114,7 @@ events = Table(
     Column("component", Integer),
     Column("version", Integer),
     Column("target", _Id),
+    Column("other", Integer),
     UniqueConstraint("item", "version"),
 )
 

@@ -5,12 +5,17 @@ holds, and a new batch ends the chance to redo, so batches are two stacks, and o
 set with what was there before.
 """
 
-from collections.abc import Mapping
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from dgm_engine.errors import CorruptError
-from dgm_engine.labels.schema import Event, Kind
+from dgm_engine.labels.schema import CLUSTER_EDITS, Edit, Event, Kind
+
+NOTHING_TO_LEARN = frozenset({Kind.SKIP, Kind.IGNORE, Kind.UNIGNORE})
+"""Kinds that change what is shown and suggested, but not what a model is taught."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -22,27 +27,69 @@ class LabelState:
 
     Attributes:
         version: the id of the last event taken into account, 0 where there is none.
-        judged: the id of the last of them that changed what is known; passing an item over does not.
+        known: the id of the newest batch that holds and says something to learn, 0 where there is none; passing an item
+            over, or a cluster, does not. Two states of a store know the same where this is the same.
         positive: item to its class.
         rejected: item to the classes it is said not to be of; never empty.
         none_of_named: items said to be of none of the named classes.
         skipped: items passed over and not judged since.
-        names: component to its class in the lineage asked for, None where it was un-named on purpose; empty where no
-            lineage was asked for.
+        names: component to its class in the lineage asked for, None where it was un-named on purpose. This and the
+            next two are empty where no lineage was asked for.
+        edits: what people did with the components of that lineage, in this order.
+        ignored: the components of that lineage that people do not care for.
         classes: the classes that label an item or name a component, of any lineage, in the order in which they first
             appeared.
+        numbers: these classes, and those that label and name nothing any more, in that order, to a number that stays
+            their own: the component that it was first given to, or else how many classes had appeared before it.
         annotators: item to who judged it last; skipping is no judgement.
+        confirmed: labelled items whose class was said once more while it held: somebody looked again and stands by it.
+        said: item to the id of the event that judged it last.
     """
 
     version: int
-    judged: int
+    known: int
     positive: Mapping[str, str]
     rejected: Mapping[str, frozenset[str]]
     none_of_named: frozenset[str]
     skipped: frozenset[str]
     names: Mapping[int, str | None]
+    edits: tuple[Edit, ...]
+    ignored: frozenset[int]
     classes: tuple[str, ...]
+    numbers: Mapping[str, int]
     annotators: Mapping[str, str]
+    confirmed: frozenset[str] = frozenset()
+    said: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def closed(self) -> frozenset[int]:
+        """The components that hold no images any more: merged or dissolved, and not brought back by a split."""
+        return closed_components(self.edits)
+
+
+def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
+    """(n,) how many of n components each stands for after edits: both of a merge, none where it is closed.
+
+    The halves of a split share evenly what the component had and, where it was open, what the free one had.
+    """
+    mass = [1.0] * n
+    for edit in edits:
+        both = mass[edit.component] + (0.0 if edit.other is None else mass[edit.other])
+        mass[edit.component] = both / 2 if edit.kind is Kind.SPLIT else 0.0
+        if edit.other is not None:
+            mass[edit.other] = both / 2 if edit.kind is Kind.SPLIT else both
+    return tuple(mass)
+
+
+def closed_components(edits: Sequence[Edit]) -> frozenset[int]:
+    """The components that these edits leave closed."""
+    closed: set[int] = set()
+    for edit in edits:
+        if edit.kind is not Kind.SPLIT:
+            closed.add(edit.component)
+        elif edit.other is not None:
+            closed.discard(edit.other)
+    return frozenset(closed)
 
 
 class Judgement(NamedTuple):
@@ -53,6 +100,8 @@ class Judgement(NamedTuple):
     none_of_named: bool = False
     skipped: bool = False
     annotator: str = ""
+    confirmed: bool = False
+    event: int = 0
 
 
 NOTHING = Judgement()
@@ -63,12 +112,15 @@ def judge(before: Judgement, event: Event) -> Judgement:
     kind, name, annotator = event.kind, event.class_name, event.annotator
     if kind is Kind.LABEL and name:
         rejected = before.rejected - {name} if before.rejected else before.rejected
-        return Judgement(name, rejected, annotator=annotator)
+        confirmed = name == before.positive
+        return Judgement(name, rejected, annotator=annotator, confirmed=confirmed, event=event.id)
     if kind is Kind.REJECT and name:
         positive = None if before.positive == name else before.positive
-        return Judgement(positive, before.rejected | {name}, before.none_of_named, annotator=annotator)
+        confirmed = before.confirmed and positive is not None
+        rejected = before.rejected | {name}
+        return Judgement(positive, rejected, before.none_of_named, False, annotator, confirmed, event.id)
     if kind is Kind.NONE_OF_NAMED:
-        return Judgement(None, before.rejected, none_of_named=True, annotator=annotator)
+        return Judgement(None, before.rejected, none_of_named=True, annotator=annotator, event=event.id)
     if kind is Kind.SKIP:
         return before._replace(skipped=True)
     if kind is Kind.CLEAR:
@@ -80,8 +132,9 @@ def judge(before: Judgement, event: Event) -> Judgement:
 class Step:
     """A batch on one of the two stacks.
 
-    `items` and `names` hold what to exchange at the next undo or redo; None stands for an absent key. A name of "" is
-    a component un-named on purpose. `classes` are those that no earlier batch brought.
+    `items`, `names`, `edits` and `ignored` hold what to exchange at the next undo or redo; None stands for an absent
+    key. A name of "" is a component un-named on purpose. `classes` are those that no earlier batch brought, with their
+    numbers. `known` is that of `LabelState` as long as this batch is the newest that holds.
     """
 
     first: Event
@@ -89,7 +142,10 @@ class Step:
     mixed: bool = False
     items: dict[str, Judgement | None] = field(default_factory=dict[str, Judgement | None])
     names: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], str | None])
-    classes: list[str] = field(default_factory=list[str])
+    edits: dict[tuple[int, int], Edit | None] = field(default_factory=dict[tuple[int, int], Edit | None])
+    ignored: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], bool | None])
+    classes: dict[str, int] = field(default_factory=dict[str, int])
+    known: int = 0
 
     @property
     def description(self) -> str:
@@ -97,7 +153,7 @@ class Step:
         first, name = self.first, self.first.class_name
         what = str(first.item) if self.events == 1 else f"{self.events:,} items"
         if self.mixed:
-            return f"an import of {self.events:,} rows"
+            return f"{self.events:,} different labels"
         if first.kind is Kind.NAME:
             return f"naming cluster {first.component} {name}" if name else f"un-naming cluster {first.component}"
         return {
@@ -105,6 +161,11 @@ class Step:
             Kind.REJECT: f"marking {what} as not {name}",
             Kind.NONE_OF_NAMED: f"marking {what} as none of the named classes",
             Kind.CLEAR: f"clearing {what}",
+            Kind.SPLIT: f"splitting cluster {first.component}",
+            Kind.MERGE: f"merging cluster {first.component} into {first.other}",
+            Kind.DISSOLVE: f"dissolving cluster {first.component}",
+            Kind.IGNORE: f"ignoring cluster {first.component}",
+            Kind.UNIGNORE: f"no longer ignoring cluster {first.component}",
         }.get(first.kind, f"skipping {what}")
 
 
@@ -112,12 +173,15 @@ class Fold:
     """The events up to `version`, folded into what holds."""
 
     def __init__(self) -> None:
-        self.version = self.judged = 0
+        self.version = 0
         self.done: list[Step] = []
         self.undone: list[Step] = []
         self._items: dict[str, Judgement] = {}
-        self._names: dict[tuple[int, int], str] = {}
-        self._classes: dict[str, None] = {}
+        self._names: dict[tuple[int, int], str] = {}  # by lineage and component
+        self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
+        self._ignored: dict[tuple[int, int], bool] = {}  # by lineage and component
+        self._classes: dict[str, int] = {}  # to their numbers
+        self._known: list[tuple[int, int]] = []  # (event, what was known from then on), where it changed
 
     def add(self, event: Event) -> None:
         """Takes the next event into account.
@@ -126,14 +190,23 @@ class Fold:
             CorruptError: the event cannot follow those before it.
         """
         if event.target is None:
-            step = self._do(event)
+            self._do(event)
         elif event.kind is Kind.UNDO:
-            step = self._move(self.done, self.undone, event)
+            self._move(self.done, self.undone, event)
         else:
-            step = self._move(self.undone, self.done, event)
+            self._move(self.undone, self.done, event)
         self.version = event.id
-        if step.first.kind is not Kind.SKIP:
-            self.judged = event.id
+        if (known := self._known_now) != self.known_at(event.id):
+            self._known.append((event.id, known))
+
+    def known_at(self, version: int) -> int:
+        """`LabelState.known` right after event `version`, which is not a later one than the last."""
+        place = bisect_right(self._known, (version, math.inf))
+        return self._known[place - 1][1] if place else 0
+
+    @property
+    def _known_now(self) -> int:
+        return self.done[-1].known if self.done else 0
 
     def state(self, lineage: int | None = None) -> LabelState:
         """What holds now; see `LabelState` for what the lineage does."""
@@ -143,21 +216,28 @@ class Fold:
         in_use = {*positive.values(), *self._names.values()}
         return LabelState(
             version=self.version,
-            judged=self.judged,
+            known=self.known_at(self.version),
             positive=positive,
             rejected={item: judgement.rejected for item, judgement in items if judgement.rejected},
             none_of_named=frozenset(item for item, judgement in items if judgement.none_of_named),
             skipped=frozenset(item for item, judgement in items if judgement.skipped),
             names=names,
+            edits=tuple(edit for (of, _), edit in self._edits.items() if of == lineage),
+            ignored=frozenset(component for of, component in self._ignored if of == lineage),
             classes=tuple(name for name in self._classes if name in in_use),
+            numbers=dict(self._classes),
             annotators={item: judgement.annotator for item, judgement in items if judgement.annotator},
+            confirmed=frozenset(item for item, judgement in items if judgement.confirmed),
+            said={item: judgement.event for item, judgement in items if judgement.event},
         )
 
-    def _do(self, event: Event) -> Step:
+    def _do(self, event: Event) -> None:
         if not self.done or self.done[-1].first.batch != event.batch:
-            self.done.append(Step(event))
+            self.done.append(Step(event, known=self._known_now))
             self.undone.clear()
         step = self.done[-1]
+        if event.kind not in NOTHING_TO_LEARN:
+            step.known = event.batch  # it is only ever done after the same others: its id stands for all of them
         step.events += 1
         name, item = event.class_name, event.item
         step.mixed |= name != step.first.class_name or event.kind is not step.first.kind
@@ -167,15 +247,31 @@ class Fold:
             after = judge(before or NOTHING, event)
             _put(self._items, item, after if after != NOTHING else None)
         elif event.lineage is not None and event.component is not None:
-            key = (event.lineage, event.component)
-            step.names.setdefault(key, self._names.get(key))
-            self._names[key] = name or ""
+            self._do_to_component(step, event, (event.lineage, event.component))
         if name and name not in self._classes and event.kind is not Kind.REJECT:
-            self._classes[name] = None
-            step.classes.append(name)
-        return step
+            self._classes[name] = len(self._classes) if event.component is None else event.component
+            step.classes[name] = self._classes[name]
 
-    def _move(self, source: list[Step], target: list[Step], event: Event) -> Step:
+    def _do_to_component(self, step: Step, event: Event, key: tuple[int, int]) -> None:
+        """One event about a cluster, whose lineage and component are the key."""
+        if event.kind is Kind.NAME:
+            _change(self._names, step.names, key, event.class_name or "")
+        elif event.kind in CLUSTER_EDITS:
+            edit = Edit(event.id, event.kind, key[1], event.other)
+            _change(self._edits, step.edits, (key[0], event.id), edit)
+            # What is closed, or the new half of a split, has neither name nor anything to ignore.
+            anew = event.other if event.kind is Kind.SPLIT else event.component
+            if anew is not None:
+                _change(self._names, step.names, (key[0], anew), None)
+                _change(self._ignored, step.ignored, (key[0], anew), None)
+            if event.class_name and event.other is not None:
+                _change(self._names, step.names, (key[0], event.other), event.class_name)
+        elif event.kind in (Kind.IGNORE, Kind.UNIGNORE):
+            _change(self._ignored, step.ignored, key, True if event.kind is Kind.IGNORE else None)
+        else:
+            raise CorruptError(f"label event {event.id} is a {event.kind} of a cluster; restore the store from a copy")
+
+    def _move(self, source: list[Step], target: list[Step], event: Event) -> None:
         if not source or source[-1].first.batch != event.target:
             raise CorruptError(
                 f"label event {event.id} is a {event.kind} of batch {event.target}, which is not next; "
@@ -185,12 +281,13 @@ class Fold:
         target.append(step)
         _exchange(self._items, step.items)
         _exchange(self._names, step.names)
-        for name in step.classes:
+        _exchange(self._edits, step.edits)
+        _exchange(self._ignored, step.ignored)
+        for name, number in step.classes.items():
             if event.kind is Kind.UNDO:
                 del self._classes[name]
             else:
-                self._classes[name] = None
-        return step
+                self._classes[name] = number
 
 
 def _put(mapping: dict[K, V], key: K, value: V | None) -> None:
@@ -198,6 +295,12 @@ def _put(mapping: dict[K, V], key: K, value: V | None) -> None:
         mapping.pop(key, None)
     else:
         mapping[key] = value
+
+
+def _change(mapping: dict[K, V], patch: dict[K, V | None], key: K, value: V | None) -> None:
+    """Sets a key, and keeps in the patch what stood there before the batch."""
+    patch.setdefault(key, mapping.get(key))
+    _put(mapping, key, value)
 
 
 def _exchange(mapping: dict[K, V], patch: dict[K, V | None]) -> None:

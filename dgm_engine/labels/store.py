@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
+    DDL,
     URL,
     ColumnElement,
     Connection,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
 from sqlalchemy import (
     event as hooks,
@@ -54,6 +56,7 @@ class Entry(NamedTuple):
     lineage: int | None = None
     component: int | None = None
     target: int | None = None
+    other: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,23 @@ class LabelStore:
         entry = Entry(Kind.NAME, class_name=class_name, lineage=int(lineage), component=int(component))
         return self.record([entry], annotator=annotator)
 
+    def edit_component(
+        self,
+        kind: Kind,
+        lineage: int,
+        component: int,
+        other: int | None = None,
+        class_name: str | None = None,
+        *,
+        annotator: str,
+    ) -> int:
+        """Splits, merges, dissolves, ignores or un-ignores a component of the lineage; for the arguments see `Event`.
+
+        Nothing is checked here: what can be done with which component is the caller's to know.
+        """
+        entry = Entry(kind, class_name=class_name, lineage=int(lineage), component=int(component), other=other)
+        return self.record([entry], annotator=annotator)
+
     def record(self, entries: Sequence[Entry], *, annotator: str) -> int:
         """Writes judgements of several kinds as one batch and returns its id; errors as for `label`."""
         if not entries:
@@ -137,9 +157,13 @@ class LabelStore:
         ]
         return self._write(lambda connection: _append(connection, cleaned))
 
-    def undo(self, *, annotator: str) -> UndoResult | None:
-        """Takes back the last batch that still holds, whoever wrote it; None where there is none."""
-        return self._step(Kind.UNDO, annotator)
+    def undo(self, *, annotator: str, own: bool = False) -> UndoResult | None:
+        """Takes back the last batch that still holds, whoever wrote it; None where there is none.
+
+        Raises:
+            ConflictError: it has to be the annotator's own and is not.
+        """
+        return self._step(Kind.UNDO, annotator, own=own)
 
     def redo(self, *, annotator: str) -> UndoResult | None:
         """Brings back what was undone last; None where nothing was undone since the last judgement."""
@@ -167,6 +191,13 @@ class LabelStore:
             fold.add(event)
         return fold.state(lineage)
 
+    def known_at(self, version: int) -> int:
+        """`LabelState.known` right after event `version`: as it is now if nothing to learn was said or undone since."""
+        with self._reading:
+            with self._begin() as connection:
+                self._catch_up(connection)
+            return self._fold.known_at(version)
+
     def history(self, item: str | None = None) -> list[Event]:
         """All events, oldest first; for one item those about it, and the undos and redos of their batches."""
         if item is None:
@@ -182,7 +213,7 @@ class LabelStore:
         unique = dict.fromkeys([items] if isinstance(items, str) else items)
         return self.record([Entry(kind, str(item), class_name) for item in unique], annotator=annotator)
 
-    def _step(self, kind: Kind, annotator: str) -> UndoResult | None:
+    def _step(self, kind: Kind, annotator: str, *, own: bool = False) -> UndoResult | None:
         annotator = clean_name(annotator, "annotator")
 
         def step(connection: Connection) -> UndoResult | None:
@@ -192,6 +223,11 @@ class LabelStore:
                 if not stack:
                     return None
                 top = stack[-1]
+            if own and top.first.annotator != annotator:
+                raise ConflictError(
+                    f"the last step was {top.description}, by {top.first.annotator}, who alone can undo it; "
+                    "say what is right instead"
+                )
             _append(connection, [Entry(kind, annotator=annotator, target=top.first.batch)])
             return UndoResult(top.description, top.events)
 
@@ -245,10 +281,22 @@ class LabelStore:
                     connection.execute(insert(store).values(schema_version=SCHEMA_VERSION))
         with self._begin() as connection:
             found = connection.scalar(select(store.c.schema_version))
+        if found == 1:
+            found = self._write(_migrate)
         if found != SCHEMA_VERSION:
             raise CorruptError(
                 f"{self._name} has label schema {found}, this program reads {SCHEMA_VERSION}; use a matching release"
             )
+
+
+def _migrate(connection: Connection) -> int:
+    """Brings a store of schema 1 to the newest, unless another process just did; returns what it is of now."""
+    found = connection.scalar(select(store.c.schema_version))
+    if found == 1:
+        connection.execute(DDL(f"ALTER TABLE {events.name} ADD COLUMN {events.c.other.name} INTEGER"))
+        connection.execute(update(store).values(schema_version=SCHEMA_VERSION))
+        found = SCHEMA_VERSION
+    return found or 0
 
 
 def _one_line(error: DatabaseError) -> str:

@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from dgm_engine.config import ModelConfig
 from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
 from dgm_engine.hog import hog, n_hog_features
-from dgm_engine.nn import Body, CategoricalNet, GaussianNet, InputMap, likelihood_net
+from dgm_engine.nn import Body, CategoricalNet, GaussianNet, GaussianTable, InputMap, likelihood_net
 
 N_DRAWS = 8
 """Draws of a and z that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
+
+CLOSED = -1e4
+"""The logit of a closed component: its probability is exactly zero, and unlike -inf it makes no NaN where a probability
+of zero meets its logarithm."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class DeepGenerativeModel(nn.Module, ABC):
     auxiliary: ClassVar[bool] = False
     """Whether there is an auxiliary latent a."""
     draws: Tensor | None
+    open: Tensor
+    """(K,) bool: the components that items may belong to; q(y | x) of the others is zero."""
 
     def __init__(self, config: ModelConfig, inputs: InputMap, output_scale: float) -> None:
         super().__init__()
@@ -74,6 +80,7 @@ class DeepGenerativeModel(nn.Module, ABC):
         n_edges = [] if config.image_shape is None else [n_hog_features(config.image_shape[-1])]
         self._q_y = CategoricalNet(Body([n_x, *n_edges, *n_a], hidden), n_y, output_scale)
         self._q_z = GaussianNet(Body([n_x, *n_a], hidden, n_y), n_z, output_scale)
+        self.register_buffer("open", torch.ones(n_y, dtype=torch.bool))
         self.register_buffer("draws", None)
         if self.auxiliary:
             self._q_a = likelihood_net(config.auxiliary, Body([n_x], hidden), config.n_auxiliary, output_scale)
@@ -94,7 +101,8 @@ class DeepGenerativeModel(nn.Module, ABC):
     def q_y(self, x: Tensor, a: Tensor | None, edges: Tensor | None = None) -> Categorical:
         """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6); `edges` as in `encode`."""
         edges = self.edges(x) if edges is None else edges
-        return self._q_y(*(value for value in (x, edges, a) if value is not None))
+        q_y = self._q_y(*(value for value in (x, edges, a) if value is not None))
+        return Categorical(q_y.logits.masked_fill(~self.open, CLOSED))
 
     def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
         """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B) (Eq. 20, Eq. 7); what is None is left out."""
@@ -113,8 +121,14 @@ class DeepGenerativeModel(nn.Module, ABC):
         shape = self.config.image_shape
         return None if shape is None else hog(self.inputs.inverse(x).view(-1, *shape).permute(0, 3, 1, 2))
 
-    def set_p_z(self, mean: Tensor, log_var: Tensor) -> None:
-        """Gives p(z | y) the means and log variances (K, Z) of a clustering, where it depends on y."""
+    def set_p_z(self, mean: Tensor, log_var: Tensor, k: Tensor | None = None) -> None:
+        """Gives p(z | y) at components k (M,), or at all, means and log variances (M, Z), where it depends on y."""
+
+    def copy_component(self, source: int, target: int) -> None:
+        """Makes one component what another is, in every network that knows y."""
+        for module in self.modules():
+            if isinstance(module, Body | CategoricalNet | GaussianTable):
+                module.copy_category(source, target)
 
     def encode(self, x: Tensor, n_samples: int, generator: torch.Generator, edges: Tensor | None = None) -> Encoded:
         """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one.

@@ -22,9 +22,9 @@ class GMDGM(DeepGenerativeModel):
         """Eq. 30."""
         return self._p_z(k)
 
-    def set_p_z(self, mean: Tensor, log_var: Tensor) -> None:
+    def set_p_z(self, mean: Tensor, log_var: Tensor, k: Tensor | None = None) -> None:
         """Sets the parameters of p(z | y)."""
-        self._p_z.set(mean, log_var)
+        self._p_z.set(mean, log_var, k)
 
     def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
         """Eq. 31: x depends on y only through z."""

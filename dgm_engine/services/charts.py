@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from dgm_engine.discovery.metrics import Confusion
 from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.figures import ACTIVE_KL, Activity, Divergence, LatentMap, Titled
-from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
+from dgm_engine.services.palette import class_colour, cluster_colour
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -324,8 +324,7 @@ def _centre(xy: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def _group_colour(titled: Titled, g: int) -> str:
-    name = titled.groups[g]
-    return class_colour(name, [n for n in titled.groups if n]) if name else UNKNOWN
+    return class_colour(titled.groups[g], titled.colours)
 
 
 def _matrix(truth: tuple[str, ...], names: list[str], counts: NDArray[np.integer]) -> "go.Heatmap":

@@ -11,10 +11,10 @@ from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
-from dgm_engine.services.latest import results_of, results_stamp, run_of
+from dgm_engine.services.latest import q_y_of, results_of, results_stamp, run_of
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import Owner, class_probabilities, effective_owner, group_names, held_out_items
+from dgm_engine.training.ownership import Owner, class_probabilities, group_names, held_out_items
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,10 @@ def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
 def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Evaluation:
     results = results_of(run)
     state = project.labels.state(results.config.lineage)
-    owner = effective_owner(results.owner, state)
+    owner = results.owners(state)
     scored = project.pool.scored
-    q_y = np.asarray(results.q_y[scored], dtype=np.float32)
+    edited = q_y_of(run, state.edits)
+    q_y = np.asarray(edited[scored], dtype=np.float32)
     scores = _Scores.of(project, q_y, project.pool.truth[scored], owner, state) if len(scored) else _Scores()
     return Evaluation(
         run=run.number,
@@ -119,7 +120,7 @@ def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Eval
         all=scores.by_novelty.all,
         old=scores.by_novelty.old,
         new=scores.by_novelty.new,
-        components_used=len(np.unique(results.q_y[np.asarray(results.shown)].argmax(axis=1))),
+        components_used=len(np.unique(edited[np.asarray(results.shown)].argmax(axis=1))),
         confusion=scores.confusion,
         best_naming=scores.best_naming,
         per_class=scores.per_class,
@@ -193,10 +194,10 @@ def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
     seen = _seen(project, run)
     state = project.labels.state_at(end, results.config.lineage)
     given = {item: name for item, name in state.positive.items() if (item, name) not in seen}
-    owner = effective_owner(results.owner, state)
+    owner = results.owners(state)
     asked = {item: name for item, name in given.items() if name in owner}
     if not asked:
         return Agreement(run.number, 0, None, len(given))
-    predicted = class_probabilities(results.q_y[project.pool.rows(list(asked))], owner).predicted()
+    predicted = class_probabilities(q_y_of(run, state.edits)[project.pool.rows(list(asked))], owner).predicted()
     right = [bool(guess == name) for guess, name in zip(predicted, asked.values(), strict=True)]
     return Agreement(run.number, len(asked), sum(right) / len(right), len(given) - len(asked))

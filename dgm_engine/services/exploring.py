@@ -1,6 +1,6 @@
 """What the screens show of a trained model: the view of all items, pictures, suggestions, one item's details."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -8,17 +8,26 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dgm_engine.discovery.clusters import Cluster, summarise
+from dgm_engine.discovery.clusters import Cluster, distances, summarise
 from dgm_engine.discovery.suggestions import Strategy, SuggestRequest, suggest
-from dgm_engine.errors import InputError
-from dgm_engine.labels.schema import Event
+from dgm_engine.errors import InputError, StateError
+from dgm_engine.labels.schema import Edit, Event
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
 from dgm_engine.services import pictures
-from dgm_engine.services.latest import check_component, latest_run, results_of, results_stamp
+from dgm_engine.services.latest import (
+    check_component,
+    latest_run,
+    model_of,
+    q_y_of,
+    results_of,
+    results_stamp,
+    run_of,
+)
+from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import class_probabilities, effective_owner
+from dgm_engine.training.ownership import class_probabilities
 
 
 class ItemState(StrEnum):
@@ -28,6 +37,32 @@ class ItemState(StrEnum):
     REJECTED = "rejected"
     NONE = "none"
     UNLABELLED = "unlabelled"
+
+
+class Order(StrEnum):
+    """How images can be ordered."""
+
+    UNSURE = "Least sure first"
+    SURE = "Surest first"
+    NOVEL = "Least like the named classes"
+    TYPICAL = "Most typical of its cluster"
+    ODD = "Least typical of its cluster"
+    STORED = "As stored"
+
+
+@dataclass(frozen=True, eq=False)
+class Opinion:
+    """What the model says of M items: the same object while labels change nothing of it. Arrays are read-only.
+
+    Attributes:
+        component: (M,) int32 most probable component, y*.
+        confidence: (M,) float32 probability of the item's class, or of its component where that has no class.
+        predicted: (M,) str class that the model predicts; "" = none of the named classes.
+    """
+
+    component: NDArray[np.int32]
+    confidence: NDArray[np.float32]
+    predicted: NDArray[np.str_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +75,15 @@ class View:
         labels_version: of the labels that are shown.
         rows: (M,) int64 pool rows.
         items: (M,) str item ids.
-        component: (M,) int32 most probable component, y*.
-        confidence: (M,) float32 probability of the item's class, or of its component where that has no class.
-        predicted: (M,) str class that the model predicts; "" = none of the named classes.
+        opinion: what the model says of them.
         label: (M,) str the person's label; "" where there is none.
         class_name: (M,) str `label` where there is one, else `predicted`.
         state: (M,) str values of `ItemState`.
+        edits: what people did with the clusters.
+        ignored: (M,) bool, whether the item is in a cluster that people do not care for.
         clusters: one per component, by component; `exemplars` are pool rows.
         classes: classes that people speak of, in order of first appearance.
+        colours: of these classes.
         owner: (K,) the class of each component, or None.
     """
 
@@ -56,15 +92,31 @@ class View:
     labels_version: int
     rows: NDArray[np.int64]
     items: NDArray[np.str_]
-    component: NDArray[np.int32]
-    confidence: NDArray[np.float32]
-    predicted: NDArray[np.str_]
+    opinion: Opinion
     label: NDArray[np.str_]
     class_name: NDArray[np.str_]
     state: NDArray[np.str_]
+    edits: tuple[Edit, ...]
+    ignored: NDArray[np.bool_]
     clusters: tuple[Cluster, ...]
     classes: tuple[str, ...]
+    colours: Mapping[str, str]
     owner: tuple[str | None, ...]
+
+    @property
+    def component(self) -> NDArray[np.int32]:
+        """(M,) y* of each item."""
+        return self.opinion.component
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(M,) how sure the model is of each item."""
+        return self.opinion.confidence
+
+    @property
+    def predicted(self) -> NDArray[np.str_]:
+        """(M,) the class that it predicts; "" for none of the named ones."""
+        return self.opinion.predicted
 
 
 @dataclass(frozen=True)
@@ -127,27 +179,52 @@ def view(project: Project) -> View:
 
 def clusters_of(project: Project, run: RunPaths) -> tuple[Cluster, ...]:
     """The clusters of a run that has results, one per component, under the current labels; exemplars are pool rows."""
-    results = results_of(run)
-    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
-    return tuple(replace(c, class_name=owner[c.component]) for c in _clusters(run, results_stamp(run)))
+    return _named(run, results_stamp(run), project.labels.state(results_of(run).config.lineage))
 
 
-def in_polygon(xy: NDArray[np.floating], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
+def component_seen(project: Project, component: int, seen: View | None) -> int:
+    """The lineage of the newest results, where one of its components is still what a person saw.
+
+    Args:
+        project: whose clusters they are.
+        component: its number.
+        seen: the view that the person saw; None is the newest.
+
+    Raises:
+        StateError: the project has no clusters yet, or others than the person saw.
+        NotFoundError: there is no such component.
+    """
+    results = results_of(latest_run(project))
+    lineage = results.config.lineage
+    if seen is not None and results_of(run_of(project, seen.run)).config.lineage != lineage:
+        raise StateError(
+            "the clusters have been found anew since you saw them; look at them again and then change them"
+        )
+    check_component(results, component)
+    edits = project.labels.state(lineage).edits
+    if seen is not None and any(component in (edit.component, edit.other) for edit in {*seen.edits} ^ {*edits}):
+        raise StateError(f"cluster {component} has been changed since you saw it; look at it again and then change it")
+    return lineage
+
+
+def in_polygon(xy: NDArray[np.number], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
     """(N,) which of the points ``xy`` (N, 2) lie in the polygon (P, 2), which is closed by itself.
 
-    Counts the edges that a ray to the right crosses. Points are sorted by height once, so that an edge only looks at
-    those beside it: a lasso of many short edges costs little more than one of a few long ones.
+    Where it crosses itself, everything that it goes round is inside (nonzero winding), as browsers fill it. Counts the
+    edges that a ray to the right crosses, upwards less downwards. Points are sorted by height once, so that an edge
+    only looks at those beside it: a lasso of many short edges costs little more than one of a few long ones.
     """
     order = np.argsort(xy[:, 1], kind="stable")
     x, y = np.asarray(xy, dtype=np.float64)[order].T
-    crossings = np.zeros(len(xy), dtype=bool)
+    winding = np.zeros(len(xy), dtype=np.int32)
     for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         if y0 == y1:
             continue
         low, high = np.searchsorted(y, [min(y0, y1), max(y0, y1)])
-        crossings[low:high] ^= x[low:high] < x0 + (y[low:high] - y0) * (x1 - x0) / (y1 - y0)
-    inside = np.empty_like(crossings)
-    inside[order] = crossings
+        crosses = x[low:high] < x0 + (y[low:high] - y0) * (x1 - x0) / (y1 - y0)
+        winding[low:high] += crosses if y1 > y0 else -crosses.astype(np.int32)
+    inside = np.empty(len(xy), dtype=bool)
+    inside[order] = winding != 0
     return inside
 
 
@@ -156,9 +233,16 @@ def thumbnails(project: Project, rows: Sequence[int] | NDArray[np.int64], size: 
     return [pictures.png(image) for image in _cells(project, rows, size)]
 
 
-def sprite(project: Project, rows: Sequence[int] | NDArray[np.int64], columns: int, size: int = 64) -> bytes:
-    """One PNG with the thumbnails in reading order, ``columns`` to a line, cells of ``size`` pixels without gaps."""
-    return pictures.png(pictures.sheet(_cells(project, rows, size), columns, size))
+def sprite(
+    project: Project, rows: Sequence[int] | NDArray[np.int64], columns: int, size: int = 64, gap: int = 0
+) -> bytes:
+    """One PNG with the thumbnails in reading order, ``columns`` to a line, ``gap`` pixels after each of ``size``."""
+    return pictures.png(pictures.sheet(_cells(project, rows, size), columns, size, gap))
+
+
+def own_size(project: Project, most: int) -> int:
+    """Pixels a side at which images need not be enlarged, at most so many; feature vectors are drawn as large."""
+    return min(most, max(project.pool.shape[:2])) if project.pool.is_images else most
 
 
 def prototype_image(project: Project, component: int, size: int = 96) -> bytes:
@@ -173,8 +257,82 @@ def prototype_image(project: Project, component: int, size: int = 96) -> bytes:
     return pictures.png(pictures.items(project.pool, results.prototypes[component : component + 1], size)[0])
 
 
-def suggestions(project: Project, strategy: Strategy = Strategy.MIXED, n: int = 20) -> list[SuggestedItem]:
-    """The ``n`` items most worth labelling next, none of them judged or skipped already.
+def prototype_sprite(project: Project, components: Sequence[int], size: int) -> bytes:
+    """One PNG with components' decoded prototypes side by side. Raises as `prototype_image`."""
+    results = results_of(latest_run(project))
+    for component in components:
+        check_component(results, component)
+    images = pictures.items(project.pool, results.prototypes[list(components)], size)
+    return pictures.png(pictures.sheet(images, max(len(images), 1), size))
+
+
+def positions(project: Project, rows: NDArray[np.int64], items: Sequence[str] | frozenset[str]) -> NDArray[np.int64]:
+    """(n,) where in pool rows (M,) the items are; those that are not among them are left out.
+
+    Raises:
+        NotFoundError: there is no such item.
+    """
+    position = np.full(project.pool.n_items, -1, dtype=np.int64)
+    position[rows] = np.arange(len(rows))
+    found = position[project.pool.rows(list(items))]
+    return found[found >= 0]
+
+
+def shown_q_y(project: Project, view: View) -> NDArray[np.floating]:
+    """(M, K) q(y | x) of the view's items, under what people did with clusters."""
+    return q_y_of(project.paths.run(view.run), view.edits)[view.rows]
+
+
+def ordered(project: Project, view: View, place: NDArray[np.int64], order: Order) -> NDArray[np.int64]:
+    """Positions in the view (n,) in the order asked for; equals stay as they are.
+
+    Novelty is the probability of belonging to none of the named classes, how typical an image is the distance of its z
+    to the mean over its cluster.
+    """
+    match order:
+        case Order.STORED:
+            return place
+        case Order.UNSURE | Order.SURE:
+            key = view.confidence if order is Order.UNSURE else -view.confidence
+        case Order.NOVEL:
+            key = -_novelty(project, view)
+        case _:
+            key = _distance(project, view) if order is Order.TYPICAL else -_distance(project, view)
+    return place[key[place].argsort(kind="stable")]
+
+
+def reconstruction(project: Project, item: str, size: int = 96) -> bytes:
+    """A PNG of the mean of p(x | z) at an item's own z and most probable component: what the model keeps of it.
+
+    The model is loaded once for each run's results, in 0.1 s with 50 units of z and 500 hidden ones; the first one of a
+    process waits another 1.3 s for torch. Then a picture takes 2 ms.
+
+    Raises:
+        NotFoundError: there is no such item.
+        StateError: nothing was trained yet, or the model is not saved yet.
+        CorruptError: the model's checkpoints are damaged.
+    """
+    row = project.pool.rows([item])
+    run = latest_run(project)
+    results, model = results_of(run), model_of(run)
+    from dgm_engine.training import latent  # here, so that pages start without torch
+    from dgm_engine.training.batches import Table
+
+    component = q_y_of(run, view(project).edits)[row].argmax(axis=1)
+    values = latent.decoded(model, results.z[row], component)
+    return pictures.png(pictures.items(project.pool, Table(project.pool.x, row).items(values), size)[0])
+
+
+def suggestions(
+    project: Project, strategy: Strategy = Strategy.MIXED, n: int = 20, without: frozenset[str] = frozenset()
+) -> list[SuggestedItem]:
+    """The ``n`` items most worth labelling next, none of them judged or skipped already, or in an ignored cluster.
+
+    Args:
+        project: whose items.
+        strategy: how they are chosen.
+        n: how many at most.
+        without: ids of items that are not to be among them either.
 
     Raises:
         StateError: nothing was trained yet.
@@ -183,13 +341,12 @@ def suggestions(project: Project, strategy: Strategy = Strategy.MIXED, n: int = 
     if n < 1:
         raise InputError(f"{n} suggestions were asked for; ask for at least 1")
     seen = view(project)
-    results = results_of(project.paths.run(seen.run))
-    available = seen.state == ItemState.UNLABELLED
-    available[_positions(project, seen.rows, project.labels.state().skipped)] = False
+    available = (seen.state == ItemState.UNLABELLED) & ~seen.ignored
+    available[positions(project, seen.rows, project.labels.state().skipped | without)] = False
     chosen = suggest(
         SuggestRequest(
-            q_y=results.q_y[seen.rows],
-            z=results.z[seen.rows],
+            q_y=shown_q_y(project, seen),
+            z=results_of(project.paths.run(seen.run)).z[seen.rows],
             owner=seen.owner,
             labels=seen.label,
             available=available,
@@ -232,58 +389,72 @@ def item_details(project: Project, item: str) -> ItemDetails:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
     results = results_of(run)
     state = project.labels.state(results.config.lineage)
     rows = np.asarray(results.shown)
-    q_y = np.asarray(results.q_y[rows], dtype=np.float32)
-    owner = effective_owner(results.owner, state)
-    predicted = class_probabilities(q_y, owner).predicted()
+    owner = results.owners(state)
+    opinion = _opinion(run, stamp, state.edits, owner)
     label = _labels(project, rows, state)
-    component, confidence = _assignment(q_y, owner)
     return View(
         run=run.number,
         stamp=stamp,
         labels_version=state.version,
         rows=rows,
         items=project.pool.items[rows],
-        component=component,
-        confidence=confidence,
-        predicted=predicted,
+        opinion=opinion,
         label=label,
-        class_name=np.where(label == "", predicted, label),
+        class_name=np.where(label == "", opinion.predicted, label),
         state=_states(project, rows, state),
-        clusters=clusters_of(project, run),
+        edits=state.edits,
+        ignored=np.isin(opinion.component, list(state.ignored)),
+        clusters=_named(run, stamp, state),
         classes=state.classes,
+        colours=class_colours({name: state.numbers[name] for name in state.classes}),
         owner=owner,
     )
 
 
+def _named(run: RunPaths, stamp: int, state: LabelState) -> tuple[Cluster, ...]:
+    """The clusters of a run with all that people said of them."""
+    owner, ignored, closed = results_of(run).owners(state), state.ignored, state.closed
+    return tuple(
+        replace(c, class_name=owner[c.component], ignored=c.component in ignored, closed=c.component in closed)
+        for c in _clusters(run, stamp, state.edits)
+    )
+
+
 @lru_cache(maxsize=8)
-def _clusters(run: RunPaths, stamp: int) -> tuple[Cluster, ...]:
-    """The clusters of a run, whatever their names, with pool rows for exemplars."""
+def _clusters(run: RunPaths, stamp: int, edits: tuple[Edit, ...]) -> tuple[Cluster, ...]:
+    """The clusters of a run under edits, whatever their names, with pool rows for exemplars."""
     results = results_of(run)
     rows = np.asarray(results.shown)
-    clusters = summarise(results.q_y[rows], results.z[rows], results.owner)
+    clusters = summarise(q_y_of(run, edits)[rows], results.z[rows], results.owner)
     return tuple(replace(cluster, exemplars=rows[cluster.exemplars]) for cluster in clusters)
 
 
-def _assignment(q_y: NDArray[np.float32], owner: Sequence[str | None]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """(M,) y* and (M,) the probability of its class; of y* itself where it has none."""
+@lru_cache(maxsize=2)
+def _novelty(project: Project, view: View) -> NDArray[np.float32]:
+    """(M,) the probability that an item is of none of the named classes."""
+    return class_probabilities(shown_q_y(project, view), view.owner).p_new
+
+
+@lru_cache(maxsize=2)
+def _distance(project: Project, view: View) -> NDArray[np.float32]:
+    """(M,) the distance of each item's z to the mean over its cluster."""
+    z = results_of(project.paths.run(view.run)).z[view.rows].astype(np.float32)
+    return distances(z, view.component, len(view.owner))
+
+
+@lru_cache(maxsize=4)
+def _opinion(run: RunPaths, stamp: int, edits: tuple[Edit, ...], owner: tuple[str | None, ...]) -> Opinion:
+    q_y = np.asarray(q_y_of(run, edits)[results_of(run).shown], dtype=np.float32)
     component = q_y.argmax(axis=1).astype(np.int32)
     groups = [name if name is not None else k for k, name in enumerate(owner)]
     together = np.array([[a == b for b in groups] for a in groups], dtype=np.float32)  # (K, K)
     confidence = np.take_along_axis(q_y @ together, component[:, None], axis=1)[:, 0]
-    return component, np.minimum(confidence, 1)
-
-
-def _positions(project: Project, rows: NDArray[np.int64], items: Sequence[str] | frozenset[str]) -> NDArray[np.int64]:
-    """Where in ``rows`` the items are; those that are not shown are left out."""
-    position = np.full(project.pool.n_items, -1, dtype=np.int64)
-    position[rows] = np.arange(len(rows))
-    found = position[project.pool.rows(list(items))]
-    return found[found >= 0]
+    return Opinion(component, np.minimum(confidence, 1), class_probabilities(q_y, owner).predicted())
 
 
 def _labels(project: Project, rows: NDArray[np.int64], state: LabelState) -> NDArray[np.str_]:
@@ -296,9 +467,9 @@ def _labels(project: Project, rows: NDArray[np.int64], state: LabelState) -> NDA
 
 def _states(project: Project, rows: NDArray[np.int64], state: LabelState) -> NDArray[np.str_]:
     result = np.full(len(rows), ItemState.UNLABELLED.value)
-    result[_positions(project, rows, list(state.rejected))] = ItemState.REJECTED
-    result[_positions(project, rows, state.none_of_named)] = ItemState.NONE
-    result[_positions(project, rows, list(state.positive))] = ItemState.LABELLED
+    result[positions(project, rows, list(state.rejected))] = ItemState.REJECTED
+    result[positions(project, rows, state.none_of_named)] = ItemState.NONE
+    result[positions(project, rows, list(state.positive))] = ItemState.LABELLED
     return result
 
 
@@ -315,8 +486,9 @@ def _posterior(project: Project, row: int) -> tuple[int | None, tuple[tuple[str,
     if run is None:
         return None, ()
     results = results_of(run)
-    q_y = results.q_y[row : row + 1]
-    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
+    state = project.labels.state(results.config.lineage)
+    q_y = q_y_of(run, state.edits)[row : row + 1]
+    owner = results.owners(state)
     posterior = class_probabilities(q_y, owner)
     pairs = [*zip(posterior.classes, posterior.probability[0].tolist(), strict=True), ("", float(posterior.p_new[0]))]
     return int(q_y[0].argmax()), tuple(sorted(pairs, key=lambda pair: -pair[1]))

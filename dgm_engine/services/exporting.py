@@ -14,10 +14,10 @@ from dgm_engine.export.predict import PredictReport
 from dgm_engine.export.predict import predict as predict_with
 from dgm_engine.progress import Progress
 from dgm_engine.services import evaluating
-from dgm_engine.services.latest import latest_run, results_of
+from dgm_engine.services.latest import latest_run, q_y_of, results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import class_probabilities, effective_owner
+from dgm_engine.training.ownership import class_probabilities
 
 if TYPE_CHECKING:
     from dgm_engine.export.bundle import ExportReport
@@ -32,7 +32,8 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
     """Writes the classifier of the newest results as a folder that needs onnxruntime and Pillow only.
 
     Raises:
-        StateError: nothing was trained yet, training is at work, or no cluster has a class.
+        StateError: nothing was trained yet, training is at work, no cluster has a class, or clusters were split, merged
+            or dissolved since the model was trained.
         InputError: ``out`` is something else than an earlier export, or cannot be written.
         JobError: the export and the model disagree; nothing was written.
     """
@@ -44,7 +45,12 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
         raise StateError(f"run {run.number} is still at work; wait for it, or stop it, and export what it has learned")
     results, pool = results_of(run), project.pool
     state = project.labels.state(results.config.lineage)
-    owner = effective_owner(results.owner, state)
+    if state.edits != results.contained.edits:
+        raise StateError(
+            "clusters were split, merged or dissolved, or that was undone, and the model does not know it yet; "
+            "train for some seconds, then export"
+        )
+    owner = results.owners(state)
     scores = evaluating.evaluate(project)
     about = About(
         name=project.name,
@@ -78,9 +84,11 @@ def write_predictions(project: Project, path: Path) -> int:
         StateError: nothing was trained yet.
         InputError: the file cannot be written.
     """
-    results = results_of(latest_run(project))
-    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
-    return answers.write_predictions(path, [(project.pool.items.tolist(), class_probabilities(results.q_y, owner))])
+    run = latest_run(project)
+    results = results_of(run)
+    state = project.labels.state(results.config.lineage)
+    posterior = class_probabilities(q_y_of(run, state.edits), results.owners(state))
+    return answers.write_predictions(path, [(project.pool.items.tolist(), posterior)])
 
 
 def usage(project: Project) -> str:

@@ -4,11 +4,11 @@ They are about the items that `evaluate` scores: the test split, or all whose tr
 they are about all items shown, and the classes that people named and labelled stand in for the true ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,11 @@ from dgm_engine.errors import InputError
 from dgm_engine.paths import RunPaths
 from dgm_engine.services import evaluating, exploring, pictures, projects
 from dgm_engine.services.evaluating import Evaluation
-from dgm_engine.services.latest import results_of, results_stamp, run_of
+from dgm_engine.services.latest import model_of, q_y_of, results_of, results_stamp, run_of
+from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import class_probabilities
 from dgm_engine.training.runs import has_results, read_config
-
-if TYPE_CHECKING:
-    from dgm_engine.models.base import DeepGenerativeModel
 
 ACTIVE_KL = 0.01
 """Nats above which a unit of z counts as active. A unit that the data moves by a tenth of its prior's standard
@@ -49,6 +47,7 @@ class Titled:
         clusters: (K,) the components' titles, "7" or "7: trouser".
         by: what `groups` are: "true class", or "predicted class" where no truth is known.
         groups: (G,) names of the classes; "" is "no class yet".
+        colours: of the classes; as on the other screens where people speak of them.
     """
 
     run: int
@@ -56,6 +55,7 @@ class Titled:
     clusters: tuple[str, ...]
     by: str
     groups: tuple[str, ...]
+    colours: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ def latent_map(project: Project, run: int | None = None, limit: int = 2_000) -> 
         titled=subject.titled,
         items=project.pool.items[rows],
         xy=_layout(chosen, results_stamp(chosen), tuple(rows.tolist())),
-        component=np.asarray(results_of(chosen).q_y[rows]).argmax(1),
+        component=_q_y(project, chosen, rows).argmax(1),
         group=subject.group[drawn],
         n_all=len(subject.rows),
     )
@@ -207,12 +207,14 @@ def divergence(project: Project, run: int | None = None) -> Divergence:
 
 
 def strips(project: Project, run: int | None = None) -> tuple[Strip, ...]:
-    """Prototype and samples of every component that holds items, the largest first; cached.
+    """Prototype and samples of every component that holds items, the largest first; the samples are cached.
 
     Errors are those of `activity`.
     """
     chosen = run_of(project, run)
-    return _strips(project, chosen, results_stamp(chosen))
+    drawn, prototypes = _drawn(project, chosen, results_stamp(chosen)), results_of(chosen).prototypes
+    used = _largest_first(project, chosen)
+    return tuple(Strip(c.component, c.size, prototypes[c.component], drawn[c.component]) for c in used)
 
 
 def walk(project: Project, items: tuple[str, str], run: int | None = None, steps: int = WALK_STEPS) -> NDArray[Any]:
@@ -231,7 +233,7 @@ def walk(project: Project, items: tuple[str, str], run: int | None = None, steps
     chosen = run_of(project, run)
     table = Table(project.pool.x, project.pool.shown)
     ends = table.values(project.pool.rows(list(items)))
-    return table.items(latent.walk(_model(chosen, results_stamp(chosen)), ends, steps))
+    return table.items(latent.walk(model_of(chosen), ends, steps))
 
 
 def exemplars(project: Project, run: int | None = None) -> dict[int, str]:
@@ -314,6 +316,11 @@ def _rows(project: Project) -> NDArray[np.int64]:
     return scored if len(scored) else project.pool.shown
 
 
+def _q_y(project: Project, run: RunPaths, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+    """q(y | x) (n, K) of pool rows (n,), under what people did with the clusters."""
+    return np.asarray(q_y_of(run, project.labels.state(read_config(run).lineage).edits)[rows])
+
+
 @lru_cache(maxsize=8)
 def _subject(project: Project, run: RunPaths, stamp: int, version: int) -> _Subject:
     clusters = exploring.clusters_of(project, run)
@@ -324,11 +331,15 @@ def _subject(project: Project, run: RunPaths, stamp: int, version: int) -> _Subj
     else:
         by = "predicted class"
         owner = tuple(c.class_name for c in clusters)
-        names = class_probabilities(np.asarray(results_of(run).q_y[rows]), owner).predicted()
+        names = class_probabilities(_q_y(project, run, rows), owner).predicted()
     groups, group = np.unique(names, return_inverse=True)
     titles = tuple(f"{c.component}: {c.class_name}" if c.class_name else str(c.component) for c in clusters)
     model = read_config(run).model.name
-    return _Subject(rows, group, Titled(run.number, model, titles, by, tuple(groups.tolist())))
+    state = project.labels.state()
+    numbers = {name: state.numbers[name] for name in state.classes}
+    numbers |= {name: k for k, name in enumerate(groups.tolist()) if name and name not in numbers}
+    titled = Titled(run.number, model, titles, by, tuple(groups.tolist()), class_colours(numbers))
+    return _Subject(rows, group, titled)
 
 
 @lru_cache(maxsize=4)
@@ -343,7 +354,7 @@ def _activity(project: Project, run: RunPaths, stamp: int, version: int) -> Acti
 
     subject = _subject(project, run, stamp, version)
     table = Table(project.pool.x, project.pool.shown)
-    sums = latent.unit_activity(_model(run, stamp), table, subject.rows, subject.group, len(subject.titled.groups))
+    sums = latent.unit_activity(model_of(run), table, subject.rows, subject.group, len(subject.titled.groups))
     overall = sums.kl.sum((0, 1)) / len(subject.rows)
     kl = sums.kl / np.maximum(sums.count, 1)[..., None]
     return Activity(subject.titled, kl, sums.count, overall, np.argsort(-overall, kind="stable"))
@@ -353,31 +364,22 @@ def _activity(project: Project, run: RunPaths, stamp: int, version: int) -> Acti
 def _prior_kl(run: RunPaths, stamp: int) -> NDArray[np.float32]:
     from dgm_engine.training import latent
 
-    return latent.prior_kl(_model(run, stamp))
+    return latent.prior_kl(model_of(run))
 
 
 @lru_cache(maxsize=8)
-def _strips(project: Project, run: RunPaths, stamp: int) -> tuple[Strip, ...]:
+def _drawn(project: Project, run: RunPaths, stamp: int) -> NDArray[np.generic]:
+    """(K, SAMPLES, *shape) samples of every component, as items of the pool."""
     from dgm_engine.training import latent
     from dgm_engine.training.batches import Table
 
-    drawn = Table(project.pool.x, project.pool.shown).items(latent.samples(_model(run, stamp), SAMPLES))
-    prototypes = results_of(run).prototypes
-    used = _largest_first(project, run)
-    return tuple(Strip(c.component, c.size, prototypes[c.component], drawn[c.component]) for c in used)
+    return Table(project.pool.x, project.pool.shown).items(latent.samples(model_of(run), SAMPLES))
 
 
 def _largest_first(project: Project, run: RunPaths) -> list[Cluster]:
     """The components that hold items."""
     used = (c for c in exploring.clusters_of(project, run) if c.size)
     return sorted(used, key=lambda c: (-c.size, c.component))
-
-
-@lru_cache(maxsize=2)
-def _model(run: RunPaths, stamp: int) -> "DeepGenerativeModel":
-    from dgm_engine.training.checkpoint import load_model
-
-    return load_model(run)[0]
 
 
 def _sample(n: int, limit: int) -> NDArray[np.int64]:

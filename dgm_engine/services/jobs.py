@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -75,10 +76,11 @@ class LayoutState:
     """The map's positions, as far as they are computed.
 
     Attributes:
-        method: how items were laid out.
+        method: how `xy` was made, which is not as asked for while that is under way for the first time.
         xy: (M, 2) float32 positions of `shown_rows`, or None while the first layout is under way.
         shown_rows: (M,) pool rows, in the order of `View.rows`.
         from_run: the run that `xy` shows, or None.
+        token: changes with `xy`.
         stale: `xy` is of an earlier run, and the newest run's layout is under way (or failed: see `status`).
         status: of the layout job of the newest run; None where none is needed, or the run's training has to end first.
     """
@@ -87,6 +89,7 @@ class LayoutState:
     xy: NDArray[np.float32] | None
     shown_rows: NDArray[np.int64]
     from_run: int | None
+    token: str
     stale: bool
     status: JobStatus | None
 
@@ -118,9 +121,17 @@ def as_before(project: Project) -> TrainRequest:
     return training_runs.as_before(project.paths)
 
 
-def be_ready() -> None:
-    """Has a process wait for the next training run, which then begins some seconds earlier."""
-    jobs.keep_ready(training_runs.WORKER)
+def be_ready(project: Project) -> None:
+    """Has a process wait for what comes next: a training run or, while one is at work, the layout of its results.
+
+    A run then begins some seconds earlier. So does a layout by UMAP, which imports and compiles for 5 to 8 seconds; the
+    other methods do not.
+    """
+    found = active_status(project)
+    if found is None or not found[1].alive:
+        jobs.keep_ready(training_runs.WORKER)
+    elif default_method(project.manifest.items) is Method.UMAP:
+        jobs.keep_ready(LAYOUT_WORKER)
 
 
 def newest_results(project: Project) -> tuple[int, int] | None:
@@ -215,18 +226,19 @@ def ensure_layout(project: Project, method: Method | None = None, *, retry: bool
     run = latest_run(project)
     shown = np.asarray(results_of(run).shown)
     method = method or default_method(len(shown))
-    earlier = _earlier_layout(project, run, method)
+    earlier = _earlier_layout(project, run, method)  # of another method where it has none
     with _starting(project):
         status = _layout_status(run, method)
         if _is_current(status, run, method):
-            return LayoutState(method, _positions(run, method), shown, run.number, stale=False, status=None)
+            return _laid_out(_Layout(run, method), shown, stale=False, status=None)
         # A run at work will soon replace its results: where there is something to look at, its layout can wait.
-        waits = earlier is not None and training_runs.status(run).alive
+        waits = earlier is not None and earlier.method is method and training_runs.status(run).alive
         if not waits and _may_start(status, retry=retry):
             status = _start_layout(run, method, earlier)
     if earlier is None:
-        return LayoutState(method, None, shown, None, stale=False, status=status)
-    return LayoutState(method, _positions(earlier, method), shown, earlier.number, stale=True, status=status)
+        return LayoutState(method, None, shown, None, "", stale=False, status=status)
+    own = earlier.run == run and _is_current(_layout_status(run, earlier.method), run, earlier.method)
+    return _laid_out(earlier, shown, stale=not own, status=status)
 
 
 def _summary(run: RunPaths) -> RunSummary:
@@ -242,14 +254,30 @@ def _summary(run: RunPaths) -> RunSummary:
     )
 
 
-def _positions(run: RunPaths, method: Method) -> NDArray[np.float32]:
-    return np.load(layout_path(run, method), mmap_mode="r", allow_pickle=False)
+class _Layout(NamedTuple):
+    """A run and a method by which it was laid out."""
+
+    run: RunPaths
+    method: Method
+
+    @property
+    def path(self) -> Path:
+        return layout_path(self.run, self.method)
 
 
-def _earlier_layout(project: Project, run: RunPaths, method: Method) -> RunPaths | None:
-    """The newest run up to ``run`` that has a layout, current or not."""
-    candidates = (project.paths.run(n) for n in reversed(project.paths.run_numbers()) if n <= run.number)
-    return next((candidate for candidate in candidates if layout_path(candidate, method).exists()), None)
+def _laid_out(layout: _Layout, shown: NDArray[np.int64], *, stale: bool, status: JobStatus | None) -> LayoutState:
+    number, method = layout.run.number, layout.method
+    token = f"{number} {method} {layout.path.stat().st_mtime_ns}"
+    xy: NDArray[np.float32] = np.load(layout.path, mmap_mode="r", allow_pickle=False)
+    return LayoutState(method, xy, shown, number, token, stale, status)
+
+
+def _earlier_layout(project: Project, run: RunPaths, method: Method) -> _Layout | None:
+    """The newest layout up to ``run``, current or not: by the method, or else by another one."""
+    numbers = [n for n in reversed(project.paths.run_numbers()) if n <= run.number]
+    methods = sorted(Method, key=lambda other: other is not method)
+    candidates = (_Layout(project.paths.run(n), by) for by in methods for n in numbers)
+    return next((layout for layout in candidates if layout.path.exists()), None)
 
 
 def _layout_status(run: RunPaths, method: Method) -> JobStatus | None:
@@ -273,9 +301,9 @@ def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
     return status is None or (not status.alive and (retry or status.state is JobState.FINISHED))
 
 
-def _start_layout(run: RunPaths, method: Method, earlier: RunPaths | None) -> JobStatus:
+def _start_layout(run: RunPaths, method: Method, earlier: _Layout | None) -> JobStatus:
     file = layout_path(run, method)
-    previous = "-" if earlier is None else str(layout_path(earlier, method))
+    previous = "-" if earlier is None else str(earlier.path)
     arguments = [str(run.root), method.value, previous]
     stamp = results_stamp(run)
     status = jobs.spawn(LAYOUT_WORKER, arguments, layout_status_path(run, method), file.with_suffix(".log"))

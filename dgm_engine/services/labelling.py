@@ -3,14 +3,17 @@
 Every call is one batch: one step for `undo`. Items of the test split are kept for `evaluate` and cannot be labelled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dgm_engine.errors import InputError, StateError
 from dgm_engine.labels import interchange
 from dgm_engine.labels.interchange import ImportReport
-from dgm_engine.services.latest import check_component, latest_run, results_of, run_of
+from dgm_engine.labels.schema import Kind
+from dgm_engine.labels.store import Entry
+from dgm_engine.services.exploring import View, component_seen
+from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
 
@@ -33,6 +36,16 @@ def reject_class(project: Project, items: Sequence[str], class_name: str, annota
     project.labels.reject(_checked(project, items), class_name, annotator=annotator)
 
 
+def label_each(project: Project, classes: Mapping[str, str], annotator: str) -> None:
+    """Says of each item which class it is of. Raises as `label_items`."""
+    _judge_each(project, Kind.LABEL, classes, annotator)
+
+
+def reject_each(project: Project, classes: Mapping[str, str], annotator: str) -> None:
+    """Says of each item which class it is *not* of. Raises as `label_items`."""
+    _judge_each(project, Kind.REJECT, classes, annotator)
+
+
 def mark_none_of_named(project: Project, items: Sequence[str], annotator: str) -> None:
     """Says that items are of none of the classes that have a name. Raises as `label_items`."""
     project.labels.none_of_named(_checked(project, items), annotator=annotator)
@@ -49,7 +62,7 @@ def skip_items(project: Project, items: Sequence[str], annotator: str) -> None:
 
 
 def name_component(
-    project: Project, component: int, class_name: str | None, annotator: str, run: int | None = None
+    project: Project, component: int, class_name: str | None, annotator: str, seen: View | None = None
 ) -> None:
     """Gives a cluster to a class (two clusters of one name are merged), or with None takes its name away.
 
@@ -58,23 +71,26 @@ def name_component(
         component: its number.
         class_name: the class, which may be new.
         annotator: who says so.
-        run: the run whose clusters the person saw; None is the newest.
+        seen: the view that the person saw; None is the newest.
 
     Raises:
-        StateError: the project has no clusters yet, or others than the person saw.
+        StateError: the project has no clusters yet, or others than the person saw, or it was merged or dissolved.
         NotFoundError: there is no such component.
         InputError: the class name is not usable.
     """
-    results = results_of(latest_run(project))
-    if run is not None and results_of(run_of(project, run)).config.lineage != results.config.lineage:
-        raise StateError("the clusters have been found anew since you saw them; look at them again and then name them")
-    check_component(results, component)
-    project.labels.name_component(results.config.lineage, component, class_name, annotator=annotator)
+    lineage = component_seen(project, component, seen)
+    if class_name is not None and component in project.labels.state(lineage).closed:
+        raise StateError(f"cluster {component} was merged or dissolved and holds no images; name the one that has them")
+    project.labels.name_component(lineage, component, class_name, annotator=annotator)
 
 
 def undo(project: Project, annotator: str) -> str | None:
-    """Takes the last step back; says what it was, or None where there is nothing to undo."""
-    result = project.labels.undo(annotator=annotator)
+    """Takes the last step back; says what it was, or None where there is nothing to undo.
+
+    Raises:
+        ConflictError: it is somebody else's.
+    """
+    result = project.labels.undo(annotator=annotator, own=True)
     return None if result is None else result.description
 
 
@@ -121,6 +137,11 @@ def class_names(project: Project) -> tuple[str, ...]:
     """The classes that people speak of, by labels or cluster names, in order of first appearance."""
     run = runs.latest_results(project.paths)
     return project.labels.state(None if run is None else results_of(run).config.lineage).classes
+
+
+def _judge_each(project: Project, kind: Kind, classes: Mapping[str, str], annotator: str) -> None:
+    items = _checked(project, list(classes))
+    project.labels.record([Entry(kind, item, classes[item]) for item in items], annotator=annotator)
 
 
 def _checked(project: Project, items: Sequence[str]) -> list[str]:

@@ -1,12 +1,20 @@
-"""The results of a project's runs, the newest above all, read once."""
+"""The results and models of a project's runs, the newest above all, read once."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dgm_engine.errors import NotFoundError, StateError
+from dgm_engine.labels.schema import Edit
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
 from dgm_engine.training.results import Results, load_results
+
+if TYPE_CHECKING:
+    from dgm_engine.models.base import DeepGenerativeModel
 
 
 def latest_run(project: Project) -> RunPaths:
@@ -43,9 +51,24 @@ def results_of(run: RunPaths) -> Results:
     return _load(run, results_stamp(run))
 
 
+def model_of(run: RunPaths) -> "DeepGenerativeModel":
+    """The model that a run's results are of; cached until the run writes new ones.
+
+    Raises:
+        StateError: the run has no checkpoint yet.
+        CorruptError: its checkpoints are damaged.
+    """
+    return _load_model(run, results_stamp(run))
+
+
 def results_stamp(run: RunPaths) -> int:
     """Changes whenever a run writes results."""
     return run.results.stat().st_mtime_ns
+
+
+def q_y_of(run: RunPaths, edits: tuple[Edit, ...]) -> NDArray[np.floating]:
+    """q(y | x) (N, K) of a run that has results, as people see it: under what they did with its clusters; cached."""
+    return _q_y(run, results_stamp(run), edits)
 
 
 def check_component(results: Results, component: int) -> None:
@@ -55,6 +78,18 @@ def check_component(results: Results, component: int) -> None:
         raise NotFoundError(f"there is no component {component}; this model's run from 0 to {n_components - 1}")
 
 
+@lru_cache(maxsize=2)  # large, unless nothing was edited
+def _q_y(run: RunPaths, stamp: int, edits: tuple[Edit, ...]) -> NDArray[np.floating]:
+    return results_of(run).edited(edits)[0]
+
+
 @lru_cache(maxsize=8)
 def _load(run: RunPaths, stamp: int) -> Results:
     return load_results(run)
+
+
+@lru_cache(maxsize=2)
+def _load_model(run: RunPaths, stamp: int) -> "DeepGenerativeModel":
+    from dgm_engine.training.checkpoint import load_model  # here, so that pages start without torch
+
+    return load_model(run)[0]

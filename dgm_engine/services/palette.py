@@ -5,7 +5,7 @@ and protanopia see them (`tests/test_palette.py`), on a light and a dark ground.
 carry their numbers on the map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 DISTINCT = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#96004b", "#00f0e1", "#2d1eff", "#7878ff",
@@ -21,6 +21,20 @@ def cluster_colour(component: int) -> str:
     return DISTINCT[component % len(DISTINCT)]
 
 
-def class_colour(name: str, classes: Sequence[str]) -> str:
-    """The colour of a class, by its place in the project's list; grey for "" and for names that are not on it."""
-    return DISTINCT[classes.index(name) % len(DISTINCT)] if name in classes else UNKNOWN
+def class_colours(numbers: Mapping[str, int]) -> dict[str, str]:
+    """A colour for each class: that of the cluster with its number, or the next one that no class before it has.
+
+    Args:
+        numbers: as `LabelState.numbers`, so that a class looks like the cluster that it was first given to.
+    """
+    colours: dict[str, str] = {}
+    for name, number in numbers.items():
+        wanted = [cluster_colour(number + step) for step in range(len(DISTINCT))]
+        taken = set(colours.values())
+        colours[name] = next((colour for colour in wanted if colour not in taken), wanted[0])
+    return colours
+
+
+def class_colour(name: str, colours: Mapping[str, str]) -> str:
+    """The colour of a class, as `class_colours` has it; grey for "" and for names that it does not know."""
+    return colours.get(name, UNKNOWN)

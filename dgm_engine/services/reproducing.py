@@ -34,7 +34,7 @@ from dgm_engine.reproduction.tables import CLASSIFIERS, N_CLASSES, TABLES, Model
 from dgm_engine.services import jobs, labelling, projects
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project
-from dgm_engine.training.ownership import Owner, effective_owner
+from dgm_engine.training.ownership import Owner
 from dgm_engine.training.runs import TrainRequest
 
 DEFAULT_LABELS = 120
@@ -300,7 +300,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
     status = jobs.follow(run, progress)
     _check(status, run.log)
     results = results_of(latest_run(project))
-    owner = effective_owner(results.owner, project.labels.state(results.config.lineage))
+    owner = results.owners(project.labels.state(results.config.lineage))
     epochs = f"{status.details['epoch']:g}"
     return _Done(results.q_y, owner, status.seconds, epochs, status.details["device"], status.details["version"])
 

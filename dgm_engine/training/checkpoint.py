@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dgm_engine.config import ModelConfig, TrainingConfig
 from dgm_engine.errors import CorruptError, StateError
+from dgm_engine.labels.schema import Edit
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
@@ -33,7 +34,7 @@ class Checkpoint:
 
     Attributes:
         tensors: weights ("model."), Adam's moments ("adam."), and the generator's state.
-        about: step, epoch, batch, seconds, numpy's generator, and the owners of the components.
+        about: step, epoch, batch, seconds, numpy's generator, and what became of the components.
     """
 
     tensors: dict[str, Tensor]
@@ -44,9 +45,23 @@ class Checkpoint:
         """(K,) the owners of the components at the time."""
         return tuple(self.about["owner"])
 
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What people did with clusters that the model knows of."""
+        return tuple(Edit.from_json(values) for values in self.about.get("edits", ()))
 
-def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None, ...]) -> None:
-    """Writes a checkpoint, with the owners that training gave, and removes those that nobody needs any more."""
+
+def save_checkpoint(
+    run: RunPaths, state: TrainingState, owner: tuple[str | None, ...], edits: tuple[Edit, ...] = ()
+) -> None:
+    """Writes a checkpoint, and removes those that nobody needs any more.
+
+    Args:
+        run: whose it is.
+        state: to go on from.
+        owner: (K,) the owners that training gave to components.
+        edits: what people did with clusters that the model knows of.
+    """
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
@@ -62,6 +77,7 @@ def save_checkpoint(run: RunPaths, state: TrainingState, owner: tuple[str | None
         "seconds": state.seconds,
         "rng": state.rng.bit_generator.state,
         "owner": owner,
+        "edits": edits,
     }
     write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
     shown = results_step(run)
@@ -101,6 +117,7 @@ def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel
         CorruptError: an earlier version of the program wrote it, whose networks were others.
     """
     weights = {k.removeprefix("model."): v for k, v in checkpoint.tensors.items() if k.startswith("model.")}
+    weights.setdefault("open", torch.ones(config.n_components, dtype=torch.bool))  # of before any could be closed
     inputs = InputMap(*(weights[f"inputs.{name}"].clone() for name in ("kept", "shift", "scale", "fill")))
     model = build_model(config, inputs)
     try:

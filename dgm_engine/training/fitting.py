@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dgm_engine.config import ModelConfig, TrainingConfig
-from dgm_engine.labels.state import LabelState
+from dgm_engine.labels.state import LabelState, component_mass
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.objective import component_prior
@@ -70,7 +70,7 @@ def learn(
     owner = give_components(
         effective_owner(given, labels),
         _evidence(model, table, rows, examples),
-        frozenset(k for k, name in labels.names.items() if name is not None),
+        labels.closed.union(k for k, name in labels.names.items() if name is not None),
         frozenset(k for k, name in labels.names.items() if name is None),
         size=_sizes(model, table) if examples else None,  # asked again and again while training
         several=config.several_components,
@@ -81,7 +81,7 @@ def learn(
     known = Knowledge(
         rows(items)[positions],
         torch.from_numpy(allowed).to(device),
-        component_prior(owner, config.n_classes).log().to(device),
+        component_prior(owner, config.n_classes, component_mass(labels.edits, len(owner))).log().to(device),
         len(table.x),
     )
     return tuple(given[k] if k in labels.names else name for k, name in enumerate(owner)), known

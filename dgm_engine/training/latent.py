@@ -88,6 +88,12 @@ def samples(model: DeepGenerativeModel, n: int, seed: int = 0) -> NDArray[np.flo
 
 
 @torch.no_grad()
+def decoded(model: DeepGenerativeModel, z: NDArray[np.floating], k: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(n, D) raw values: the means of p(x | ...) at z (n, Z) and components k (n,)."""
+    return model.decode(torch.from_numpy(z).float(), torch.from_numpy(k)).numpy()
+
+
+@torch.no_grad()
 def walk(model: DeepGenerativeModel, ends: Tensor, n: int) -> NDArray[np.float32]:
     """(n, D) raw values along the straight line between the means of q(z | x, y*) of two items, both ends included.
 

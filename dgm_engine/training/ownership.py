@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.state import LabelState
 
 MIN_EXAMPLES = 0.5
@@ -52,7 +53,7 @@ def effective_owner(trained: Sequence[str | None], state: LabelState) -> Owner:
     """The owners of the components, after what people said.
 
     A name that a person gave, or took away, stands above what training gave; a class that nobody speaks of any more
-    owns nothing.
+    owns nothing, and nobody owns a closed component.
 
     Args:
         trained: (K,) the owners that training gave.
@@ -63,7 +64,14 @@ def effective_owner(trained: Sequence[str | None], state: LabelState) -> Owner:
     for component, name in state.names.items():
         if component < len(known):
             known[component] = name
-    return tuple(known)
+    closed = state.closed
+    return tuple(None if k in closed else name for k, name in enumerate(known))
+
+
+def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
+    """(K,) the owners that training gave, less those of components that later edits closed or gave other images to."""
+    anew = {edit.other if edit.kind is Kind.SPLIT else edit.component for edit in edits}
+    return tuple(None if k in anew else name for k, name in enumerate(trained))
 
 
 def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) -> ClassPosterior:
@@ -101,6 +109,7 @@ def allowed_sets(
         component at all (everything was rejected) is treated as if nothing were known.
     """
     owners = np.array([name or "" for name in owner], dtype=object)
+    usable = ~np.isin(np.arange(len(owners)), list(state.closed))
     free = owners == ""
     positions: list[int] = []
     rows: list[NDArray[np.bool_]] = []
@@ -108,14 +117,15 @@ def allowed_sets(
     for position, item in enumerate(items):
         if item not in known:
             continue
-        allowed = np.ones(len(owners), dtype=bool)
+        allowed = usable.copy()
         if item in state.positive:
             allowed = owners == state.positive[item]
         elif item in state.none_of_named:
             allowed = free.copy()
         for rejected in state.rejected.get(item, frozenset()):
             allowed &= owners != rejected
-        if allowed.any() and not allowed.all():
+        allowed &= usable
+        if allowed.any() and (allowed != usable).any():
             positions.append(position)
             rows.append(allowed)
     return np.array(positions, dtype=np.int64), np.array(rows, dtype=bool).reshape(len(rows), len(owners))
@@ -156,7 +166,7 @@ def give_components(
     Args:
         owner: (K,) the owners so far.
         evidence: of `class_evidence`.
-        named: components that a person named; they keep their owner.
+        named: components that a person named, or closed; they keep their owner, or stay without one.
         unnamed: components that a person un-named.
         size: (K,) items in each component; None where they are alike.
         several: whether a class that owns a component may be given more.
@@ -184,7 +194,7 @@ def give_components(
 
 def _available(owners: Sequence[str | None], named: frozenset[int], unnamed: frozenset[int]) -> list[int]:
     """The components that a class without one may choose from."""
-    free = [k for k, name in enumerate(owners) if name is None]
+    free = [k for k, name in enumerate(owners) if name is None and k not in named]
     spare = [k for k, name in enumerate(owners) if k not in named and owners.count(name) > 1]
     return [k for k in free if k not in unnamed] or free or spare
 

@@ -2,6 +2,8 @@
 
 import io
 import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
 from dgm_engine.errors import CorruptError
-from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
+from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.state import LabelState
+from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
+from dgm_engine.training.ownership import Owner, effective_owner, unowned
 from dgm_engine.training.runs import RunConfig, read_config
 
 _ARRAYS = ("q_y", "z", "shown", "prototypes")
@@ -30,6 +36,7 @@ class Results:
         labels_version: the last label event that training saw.
         config: of the run.
         step: the optimiser steps that its model had taken.
+        contained: what people did with clusters that its model knows of.
     """
 
     q_y: NDArray[np.float16]
@@ -40,6 +47,19 @@ class Results:
     labels_version: int
     config: RunConfig
     step: int
+    contained: Contained = NOTHING
+
+    def edited(self, edits: Sequence[Edit]) -> tuple[NDArray[np.floating], Mapping[int, NDArray[np.int64]]]:
+        """q(y | x) (N, K) as if the model knew these edits, those that hold now, and no others; see `edits.edited`.
+
+        It is `q_y` itself where the model knows just these. Everything that people see of results comes through here.
+        """
+        return edited(self.q_y, self.z, self.shown, self.contained, edits)
+
+    def owners(self, labels: LabelState) -> Owner:
+        """(K,) the owners of the components after what people said; their names are of this run's lineage."""
+        _, done = difference(self.contained.edits, labels.edits)
+        return effective_owner(unowned(self.owner, done), labels)
 
 
 @dataclass(frozen=True)
@@ -65,13 +85,15 @@ def load_results(run: RunPaths) -> Results:
     Raises:
         CorruptError: an array, or what they are of, is missing or damaged.
     """
-    about = read_json(run.results)
+    about, config = read_json(run.results), read_config(run)
+    edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
         **{name: load_array(run.array(name, about["step"])) for name in _ARRAYS},
         owner=tuple(about["owner"]),
         labels_version=about["labels_version"],
-        config=read_config(run),
+        config=config,
         step=about["step"],
+        contained=Contained(edits, _held(run, config.lineage, edits)),
     )
 
 
@@ -85,13 +107,24 @@ def save_results(run: RunPaths, results: Results) -> None:
     before = results_step(run)
     for name in _ARRAYS:
         save_array(run.array(name, results.step), getattr(results, name))
-    about = {"owner": results.owner, "labels_version": results.labels_version, "step": results.step}
+    about = {
+        "owner": results.owner,
+        "labels_version": results.labels_version,
+        "step": results.step,
+        "edits": results.contained.edits,
+    }
     write_json(run.results, about)
     for name in _ARRAYS:
         kept = [run.array(name, step) for step in (results.step, before) if step is not None]
         for old in run.arrays.glob(f"{name}-*.npy"):
             if old not in kept:
                 old.unlink()
+
+
+def save_held(run: RunPaths, lineage: int, held: Mapping[int, NDArray[np.int64]]) -> None:
+    """Keeps, for all runs of the lineage, what components held when they were closed; see `Contained`."""
+    for event, rows in held.items():
+        save_array(_held_path(run, lineage, event), rows)
 
 
 def load_live_map(run: RunPaths) -> LiveMap | None:
@@ -132,6 +165,20 @@ def keep_metrics(run: RunPaths, step: int) -> None:
     lines = run.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if step and json.loads(line).get("step", 0) <= step]
     write_atomic(run.metrics, "".join(kept).encode())
+
+
+def _held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.int64]]:
+    """What the components that edits closed held; where the file is lost, a component comes back empty."""
+    held: dict[int, NDArray[np.int64]] = {}
+    for edit in edits:
+        if edit.kind is not Kind.SPLIT:
+            with suppress(CorruptError):
+                held[edit.event] = load_array(_held_path(run, lineage, edit.event))
+    return held
+
+
+def _held_path(run: RunPaths, lineage: int, event: int) -> Path:
+    return ProjectPaths(run.root.parent.parent).run(lineage).arrays / f"held-{event}.npy"
 
 
 def save_array(path: Path, array: NDArray[np.generic]) -> None:

@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 
 from dgm_engine import jobs, machine
 from dgm_engine.data.pool import Pool, load_pool
+from dgm_engine.discovery.edits import Contained, difference
+from dgm_engine.discovery.layout_worker import layout_path
 from dgm_engine.discovery.projections import Method, project, refine
 from dgm_engine.errors import CorruptError, DgmError
 from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.models.base import DeepGenerativeModel
@@ -40,7 +43,7 @@ from dgm_engine.training.checkpoint import (
 from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
-from dgm_engine.training.ownership import Owner, carried_over, effective_owner
+from dgm_engine.training.ownership import Owner, carried_over, unowned
 from dgm_engine.training.results import (
     LiveMap,
     Results,
@@ -50,11 +53,12 @@ from dgm_engine.training.results import (
     load_live_map,
     load_results,
     save_array,
+    save_held,
     save_live_map,
     save_results,
 )
 from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
-from dgm_engine.training.start import clustering_start, nearest_rows
+from dgm_engine.training.start import clustering_start, nearest_rows, take_over
 
 LIVE_SAMPLE = 1_000
 """Items on the live map."""
@@ -103,13 +107,7 @@ class Reporter:
     def phase(self, phase: str, progress: float, **details: Any) -> None:  # noqa: ANN401 - figures of any kind
         """What is being done now."""
         changed = phase != self._status.phase
-        self._status = replace(
-            self._status,
-            phase=phase,
-            progress=round(progress, 4),
-            seconds=round(self.seconds, 2),
-            details={**self._status.details, **details},
-        )
+        self._now(phase=phase, progress=round(progress, 4), details={**self._status.details, **details})
         if changed or time.monotonic() - self._last > STATUS_SECONDS:
             self.flush()
 
@@ -127,11 +125,14 @@ class Reporter:
         jobs.write_status(self._run.status, self._status)
         self._last = time.monotonic()
 
-    def end(self, state: JobState, phase: str, error: str = "") -> None:
-        """The last word."""
-        self._status = replace(self._status, state=state, error=error)
-        self.phase(phase, 1.0 if state is JobState.FINISHED else self._status.progress)
+    def end(self, state: JobState, phase: str) -> None:
+        """The last word, written once: whoever reads it may start another process on the run at once."""
+        progress = 1.0 if state is JobState.FINISHED else self._status.progress
+        self._now(state=state, phase=phase, progress=progress)
         self.flush()
+
+    def _now(self, **changes: Any) -> None:  # noqa: ANN401 - fields of the status
+        self._status = replace(self._status, seconds=round(self.seconds, 2), **changes)
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ class Setting:
     @property
     def neighbours(self) -> Path:
         """The file of neighbours; the fresh run of the lineage found them."""
-        return self.project.run(self.config.lineage).arrays / "neighbours.npy"
+        return self.project.run(self.config.lineage).neighbours
 
     def label_state(self) -> LabelState:
         """What people have said by now."""
@@ -199,6 +200,7 @@ class Worker:
         self.setting = setting
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
         self.needs_start = False
+        self.edits: tuple[Edit, ...] = ()  # what people did with clusters that the model knows of
         self.state, self.given = self._state(checkpoint)
         epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
         self.reporter.phase("Opening the images", self.reporter.progress, epoch=round(epochs, 2), **machine.describe())
@@ -251,11 +253,13 @@ class Worker:
         """The training state and the owners: this run's own, its parent's, or new ones."""
         config, table, device = self.setting.config, self.setting.table, self.setting.device
         if checkpoint is not None:
+            self.edits = checkpoint.edits
             return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
         if config.parent is not None:
             parent = read_checkpoint(self.setting.project.run(config.parent))
             if parent is None:
                 raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
+            self.edits = parent.edits
             model = model_of(parent, config.model).to(device)
             return new_state(model, self.config, len(table.rows)), parent.owner
         self.needs_start = self.config.clustering_start
@@ -299,9 +303,12 @@ class Worker:
         except CorruptError as error:  # to start from scratch is the remedy
             sys.stderr.write(f"No names are carried over: {error}\n")
             return
-        owner = effective_owner(earlier.owner, self.setting.labels.state(earlier.config.lineage))
+        labels = self.setting.labels.state(earlier.config.lineage)
+        owner = earlier.owners(labels)
         component = predict(self.state.model, self.setting.table, self.setting.pool.shown)[0].argmax(1)
-        self.given = carried_over(earlier.q_y[self.setting.pool.shown], owner, component, len(self.given))
+        self.given = carried_over(
+            earlier.edited(labels.edits)[0][self.setting.pool.shown], owner, component, len(self.given)
+        )
 
     def _train(self) -> None:
         """The loop, with reports, checkpoints and an ear for the person."""
@@ -324,7 +331,7 @@ class Worker:
             self.state.seconds = self.reporter.seconds
             self._check_stop()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(self.setting.run, self.state, self.given)
+                save_checkpoint(self.setting.run, self.state, self.given, self.edits)
                 saved = time.monotonic()
         if self.setting.config.parent is None and not self.config.clustering_start:
             self._carry_over()  # from random weights, components mean something only now
@@ -343,9 +350,22 @@ class Worker:
         began = time.monotonic()
         labels, pool = self.setting.label_state(), self.setting.pool
         self.labels_version = labels.version
+        if labels.edits != self.edits:
+            self._take_over(labels.edits)
         self.given, known = learn(self.state.model, self.setting.table, labels, pool.rows, self.given, self.config)
         self.learn_again = time.monotonic() + max(LEARN_SECONDS, (time.monotonic() - began) / LEARN_SHARE)
         return known
+
+    def _take_over(self, edits: tuple[Edit, ...]) -> None:
+        """Makes the model what people made of the clusters that they saw."""
+        self.reporter.phase("Taking over changes of clusters", self.reporter.progress)
+        run, parent = self.setting.run, self.setting.config.parent
+        seen = load_results(run if parent is None or has_results(run) else self.setting.project.run(parent))
+        q_y, held = seen.edited(edits)
+        take_over(self.state, self.setting.table, self.edits, edits, q_y.argmax(1), self.config)
+        save_held(run, self.setting.config.lineage, held)
+        self.given = unowned(self.given, difference(self.edits, edits)[1])
+        self.edits = edits
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, int(record.epoch), self.reporter.seconds)
@@ -367,7 +387,7 @@ class Worker:
         """Checkpoint and results."""
         began = time.monotonic()
         self.state.seconds = self.reporter.seconds
-        save_checkpoint(self.setting.run, self.state, self.given)
+        save_checkpoint(self.setting.run, self.state, self.given, self.edits)
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
@@ -380,6 +400,7 @@ class Worker:
             labels_version=self.labels_version,
             config=self.setting.config,
             step=self.state.step,
+            contained=Contained(self.edits, {}),
         )
         save_results(self.setting.run, results)
         self.saving = time.monotonic() - began
@@ -414,11 +435,17 @@ class LiveView:
         self._next = seconds + max(2.0, (time.monotonic() - began) / LIVE_SHARE)
         return self._used
 
-    def _earlier_positions(self) -> NDArray[np.float32] | None:
-        parent = self._setting.config.parent
-        runs = [self._setting.run] if parent is None else [self._setting.run, self._setting.project.run(parent)]
-        maps = (load_live_map(run) for run in runs)
-        return next((live.xy for live in maps if live and np.array_equal(live.rows, self._rows)), None)
+    def _earlier_positions(self) -> NDArray[np.floating] | None:
+        """Where the rows stood on this run's live map, or else stand on the map that the screens show."""
+        live, project, pool = load_live_map(self._setting.run), self._setting.project, self._setting.pool
+        if live is not None and np.array_equal(live.rows, self._rows):
+            return live.xy
+        runs = (project.run(number) for number in reversed(project.run_numbers()))
+        laid_out = (path for run in runs for method in Method if (path := layout_path(run, method)).exists())
+        xy = next((load_array(path) for path in laid_out), None)
+        if xy is None or len(xy) != len(pool.shown):
+            return None
+        return np.asarray(xy[np.searchsorted(pool.shown, self._rows)])
 
 
 def main(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A server of the app of its own, and a headless Chromium that looks at it."""
+"""A server of the app of its own, and a headless Chromium that looks at it; both serve all tests of this folder."""
 
 import os
 import shutil
@@ -7,13 +7,21 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from dgm_engine.services import labelling
+from dgm_engine.services.projects import Project
+from tests.fabricated import fabricate_layout
 
 ROOT = Path(__file__).parent.parent.parent
+DESK = {"viewport": {"width": 1280, "height": 720}}
 FLAGS = (
     "--no-sandbox",
     "--use-angle=swiftshader",
@@ -26,15 +34,36 @@ FLAGS = (
 )
 
 
+@pytest.fixture(scope="package")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the projects that the app makes; it opens others by their address."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="package")
+def address(home: Path) -> Iterator[str]:
+    """The address of a running app."""
+    with running(home) as address:
+        yield address
+
+
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """The address of a running app whose projects are in ``tmp_path / "home"``."""
+def first_address(tmp_path: Path) -> Iterator[str]:
+    """The address of an app that nobody has used yet; its projects are in ``tmp_path / "home"``."""
+    with running(tmp_path / "home") as address:
+        yield address
+
+
+@contextmanager
+def running(home: Path) -> Generator[str]:
+    """Runs the app with a folder of projects and says its address."""
+    home.mkdir(exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, "DGM_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "DGM_HOME": str(home), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with (tmp_path / "server.log").open("wb") as log:
+    with (home.parent / f"{home.name}.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
         _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server)
@@ -44,18 +73,59 @@ def address(tmp_path: Path) -> Iterator[str]:
         server.wait(timeout=20)
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of 1280 x 720 in the Chromium on the PATH."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The Chromium on the PATH."""
+    path = shutil.which("chromium")
+    if path is None:
         pytest.skip("chromium is not on the PATH; apt-get install chromium")
+    expect.set_options(timeout=20_000)  # a loaded machine is no fault
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
-        page.set_default_timeout(30_000)
-        yield page
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a page that shares nothing with others; arguments are those of Playwright's `new_context`.
+
+    An error in a script of the page fails the test.
+    """
+    contexts, faults = [], list[str]()
+
+    def open_one(**settings: Any) -> Page:
+        context = chromium.new_context(**{**DESK, **settings})
+        context.set_default_timeout(20_000)
+        context.on("weberror", lambda fault: faults.append(fault.error.stack or str(fault.error)))
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """A page of 1280 x 720."""
+    return new_page()
+
+
+@pytest.fixture
+def places(trained: Project) -> np.ndarray:
+    """Digits with run 1 and its layout, as `fabricate_layout` makes it; the places."""
+    return fabricate_layout(trained, trained.paths.run(1))
+
+
+@pytest.fixture
+def named(trained: Project, places: np.ndarray) -> Project:
+    """Digits with run 1 and its layout, whose clusters are named by their digits; no image has a label."""
+    assert len(places)
+    for component in range(11):  # cluster 10 is a second one of nines
+        labelling.name_component(trained, component, str(min(component, 9)), "ann")
+    return trained
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -66,4 +136,4 @@ def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError(f"the app did not start (exit status {server.poll()}); see server.log in the test's folder")
+    raise RuntimeError(f"the app did not start (exit status {server.poll()}); see the log beside its home")

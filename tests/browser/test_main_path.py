@@ -1,133 +1,135 @@
-"""The main job from start to export, as a person does it, in a real browser."""
+"""The main job from start to export, as a person does it, in a real browser: with a mouse, and by keys alone."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from dgm_engine.services import evaluating, exploring
-from dgm_engine.services.projects import Project, open_project
+from dgm_engine.services.projects import EXAMPLE, Project, open_project
+from tests.browser.screens import MapScreen, eventually, labels_of, settled, true_class, wait_until_trained
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-
-def settled(page: Page) -> None:
-    """Waits until the page's script has run."""
-    page.wait_for_timeout(200)
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-    page.wait_for_timeout(200)
+Go = Callable[[Locator], None]
+FIELDS = ("INPUT", "TEXTAREA")
+HAS_FOCUS = "(element) => element.getRootNode().activeElement === element"
 
 
-def go_to(page: Page, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).click()
+def by_mouse(target: Locator) -> None:
+    target.click()
+
+
+def by_keys(target: Locator, most: int = 120) -> None:
+    """Goes to something by Tab, which begins anew at the end of the page, and presses Enter where that is no field."""
+    page = target.page
+    target.wait_for()
+    for _ in range(most):
+        if target.evaluate(HAS_FOCUS):
+            break
+        page.keyboard.press("Tab")
+    assert target.evaluate(HAS_FOCUS), f"{target} is not reached by Tab"
+    if target.evaluate("(element) => element.tagName") not in FIELDS:
+        page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("go", [by_mouse, by_keys])
+def test_digits_from_the_example_to_an_exported_classifier(
+    first_address: str, page: Page, tmp_path: Path, go: Go
+) -> None:
+    page.goto(first_address)
+    go(page.get_by_role("button", name="Open the example"))
+    page.wait_for_url("**/discover?**")
     settled(page)
 
+    project = open_project(tmp_path / "home" / EXAMPLE)
+    go_to(page, "Train", go)
+    train_briefly(page, project, go)
 
-def press(page: Page, name: str) -> None:
-    page.get_by_role("button", name=name).first.click()
-    settled(page)
+    go_to(page, "Discover", go)
+    name_clusters(page, project, 4, go)
+    if go is by_mouse:
+        select_with_lasso(page)
 
+    go_to(page, "Label", go)
+    label_suggestions(page, project, 3, go)
+    go(page.get_by_role("button", name="Train with the new labels"))
+    wait_until_trained(page, project, 2)
 
-def train_briefly(page: Page) -> None:
-    """Moves the slider one step from its default, as long as it needs."""
-    slider = page.get_by_role("slider", name="How long")
-    slider.press("ArrowRight")
-    expect(slider).to_have_attribute("aria-valuetext", "20 s")
-    settled(page)
-
-
-def wait_until_trained(page: Page) -> None:
-    expect(page.locator(".st-key-header")).to_contain_text("Trained", timeout=90_000)
-    settled(page)
-
-
-def true_class(project: Project, rows: np.ndarray) -> str:
-    return project.pool.classes[np.bincount(project.pool.truth[rows]).argmax()]
-
-
-def test_digits_from_the_example_to_an_exported_classifier(address: str, page: Page, tmp_path: Path) -> None:
-    page.goto(address)
-    press(page, "Open the example")
-
-    go_to(page, "Train")
-    train_briefly(page)
-    press(page, "Find clusters")
-    wait_until_trained(page)
-    project = open_project(tmp_path / "home" / "digits-example")
-
-    go_to(page, "Discover")
-    name_clusters(page, project, 4)
-    select_with_lasso(page)
-
-    go_to(page, "Label")
-    label_suggestions(page, project, 3)
-    press(page, "Train with the new labels")
-    wait_until_trained(page)
-    assert project.paths.run_numbers() == [1, 2]
-
-    go_to(page, "Evaluate")
+    go_to(page, "Evaluate", go)
     expect(page.get_by_text("What is taken for what")).to_be_visible()
     assert (evaluating.evaluate(project).accuracy_cluster_and_label or 0) > 0.6
 
-    go_to(page, "Export")
-    press(page, "Prepare the classifier")
+    go_to(page, "Export", go)
+    go(page.get_by_role("button", name="Prepare the classifier"))
     button = page.get_by_role("button", name="Download as a zip")
     button.wait_for(timeout=90_000)
+    settled(page)
     with page.expect_download() as download:
-        button.click()
+        go(button)
     names = zipfile.ZipFile(download.value.path()).namelist()
     assert {Path(name).name for name in names} >= {"model.onnx", "labels.json", "README.md", "SHA256SUMS"}
 
 
-def name_clusters(page: Page, project: Project, n: int) -> None:
+def go_to(page: Page, name: str, go: Go) -> None:
+    go(page.get_by_role("link", name=name, exact=True))
+    page.wait_for_url(f"**/{name.lower()}?**")
+    settled(page)
+
+
+def train_briefly(page: Page, project: Project, go: Go) -> None:
+    """Trains with the slider one step from its default, as long as it needs."""
+    slider = page.get_by_role("slider", name="How long")
+    if go is by_keys:
+        go(slider)
+    slider.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", "20 s")
+    settled(page)
+    go(page.get_by_role("button", name="Find clusters"))
+    wait_until_trained(page, project, 1)
+
+
+def name_clusters(page: Page, project: Project, n: int, go: Go) -> None:
     """Names the largest clusters after what most of their images are, in place."""
     view = exploring.view(project)
     for cluster in sorted(view.clusters, key=lambda c: -c.size)[:n]:
-        name = true_class(project, view.rows[view.component == cluster.component])
+        name = true_class(project, view.items[view.component == cluster.component].tolist())
         field = page.locator(f".st-key-card_{cluster.component} input")
-        field.click()
-        field.fill(name)
-        field.press("Enter")
-        settled(page)
+        go(field)
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
         expect(page.locator(f".st-key-card_{cluster.component} .chip")).to_have_text(name)
+        settled(page)
     assert len(project.labels.state(view.run).names) == n
 
 
 def select_with_lasso(page: Page) -> None:
     """Draws around the middle of the map and finds images beside it, of which one can be picked."""
-    chart = page.locator(".js-plotly-plot .nsewdrag").first
-    chart.wait_for(timeout=60_000)
-    settled(page)
-    box = chart.bounding_box()
-    assert box is not None
-    corners = [(0.15, 0.15), (0.85, 0.15), (0.85, 0.85), (0.15, 0.85), (0.15, 0.17)]
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=5)
-    page.mouse.up()
-    tiles = page.locator("button.tile")
-    tiles.first.wait_for()
-    tiles.first.click()
-    expect(page.get_by_role("button", name="Label 1 picked")).to_be_visible()
+    drawn = MapScreen(page, seconds=90)
+    camera = drawn.camera()
+    corners = np.array([[0.15, 0.15], [0.85, 0.15], [0.85, 0.85], [0.15, 0.85], [0.15, 0.17]])
+    drawn.draw((corners * [camera.width, camera.height] + [camera.left, camera.top]).tolist())
+    page.locator(".labelling .tile").first.click()
+    expect(page.locator(".labelling .count")).to_contain_text("1 picked")
 
 
-def label_suggestions(page: Page, project: Project, n: int) -> None:
+def label_suggestions(page: Page, project: Project, n: int, go: Go) -> None:
     """Labels what the page suggests, by the keys of classes that it knows and by typing new ones."""
+    board = page.locator(".labelling[data-item]")
+    board.wait_for()
+    labels = labels_of(project)
     for _ in range(n):
-        caption = page.get_by_text(" of 20", exact=False).first.inner_text()
-        row = project.pool.rows([caption.split(" · ")[0]])
-        name = true_class(project, row)
-        button = page.locator(f".st-key-class_{name} button")
-        before = len(project.labels.state().positive)
-        if button.count():
-            page.mouse.click(700, 690)  # out of the text field, where keys are letters
+        item = board.get_attribute("data-item") or ""
+        labels[item] = name = true_class(project, [item])
+        if board.locator(f'.chip[data-class="{name}"]').count():
             page.keyboard.press(name)
         else:
-            page.get_by_label("New class").fill(name)
-            press(page, "Add class")
-        settled(page)
-        assert len(project.labels.state().positive) == before + 1
+            go(board.get_by_label("Name of a new class"))
+            page.keyboard.type(name)
+            page.keyboard.press("Enter")
+        expect(board).not_to_have_attribute("data-item", item)
+        eventually(page, lambda: labels_of(project), labels)
+    settled(page)

@@ -1,0 +1,219 @@
+"""What the map in the browser is sent, one buffer for positions and one for looks, and what its lassos and clicks mean.
+
+Points travel in one random order, the same for as long as the pool is, so that no class is painted over another and any
+beginning of the buffer is a fair sample. What comes back from the browser is a place in that order, or a polygon.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.discovery.projections import align
+from dgm_engine.services.exploring import in_polygon
+from dgm_engine.training.results import LiveMap
+
+STEPS = 65_535
+"""A coordinate is one of so many steps: finer than any screen until the map is enlarged a hundred times."""
+
+GROUPS = 256
+"""Colours that a map tells apart at most: a point's group is one byte."""
+
+SELECTED, LABELLED, MUTED = 1, 2, 4
+"""Bits of a point's flags, as in assets/map/points.js."""
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where M items lie on the map.
+
+    Attributes:
+        token: of these positions; the browser sends it back with what it selects.
+        order_token: of the drawing order.
+        order: (M,) int64; the browser's point i is item order[i].
+        xy: (M, 2) uint16, in the order of the items; the layout's aspect is kept.
+    """
+
+    token: str
+    order_token: str
+    order: NDArray[np.int64]
+    xy: NDArray[np.uint16]
+
+    @property
+    def points(self) -> NDArray[np.int64]:
+        """(M,) the browser's point that each item is; read-only."""
+        return _points(len(self.order))
+
+    def items_at(self, points: Sequence[int]) -> NDArray[np.int64]:
+        """(n,) the items that the browser's points are; those that there are none of are left out."""
+        return self.order[[p for p in points if 0 <= p < len(self.order)]]
+
+    def enclosed(self, polygon: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
+        """(M,) which items lie in a polygon of the browser's unit square."""
+        return in_polygon(self.xy, np.asarray(polygon, dtype=np.float64).reshape(-1, 2) * STEPS)
+
+    def centre(self, members: NDArray[np.bool_]) -> tuple[float, float]:
+        """Where, in the unit square, the member lies that is nearest to the members' median; there must be one."""
+        own = self.xy[members].astype(np.float64)
+        x, y = own[np.argmin(np.linalg.norm(own - np.median(own, axis=0), axis=1))] / STEPS
+        return float(x), float(y)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A line of the legend: which colour of the palette, what it means, and how many items have it."""
+
+    index: int
+    name: str
+    colour: str
+    n: int
+
+
+@dataclass(frozen=True)
+class Label:
+    """A component's name on the map, at a place of the unit square; `group` is dimmed with that group's points."""
+
+    component: int
+    text: str
+    x: float
+    y: float
+    colour: str
+    group: int | None
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """Pictures of the labels: one line of squares of `size` pixels, as an address that HTML can show."""
+
+    sprite: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What colours mean: groups, or a scale from low to high.
+
+    Attributes:
+        meaning: changes when other groups stand at the same indices.
+        groups: those that are listed.
+        scale: {"low", "high": words, "colours": list} in place of groups.
+    """
+
+    meaning: str
+    groups: tuple[Group, ...] = ()
+    scale: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """How the items look.
+
+    Attributes:
+        token: of all this.
+        group: (M,) uint8 index into the palette.
+        flags: (M,) uint8 of `SELECTED`, `LABELLED` and `MUTED`.
+        palette: "#rrggbb" for each group.
+        legend: what they mean.
+        labels: names, the largest cluster first.
+        prototypes: their pictures.
+    """
+
+    token: str
+    group: NDArray[np.uint8]
+    flags: NDArray[np.uint8]
+    palette: tuple[str, ...]
+    legend: Legend
+    labels: tuple[Label, ...]
+    prototypes: Prototypes | None
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """A sample of the items as a model at work sees them.
+
+    Attributes:
+        points: (n,) the browser's numbers of the items.
+        xy: (2n,) x and y of each in turn, in the browser's unit square, to three decimals.
+        component: (n,) their clusters now.
+    """
+
+    points: list[int]
+    xy: list[float]
+    component: NDArray[np.int32]
+
+
+def followed(where: Places, rows: NDArray[np.int64], live: LiveMap) -> Followed | None:
+    """A live map laid onto the places of the same items; None where too few of them are shown.
+
+    Args:
+        where: places of the items.
+        rows: (M,) their pool rows.
+        live: of a run at work.
+    """
+    sample, of_rows, of_live = np.intersect1d(rows, live.rows, return_indices=True)
+    if len(sample) < 2:
+        return None
+    xy = align(live.xy[of_live], where.xy[of_rows] / STEPS)
+    return Followed(where.points[of_rows].tolist(), np.round(xy, 3).ravel().tolist(), live.component[of_live])
+
+
+def places(xy: NDArray[np.floating], token: str, order_token: str) -> Places:
+    """Fits positions (M, 2) into the unit square, in its middle and as large as it allows."""
+    low, high = xy.min(axis=0).astype(np.float64), xy.max(axis=0).astype(np.float64)
+    side = max(float((high - low).max()), 1e-9)
+    unit = (xy - (low + high) / 2) / side + 0.5
+    steps = np.clip(np.round(unit * STEPS), 0, STEPS).astype(np.uint16)
+    return Places(token, order_token, _order(len(xy)), steps)
+
+
+def encoded_places(where: Places) -> bytes:
+    """The positions for the browser: a message of token and n, then (n, 2) uint16 in drawing order."""
+    return _message({"token": where.token, "n": len(where.order)}, where.xy[where.order].astype("<u2"))
+
+
+def encoded(where: Places, look: Look) -> bytes:
+    """The look for the browser: a message of all but the arrays, then (n,) uint8 groups and flags in drawing order."""
+    header = {
+        "n": len(where.order),
+        "token": where.token,
+        "order": where.order_token,
+        "look": look.token,
+        "palette": look.palette,
+        "legend": asdict(look.legend),
+        "labels": [asdict(label) for label in look.labels],
+        "prototypes": None if look.prototypes is None else asdict(look.prototypes),
+    }
+    return _message(header, look.group[where.order], look.flags[where.order])
+
+
+def _message(header: Mapping[str, object], *arrays: NDArray[np.generic]) -> bytes:
+    """uint32 length of the header, the header in JSON, zeros up to a multiple of four, the arrays; little-endian."""
+    text = json.dumps(header).encode()
+    padding = b"\0" * (-(4 + len(text)) % 4)
+    return b"".join([struct.pack("<I", len(text)), text, padding, *(array.tobytes() for array in arrays)])
+
+
+def token_of(*parts: object) -> str:
+    """A short name for what the parts say."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _order(n: int) -> NDArray[np.int64]:
+    order = np.random.default_rng(0).permutation(n)
+    order.flags.writeable = False
+    return order
+
+
+@lru_cache(maxsize=4)
+def _points(n: int) -> NDArray[np.int64]:
+    """The inverse of `_order`."""
+    points = np.empty(n, dtype=np.int64)
+    points[_order(n)] = np.arange(n)
+    points.flags.writeable = False
+    return points

@@ -1,0 +1,166 @@
+"""Which images a person looks at: filters and a selection, one state for map, grid and clusters.
+
+It is short enough to stand in an address.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.paths import written_atomically
+from dgm_engine.services.exploring import ItemState, View
+from dgm_engine.services.projects import Project
+
+KEPT = 100
+"""Selections of a project that are kept, the newest; an address that names an older one selects nothing."""
+
+_LISTS = ("clusters", "classes", "states")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Filters, all of which must hold, and a selection among what they leave.
+
+    Attributes:
+        clusters: components to show; empty shows all.
+        classes: classes to show, "" for images without one; empty shows all.
+        states: what people said; empty shows all.
+        confidence: percent, from and to, both included.
+        disputed: only images whose label is not what the model predicts.
+        text: part of an item's id, in any case of letters.
+        selection: name of a stored selection; "" where nothing is selected.
+    """
+
+    clusters: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+    states: tuple[ItemState, ...] = ()
+    confidence: tuple[int, int] = (0, 100)
+    disputed: bool = False
+    text: str = ""
+    selection: str = ""
+
+    @property
+    def filters(self) -> "Scope":
+        """The filters alone."""
+        return replace(self, selection="")
+
+    @property
+    def filtering(self) -> bool:
+        """Whether any filter is set."""
+        return self.filters != Scope()
+
+    def to_query(self) -> dict[str, str | list[str]]:
+        """The parameters of an address; what is as by default is left out."""
+        query: dict[str, str | list[str]] = {}
+        for name in _LISTS:
+            if values := getattr(self, name):
+                query[name] = [str(value) for value in values]
+        if self.confidence != Scope.confidence:
+            query["confidence"] = f"{self.confidence[0]}-{self.confidence[1]}"
+        query |= {"disputed": "1"} if self.disputed else {}
+        query |= {name: value for name in ("text", "selection") if (value := getattr(self, name))}
+        return query
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, Sequence[str]]) -> "Scope":
+        """Reads the parameters of an address; what cannot be read is left as by default."""
+        known = {state.value for state in ItemState}
+        first = {name: values[0] for name, values in query.items() if values}
+        return cls(
+            clusters=tuple(int(c) for c in query.get("clusters", ()) if _is_number(c)),
+            classes=tuple(query.get("classes", ())),
+            states=tuple(ItemState(s) for s in query.get("states", ()) if s in known),
+            confidence=_percents(first.get("confidence", "")),
+            disputed=first.get("disputed") == "1",
+            text=first.get("text", ""),
+            selection=first.get("selection", ""),
+        )
+
+
+PARAMETERS = (*_LISTS, "confidence", "disputed", "text", "selection")
+"""Names of the parameters of an address."""
+
+
+def filtered(view: View, scope: Scope) -> NDArray[np.bool_]:
+    """(M,) which of the view's items the filters let through; read-only."""
+    return _filtered(view, scope.filters)
+
+
+def picked(project: Project, view: View, scope: Scope) -> NDArray[np.bool_]:
+    """(M,) which items are selected and let through by the filters; an item that is not shown any more is left out."""
+    if not scope.selection:
+        return np.zeros(len(view.items), dtype=bool)
+    chosen = np.zeros(project.pool.n_items, dtype=bool)
+    chosen[_stored(project, scope.selection)] = True
+    return chosen[view.rows] & filtered(view, scope)
+
+
+def pick(project: Project, view: View, scope: Scope, mask: NDArray[np.bool_]) -> Scope:
+    """The scope with the items of `mask` (M,) for its selection, which is stored with the project."""
+    rows = np.sort(view.rows[mask]).astype(np.int64)
+    if not len(rows):
+        return replace(scope, selection="")
+    name = blake2b(rows.tobytes(), digest_size=8).hexdigest()
+    folder = project.paths.selections
+    folder.mkdir(exist_ok=True)
+    with written_atomically(folder / f"{name}.npy") as file:
+        np.save(file, rows, allow_pickle=False)
+    for old in sorted(folder.glob("*.npy"), key=_written_at)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return replace(scope, selection=name)
+
+
+@lru_cache(maxsize=4)
+def _filtered(view: View, scope: Scope) -> NDArray[np.bool_]:
+    mask = np.ones(len(view.items), dtype=bool)
+    if scope.clusters:
+        mask &= np.isin(view.component, scope.clusters)
+    if scope.classes:
+        mask &= np.isin(view.class_name, scope.classes)
+    if scope.states:
+        mask &= np.isin(view.state, [state.value for state in scope.states])
+    if scope.confidence != Scope.confidence:
+        percent = 100 * view.confidence
+        mask &= (percent >= scope.confidence[0]) & (percent <= scope.confidence[1])
+    if scope.disputed:
+        mask &= (view.label != "") & (view.label != view.predicted)
+    if scope.text:
+        wanted = scope.text.lower()
+        mask &= np.fromiter((wanted in item.lower() for item in view.items.tolist()), dtype=bool, count=len(mask))
+    mask.flags.writeable = False
+    return mask
+
+
+def _written_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # another tab has just deleted it
+        return 0
+
+
+def _stored(project: Project, name: str) -> NDArray[np.int64]:
+    """The pool rows of a stored selection; none where it is not kept any more."""
+    if not name.isalnum():  # an address that somebody wrote
+        return np.zeros(0, dtype=np.int64)
+    path = project.paths.selections / f"{name}.npy"
+    try:
+        rows = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return np.zeros(0, dtype=np.int64)
+    return rows[rows < project.pool.n_items]
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10  # Python reads no number of thousands of digits
+
+
+def _percents(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    if _is_number(low) and _is_number(high) and int(low) <= int(high) <= 100:
+        return int(low), int(high)
+    return Scope.confidence

@@ -1,0 +1,64 @@
+"""How far the work on a project has come."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from dgm_engine.discovery.metrics import Proportion
+from dgm_engine.services import auditing, exploring
+from dgm_engine.services.auditing import Audit
+from dgm_engine.services.exploring import View
+from dgm_engine.services.projects import FOLDERS_ANNOTATOR, Project
+
+SURE = 0.8
+"""From this confidence on a prediction counts as a sure one."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the work has come.
+
+    Attributes:
+        labelled: images with a class that a person gave; those of class folders do not count.
+        clusters: clusters that hold images.
+        named_clusters: how many of these have a name.
+        named_share: share of the shown images that the model gives a named class.
+        sure_share: of these, the share that it is sure of (`SURE`); None where there are none.
+        accuracy: by the newest audit; None where there was none.
+        audited: the run that this is the accuracy of, where that is not the newest with results; else None.
+    """
+
+    labelled: int
+    clusters: int
+    named_clusters: int
+    named_share: float
+    sure_share: float | None
+    accuracy: Proportion | None
+    audited: int | None
+
+
+def standing(project: Project) -> Standing:
+    """How far the work has come; cached on results and labels, so that a page may ask on every rerun.
+
+    Raises:
+        StateError: nothing was trained yet.
+        CorruptError: the file of the newest audit is damaged.
+    """
+    return _standing(project, exploring.view(project), auditing.current(project))
+
+
+@lru_cache(maxsize=4)  # a view of a million images is large
+def _standing(project: Project, seen: View, audit: Audit | None) -> Standing:
+    state = project.labels.state()
+    used = [cluster for cluster in seen.clusters if cluster.size]
+    named = seen.predicted != ""
+    return Standing(
+        labelled=sum(state.annotators[item] != FOLDERS_ANNOTATOR for item in state.positive),
+        clusters=len(used),
+        named_clusters=sum(cluster.class_name is not None for cluster in used),
+        named_share=float(named.mean()),
+        sure_share=float(np.mean(seen.confidence[named] >= SURE)) if named.any() else None,
+        accuracy=None if audit is None else audit.accuracy,
+        audited=None if audit is None or audit.run == seen.run else audit.run,
+    )

@@ -1,0 +1,177 @@
+"""What the colours of the map mean: for clusters, classes, confidence or labels, a look for all images."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from plotly.colors import sample_colorscale, unlabel_rgb
+
+from dgm_engine.discovery.clusters import Cluster
+from dgm_engine.services import exploring, scoping
+from dgm_engine.services.exploring import ItemState, Opinion, View
+from dgm_engine.services.mapping import (
+    GROUPS,
+    LABELLED,
+    MUTED,
+    SELECTED,
+    Group,
+    Label,
+    Legend,
+    Look,
+    Places,
+    Prototypes,
+    token_of,
+)
+from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
+from dgm_engine.services.projects import Project
+from dgm_engine.services.scoping import Scope
+from pages._pictures import data_uri
+
+PROTOTYPE = 40
+_SHADES = 32
+_NAME_LENGTH = 24
+
+
+class Colour(StrEnum):
+    """What the colours of the map mean."""
+
+    CLUSTER = "Cluster"
+    CLASS = "Class"
+    CONFIDENCE = "Confidence"
+    STATE = "Labels"
+
+
+STATES = {
+    ItemState.UNLABELLED: ("no label", UNKNOWN),
+    ItemState.LABELLED: ("labelled", "#0072b2"),
+    ItemState.REJECTED: ("a class ruled out", "#d55e00"),
+    ItemState.NONE: ("none of the named", "#009e73"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Colouring:
+    """The group of each image, (M,) uint8, the groups' colours, and the legend."""
+
+    group: NDArray[np.uint8]
+    palette: tuple[str, ...]
+    legend: Legend
+
+
+@lru_cache(maxsize=4)
+def look(project: Project, view: View, where: Places, colour: Colour, scope: Scope) -> Look:
+    """How the images of a view look on the map.
+
+    Args:
+        project: whose images.
+        view: the newest results.
+        where: places of the images.
+        colour: what colours mean.
+        scope: what is selected, and what is filtered away.
+    """
+    chosen = _coloured(view, colour)
+    flags = np.where(scoping.picked(project, view, scope), SELECTED, 0).astype(np.uint8)
+    flags |= np.where(view.state == ItemState.LABELLED, LABELLED, 0).astype(np.uint8)
+    flags |= np.where(scoping.filtered(view, scope), 0, MUTED).astype(np.uint8)
+    used = _labelled_clusters(view, len(where.order))
+    labels = _labels(view, where)
+    if colour is not Colour.CLUSTER:
+        labels = tuple(replace(label, group=None) for label in labels)
+    return Look(
+        token=token_of(view.run, view.stamp, view.labels_version, colour, scope),
+        group=chosen.group,
+        flags=flags,
+        palette=chosen.palette,
+        legend=chosen.legend,
+        labels=labels,
+        prototypes=_prototypes(project, view, tuple(c.component for c in used)) if used else None,
+    )
+
+
+@lru_cache(maxsize=4)
+def _coloured(view: View, colour: Colour) -> _Colouring:
+    if colour is Colour.CONFIDENCE:
+        return _shaded(view)
+    if colour is Colour.CLUSTER:
+        names = _told_apart([title(cluster) for cluster in view.clusters][:GROUPS])
+        hues = [cluster_colour(k) for k in range(len(names))]
+        group = np.minimum(view.component, GROUPS - 1)
+        meaning = f"clusters of {len(names)}"
+    elif colour is Colour.CLASS:
+        classes = view.classes[: GROUPS - 1]
+        names, hues = ["no class yet", *classes], [UNKNOWN, *(class_colour(c, view.colours) for c in classes)]
+        group = _indices(view.class_name, classes)
+        meaning = "classes"
+    else:
+        names, hues = [words for words, _ in STATES.values()], [hue for _, hue in STATES.values()]
+        group = _indices(view.state, [state.value for state in STATES][1:])
+        meaning = "states"
+    count = np.bincount(group, minlength=len(names)).tolist()
+    order = sorted(range(len(names)), key=lambda g: -count[g]) if colour is Colour.CLUSTER else range(len(names))
+    groups = tuple(Group(g, names[g], hues[g], count[g]) for g in order if count[g])
+    return _Colouring(group.astype(np.uint8), tuple(hues), Legend(meaning, groups))
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """The names, with the cluster's number where several have the same."""
+    several = {name for name, n in Counter(names).items() if n > 1}
+    return [f"{name} #{k}" if name in several else name for k, name in enumerate(names)]
+
+
+def _shaded(view: View) -> _Colouring:
+    # The palest end is left out: most images are sure ones, and would hardly show on white.
+    shades = tuple(_hex(str(rgb)) for rgb in sample_colorscale("Cividis", np.linspace(0, 0.86, _SHADES).tolist()))
+    group = np.clip(view.confidence * _SHADES, 0, _SHADES - 1).astype(np.uint8)
+    scale: dict[str, object] = {"low": "0% sure", "high": "100%", "colours": shades}
+    return _Colouring(group, shades, Legend("confidence", scale=scale))
+
+
+def title(cluster: Cluster) -> str:
+    """A cluster's class, or its number where it has none, as short as a map needs it."""
+    text = cluster.class_name or f"#{cluster.component}"
+    return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
+
+
+def _labelled_clusters(view: View, n: int) -> list[Cluster]:
+    """The clusters that are large enough for a name on the map, the largest first."""
+    large = [c for c in view.clusters if c.size >= max(3, n // 1000)]
+    return sorted(large, key=lambda c: (-c.size, c.component))
+
+
+def _labels(view: View, where: Places) -> tuple[Label, ...]:
+    used = _labelled_clusters(view, len(where.order))
+    centres = _centres(view.opinion, where, tuple(cluster.component for cluster in used))
+    return tuple(
+        Label(c.component, title(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
+        for c, (x, y) in zip(used, centres, strict=True)
+    )
+
+
+@lru_cache(maxsize=8)
+def _centres(opinion: Opinion, where: Places, components: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
+    return tuple(where.centre(opinion.component == k) for k in components)
+
+
+def _prototypes(project: Project, view: View, components: tuple[int, ...]) -> Prototypes:
+    return Prototypes(_sprite(str(project.paths.root), view.run, view.stamp, components, project), PROTOTYPE)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _sprite(root: str, run: int, stamp: int, components: tuple[int, ...], _project: Project) -> str:
+    return data_uri(exploring.prototype_sprite(_project, components, PROTOTYPE))
+
+
+def _indices(values: NDArray[np.str_], names: Sequence[str]) -> NDArray[np.int64]:
+    """(M,) 1 + the index of each value among the names; 0 for the others."""
+    distinct, inverse = np.unique(values, return_inverse=True)
+    number = {name: i + 1 for i, name in enumerate(names)}
+    return np.array([number.get(value, 0) for value in distinct.tolist()], dtype=np.int64)[inverse]
+
+
+def _hex(rgb: str) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*(round(float(part)) for part in unlabel_rgb(rgb)))

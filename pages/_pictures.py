@@ -1,0 +1,35 @@
+"""Pictures in the HTML of pages, and what is said of an image in a few words."""
+
+import base64
+
+from dgm_engine.services.exploring import ItemState, View
+from dgm_engine.services.projects import Project
+
+
+def source(project: Project) -> tuple[str, str]:
+    """What caches know a project's pictures by: another one may stand at the same place later."""
+    return str(project.paths.root), project.manifest.created
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as an address that HTML can show."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def strip(sprite: str, n: int, size: int) -> str:
+    """HTML that shows the first `n` tiles of a one-line sprite side by side, `size` pixels each."""
+    tiles = "".join(f'<span style="background-position:-{i * size}px 0"></span>' for i in range(n))
+    return f'<div class="strip" style="--sprite:url({sprite});--tile:{size}px">{tiles}</div>'
+
+
+def tip(view: View, position: int) -> str:
+    """What is to be said of an image in three lines: its id, its cluster, its class."""
+    name = str(view.class_name[position])
+    guess = f"{name or 'no class yet'} ({view.confidence[position]:.0%} sure)"
+    said = {
+        ItemState.LABELLED: f"labelled {name}",
+        ItemState.REJECTED: f"{guess}; some classes ruled out",
+        ItemState.NONE: "none of the named classes",
+        ItemState.UNLABELLED: guess,
+    }[ItemState(view.state[position])]
+    return f"{view.items[position]}\ncluster {view.component[position]}\n{said}"

@@ -1,0 +1,176 @@
+"""Which images wait on the Label page, and why: suggestions, labels that may be wrong, or an audit's."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import streamlit as st
+
+from dgm_engine.discovery.suggestions import Strategy
+from dgm_engine.services import auditing, exploring, jobs
+from dgm_engine.services import suspects as suspicion
+from dgm_engine.services.projects import Project
+from pages._state import Key, callback
+
+FEW = 8
+"""Images that are left when the next ones are chosen, in a thread: it takes seconds where there are many."""
+PATIENCE = 0.3
+"""Seconds that a page waits for them, so that with few images they are there at once."""
+
+
+class Source(StrEnum):
+    """Where images to label come from; the words are those on screen."""
+
+    MIXED = "Most helpful"
+    UNCERTAIN = "Least sure"
+    DIVERSE = "Unlike anything labelled"
+    CLUSTERS = "Typical of each cluster"
+    DISAGREEMENT = "Where the model may be mistaken"
+    SUSPECTS = "Labels that may be wrong"
+    AUDIT = "Drawn at random, to check accuracy"
+
+
+_STRATEGY = {
+    Source.MIXED: Strategy.MIXED,
+    Source.UNCERTAIN: Strategy.UNCERTAIN,
+    Source.DIVERSE: Strategy.DIVERSE,
+    Source.CLUSTERS: Strategy.CLUSTERS,
+    Source.DISAGREEMENT: Strategy.DISAGREEMENT,
+}
+
+
+@dataclass(frozen=True)
+class Queued:
+    """An image that waits, or waited, for a word.
+
+    Attributes:
+        item: its id.
+        note: why it is here.
+        expected: the class that it probably is of, where that is not what the model predicts for it; else None.
+    """
+
+    item: str
+    note: str
+    expected: str | None = None
+
+
+@dataclass
+class _Kept:
+    """What a session goes through: an object that changes, since a page can be cut off whenever it stores something.
+
+    `passed` are images that the person wanted others for, `coming` are the next ones while they are chosen.
+    """
+
+    queued: list[Queued] = field(default_factory=list[Queued])
+    choice: tuple[str, Source, int] | None = None
+    made_from: tuple[int, int] | None = None
+    passed: frozenset[str] = frozenset()
+    coming: Future[list[Queued]] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)  # the next drawing of a page may begin before one ends
+
+
+@st.cache_resource(show_spinner=False)
+def _chooser() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "chooser")
+
+
+def queue(project: Project, source: Source, n: int, looked: str | None) -> list[Queued]:
+    """The images of a source in the order to show, judged ones included.
+
+    An audit has its own; the others are kept in the session and chosen anew on another choice or when all are judged.
+    Where images are shown one by one, they are also chosen anew after a training, behind those next in view: keys are
+    on their way to them; more follow before the last is judged; and those judged last stay before them, to go back to.
+    What a run says while it is still at work leaves them as they are.
+
+    Args:
+        project: whose images.
+        source: which of them.
+        n: how many.
+        looked: the image that the person looked at last, "" for none; None where many are in view, which then stay.
+    """
+    if source is Source.AUDIT:
+        audit = auditing.current(project)
+        return [] if audit is None else [Queued(item.item, "") for item in audit.items]
+    kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
+    with kept.lock:
+        return _kept_up(kept, project, source, n, looked)
+
+
+def _kept_up(kept: _Kept, project: Project, source: Source, n: int, looked: str | None) -> list[Queued]:
+    """What `queue` says of the sources that a session goes through."""
+    choice, results = (str(project.paths.root), source, n), jobs.newest_results(project)
+    training = jobs.active_status(project)
+    if kept.choice != choice:
+        kept.queued, kept.coming = [], None
+    left = _from_the_one_in_view(project, source, kept.queued, looked)
+    old = looked is not None and kept.made_from != results and not (training and training[1].alive)
+    few = looked is not None and len(left) <= FEW and len(kept.queued) >= n
+    first = left[:FEW]
+    others = _coming(kept, project, source, n, first) if few and not old else []
+    if old or not (left or others):
+        others = _next(kept, project, source, n, first)
+    if others or old or kept.choice != choice:
+        gone = {one.item for one in left}
+        judged = [one for one in kept.queued if one.item not in gone][-n:] if looked is not None else []
+        kept.queued, kept.choice, kept.made_from = judged + first + others, choice, results
+    return kept.queued
+
+
+def _next(kept: _Kept, project: Project, source: Source, n: int, first: list[Queued]) -> list[Queued]:
+    """The images to follow the first ones, at once."""
+    kept.coming = None
+    others = _chosen(project, source, n - len(first), kept.passed.union(one.item for one in first))
+    if not first and not others and kept.passed:  # all have been in view: from the beginning
+        kept.passed, others = frozenset(), _chosen(project, source, n, frozenset())
+    return others
+
+
+def _coming(kept: _Kept, project: Project, source: Source, n: int, first: list[Queued]) -> list[Queued]:
+    """The images to follow the first ones once they are chosen, for which nobody waits long who has some; else none."""
+    known = {one.item for one in first}
+    if kept.coming is None:
+        kept.coming = _chooser().submit(_chosen, project, source, n, kept.passed | known)
+    if not wait([kept.coming], PATIENCE if first else None).done:
+        return []
+    others, kept.coming = kept.coming.result(), None
+    left = waiting(project, source, others) - known
+    return [one for one in others if one.item in left]
+
+
+def _from_the_one_in_view(project: Project, source: Source, queued: list[Queued], looked: str | None) -> list[Queued]:
+    """Those that wait, from the one looked at last on: it, or the next one after it, is what the browser shows."""
+    left = waiting(project, source, queued)
+    at = next((i for i, one in enumerate(queued) if one.item == looked), 0)
+    return [one for one in queued[at:] + queued[:at] if one.item in left]
+
+
+def waiting(project: Project, source: Source, queued: list[Queued]) -> frozenset[str]:
+    """Those of the images that nobody has judged; an image whose judgement is undone waits again."""
+    items = {one.item for one in queued}
+    state = project.labels.state()
+    if source is Source.AUDIT:
+        audit = auditing.current(project)
+        left = () if audit is None else audit.unanswered
+        return frozenset(one.item for one in left) - state.skipped
+    if source is Source.SUSPECTS:
+        return frozenset(one.item for one in suspicion.suspects(project)) & items - state.skipped
+    return frozenset(items - (state.positive.keys() | state.rejected.keys() | state.none_of_named | state.skipped))
+
+
+@callback
+def others() -> None:
+    """The next images are chosen anew, and not among those in view."""
+    kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
+    with kept.lock:
+        kept.passed = kept.passed.union(one.item for one in kept.queued)
+        kept.choice = None
+
+
+def _chosen(project: Project, source: Source, n: int, without: frozenset[str]) -> list[Queued]:
+    if source is Source.SUSPECTS:
+        passed = project.labels.state().skipped | without
+        found = [one for one in suspicion.suspects(project) if one.item not in passed]
+        return [Queued(one.item, one.reason, one.expected) for one in found[:n]]
+    found = exploring.suggestions(project, _STRATEGY[source], n, without)
+    return [Queued(one.item, f"Why this one: {one.reason}") for one in found]

@@ -1,0 +1,30 @@
+"""How far the work has come, in a line."""
+
+import streamlit as st
+
+from dgm_engine.discovery.metrics import Proportion
+from dgm_engine.services.projects import Project
+from dgm_engine.services.standing import Standing, standing
+from pages import _state
+from pages._text import count
+
+
+def line(project: Project) -> None:
+    """What is labelled and named, what share of the pile that covers, and how accurate the model was in an audit."""
+    with _state.errors_shown():  # a damaged audit
+        st.caption(" · ".join(_parts(standing(project))), width="content")
+
+
+def _parts(now: Standing) -> list[str]:
+    parts = [f"{now.labelled:,} labelled", f"{now.named_clusters} of {count(now.clusters, 'cluster')} have a class"]
+    if now.sure_share is not None:
+        parts.append(f"the classes cover {now.named_share:.0%} of the images (surely {now.sure_share:.0%} of these)")
+    if now.accuracy is not None and now.accuracy.n:
+        of = "" if now.audited is None else f" of run {now.audited}"
+        parts.append(f"accuracy{of} {estimate(now.accuracy)}")
+    return parts
+
+
+def estimate(found: Proportion) -> str:
+    """A share with its interval: ``95% (84% to 99%, by 40 images)``."""
+    return f"{found.share:.0%} ({found.low:.0%} to {found.high:.0%}, by {count(found.n, 'image')})"

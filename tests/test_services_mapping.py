@@ -1,0 +1,107 @@
+"""What the map in the browser is sent, and what its answers mean."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from dgm_engine.services import mapping
+from dgm_engine.services.mapping import Group, Label, Legend, Look, Places, places
+from dgm_engine.training.results import LiveMap
+
+N = 1_000
+
+
+@pytest.fixture
+def xy() -> np.ndarray:
+    return (np.random.default_rng(1).normal(size=(N, 2)) * [3, 1] + [100, -5]).astype(np.float32)
+
+
+@pytest.fixture
+def where(xy: np.ndarray) -> Places:
+    return places(xy, "now", "pool")
+
+
+def unit(xy: np.ndarray) -> np.ndarray:
+    """Where positions come to lie in the unit square, worked out apart."""
+    low, high = xy.min(0), xy.max(0)
+    return (xy - (low + high) / 2) / (high - low).max() + 0.5
+
+
+def test_positions_fill_the_square_and_keep_their_aspect(xy: np.ndarray, where: Places) -> None:
+    assert np.abs(where.xy / mapping.STEPS - unit(xy)).max() < 1 / mapping.STEPS
+    assert where.xy[:, 0].min() == 0
+    assert where.xy[:, 0].max() == mapping.STEPS
+
+
+def test_all_points_in_one_place_are_a_map_too() -> None:
+    assert np.abs(places(np.ones((5, 2)), "", "").xy / mapping.STEPS - 0.5).max() < 1e-4
+
+
+def read(message: bytes) -> tuple[dict[str, object], bytes]:
+    """The header of a message, and its arrays."""
+    length = struct.unpack_from("<I", message)[0]
+    start = -(-(4 + length) // 4) * 4
+    return json.loads(message[4 : 4 + length]), message[start:]
+
+
+def test_the_messages_hold_every_point_once_in_drawing_order(where: Places) -> None:
+    rng = np.random.default_rng(2)
+    group, flags = rng.integers(0, 7, N).astype(np.uint8), rng.integers(0, 8, N).astype(np.uint8)
+    legend = Legend("classes", (Group(1, "café <b>", "#ff0000", 3),))
+    labels = (Label(1, "1: shoe", 0.5, 0.25, "#ff0000", None),)
+    look = Look("look", group, flags, ("#ff0000",) * 7, legend, labels, None)
+
+    placed, positions = read(mapping.encoded_places(where))
+    header, looks = read(mapping.encoded(where, look))
+
+    assert placed == {"token": "now", "n": N}
+    drawn = np.frombuffer(positions, "<u2").reshape(N, 2)
+    groups, said = np.frombuffer(looks, np.uint8).reshape(2, N)
+    assert sorted(where.order.tolist()) == list(range(N))
+    assert (where.order != np.arange(N)).mean() > 0.9  # a random order
+    for i in (0, 1, 500, 999):
+        item = where.items_at([i])[0]
+        assert drawn[i].tolist() == where.xy[item].tolist()
+        assert (groups[i], said[i]) == (group[item], flags[item])
+    assert header["n"] == N
+    assert [header[name] for name in ("token", "order", "look")] == ["now", "pool", "look"]
+    assert header["legend"]["groups"] == [{"index": 1, "name": "café <b>", "colour": "#ff0000", "n": 3}]
+    assert header["labels"][0]["text"] == "1: shoe"
+
+
+def test_a_polygon_encloses_the_items_inside_it_whatever_the_drawing_order(xy: np.ndarray, where: Places) -> None:
+    inside = where.enclosed([[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6]])
+    expected = (np.abs(unit(xy) - 0.5) < 0.1).all(axis=1)
+    edge = (np.abs(np.abs(unit(xy) - 0.5) - 0.1) < 2 / mapping.STEPS).any(axis=1)
+    assert (inside == expected)[~edge].all()
+    assert expected.any()
+    assert not where.enclosed([]).any()
+
+
+def test_points_that_do_not_exist_are_left_out(where: Places) -> None:
+    assert where.items_at([3, -1, N, 5]).tolist() == where.order[[3, 5]].tolist()
+
+
+def test_the_centre_of_a_ring_is_one_of_its_points() -> None:
+    angle = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    ring = places(np.column_stack([np.cos(angle), np.sin(angle)]), "", "")
+    x, y = ring.centre(np.ones(100, dtype=bool))
+    assert np.hypot(x - 0.5, y - 0.5) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_live_map_lies_on_the_places_of_the_same_items() -> None:
+    rng = np.random.default_rng(0)
+    where = mapping.places(rng.normal(size=(50, 2)), "a", "b")
+    rows = np.arange(100, 150)
+    turned = (where.xy / mapping.STEPS)[::2] @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
+    live = LiveMap(np.append(rows[::2], 7), np.vstack([turned, [0, 0]]), np.arange(26, dtype=np.int32), 1)
+
+    found = mapping.followed(where, rows, live)
+
+    assert found is not None
+    assert where.order[found.points].tolist() == list(range(0, 50, 2))
+    assert np.array(found.xy).reshape(-1, 2) == pytest.approx(where.xy[::2] / mapping.STEPS, abs=1e-3)
+    assert found.component.tolist() == list(range(25))
+    assert mapping.followed(where, rows, LiveMap(np.array([3, 4]), np.zeros((2, 2)), np.zeros(2), 1)) is None

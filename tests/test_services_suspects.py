@@ -1,0 +1,74 @@
+"""Suspected labels of a project."""
+
+import numpy as np
+import pytest
+
+from dgm_engine.errors import StateError
+from dgm_engine.services import labelling
+from dgm_engine.services.projects import Project
+from dgm_engine.services.suspects import suspects
+from dgm_engine.training.results import save_array
+from tests.fabricated import fabricate_run, made_up_components
+
+
+@pytest.fixture
+def named(trained: Project) -> Project:
+    """Digits whose clusters 0 to 3 have names, of a lineage that knows each image's neighbours: all of its cluster."""
+    for k in range(4):
+        labelling.name_component(trained, k, f"kind {k}", "ann")
+    component, shown = made_up_components(trained), trained.pool.shown
+    nearest = np.array([shown[component[shown] == k][:10].tolist() or [0] * 10 for k in range(12)])
+    save_array(trained.paths.run(1).neighbours, nearest[component].astype(np.int32))
+    return trained
+
+
+def of_component(project: Project, k: int, skip: int = 20) -> str:
+    """An item of a component that is nobody's neighbour."""
+    shown = project.pool.shown
+    return str(project.pool.items[shown[made_up_components(project)[shown] == k][skip]])
+
+
+def test_a_label_that_all_contradict_is_suspected_and_a_right_one_is_not(named: Project):
+    wrong, right = of_component(named, 2), of_component(named, 3)
+    labelling.label_items(named, [wrong], "kind 1", "ann")
+    labelling.label_items(named, [right], "kind 3", "ann")
+    [found] = suspects(named)
+    assert (found.item, found.row, found.label, found.expected) == (
+        wrong,
+        int(named.pool.rows([wrong])[0]),
+        "kind 1",
+        "kind 2",
+    )
+    assert found.reason == "The model says kind 2 (90% sure); 10 of its 10 nearest images count as kind 2"
+    assert suspects(named) is suspects(named)
+
+
+def test_a_confirmed_label_is_suspected_no_longer_until_that_is_undone(named: Project):
+    wrong = of_component(named, 2)
+    for _ in range(2):
+        labelling.label_items(named, [wrong], "kind 1", "ann")
+    assert suspects(named) == ()
+    labelling.undo(named, "ann")
+    assert [s.item for s in suspects(named)] == [wrong]
+
+
+def test_labels_that_nothing_can_contradict(named: Project):
+    labelling.label_items(named, [of_component(named, 2)], "a class without a cluster", "ann")
+    labelling.label_items(named, [of_component(named, 7)], "kind 1", "ann")  # in a cluster without a name
+    assert suspects(named) == ()
+
+
+def test_runs_of_a_lineage_share_its_neighbours_and_others_do_without(named: Project):
+    wrong = of_component(named, 2)
+    labelling.label_items(named, [wrong], "kind 1", "ann")
+    fabricate_run(named, 2)
+    assert "nearest" in suspects(named)[0].reason
+    fabricate_run(named, 3, lineage=3)
+    for k in (1, 2):
+        labelling.name_component(named, k, f"kind {k}", "ann")
+    assert [s.reason for s in suspects(named)] == ["The model says kind 2 (90% sure)"]
+
+
+def test_no_suspects_before_training(project: Project):
+    with pytest.raises(StateError, match="train it first"):
+        suspects(project)
