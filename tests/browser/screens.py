@@ -37,7 +37,7 @@ def eventually(page: Page, read: Callable[[], T], wanted: T, seconds: float = 10
     deadline = time.monotonic() + seconds
     while (got := read()) != wanted and time.monotonic() < deadline:
         page.wait_for_timeout(50)
-    assert got == wanted
+    assert got == wanted, f"{got!r} is not {wanted!r}"
 
 
 def selection(page: Page) -> str:

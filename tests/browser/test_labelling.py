@@ -93,6 +93,7 @@ def test_keys_speak_of_images_whatever_was_clicked_before(
     choice = page.get_by_role("combobox", name="Which images")
     choice.click()
     page.get_by_role("option", name="Least sure").click()
+    expect(choice).to_have_attribute("aria-expanded", "false")  # a list that is open is typed into
     settled(page)
     page.keyboard.press("7")
     eventually(page, lambda: sorted(labels_of(named).values()), ["7", "8"])
