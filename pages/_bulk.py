@@ -60,7 +60,7 @@ def actions(project: Project, view: View, place: NDArray[np.int64], key: str) ->
             disabled=not class_name,
             key=f"{key}_label",
             on_click=_label,
-            args=(project, items, class_name, who),
+            args=(project, items),
         )
         with st.popover("", icon=":material/more_horiz:", help="More to say of all of them"):
             st.button(
@@ -111,9 +111,11 @@ def class_box(project: Project, key: str, label: str = "Class") -> str | None:
 
 
 @_state.callback
-def _label(project: Project, items: Sequence[str], class_name: str, who: str) -> None:
-    labelling.label_items(project, items, class_name, who)
-    _state.notify(f"{len(items):,} labelled {plain(class_name)}")
+def _label(project: Project, items: Sequence[str]) -> None:
+    # As the field stands now: somebody may have typed another class and pressed the button before it was drawn anew.
+    if class_name := st.session_state[Key.BULK_CLASS]:
+        labelling.label_items(project, items, class_name, _state.annotator())
+        _state.notify(f"{len(items):,} labelled {plain(class_name)}")
 
 
 @_state.callback

@@ -151,14 +151,10 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         minutes = DURATIONS[duration]
         if preset is Preset.PAPER and minutes is not None and minutes < 120:
             st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
-        st.button(
-            "Train" if latest else "Find clusters",
-            type="primary",
-            icon=":material/play_arrow:",
-            key="start",
-            on_click=_state.start_training,
-            args=(project, request),
-        )
+        # No callback, which would be given the settings as they were when the page was drawn.
+        if st.button("Train" if latest else "Find clusters", type="primary", icon=":material/play_arrow:", key="start"):
+            _state.start_training(project, request)
+            st.rerun()
 
 
 _Option = TypeVar("_Option", ModelName, LikelihoodName, Preset)

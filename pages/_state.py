@@ -44,6 +44,7 @@ class Key(StrEnum):
     LABEL_MODE = "label_mode"  # widget: one by one or as a grid
     SOURCE = "source"  # widget: where images to label come from
     NEW_CLASS = "new_class"  # widget: the name of a class to add
+    LABEL_FILE = "label_file"  # widget: labels to take in
     IMPORTED = "imported"  # the report on a label file that was just taken in
     LOOK = "look"  # widget: which figure Evaluate shows
     FORMAT = "format"  # widget: what a chart is saved as

@@ -112,9 +112,9 @@ def _labels(project: Project) -> None:
 def _import(project: Project) -> None:
     with st.expander("Take in labels from a file"):
         st.caption("CSV with the columns item and class (or not_class), or JSON lines as written above.")
-        file = st.file_uploader("Label file", type=["csv", "jsonl"], label_visibility="collapsed", key="label_file")
+        file = st.file_uploader("Label file", type=["csv", "jsonl"], label_visibility="collapsed", key=Key.LABEL_FILE)
         if file is not None:
-            st.button("Take them in", icon=":material/upload:", on_click=_take_in, args=(project, file))
+            st.button("Take them in", icon=":material/upload:", on_click=_take_in, args=(project,))
         report: ImportReport | None = st.session_state.pop(Key.IMPORTED, None)
         if report is not None:
             st.success(f"{report.accepted:,} rows taken in, {len(report.rejected):,} left out.")
@@ -124,7 +124,8 @@ def _import(project: Project) -> None:
 
 
 @_state.callback
-def _take_in(project: Project, file: "UploadedFile") -> None:
+def _take_in(project: Project) -> None:
+    file: UploadedFile = st.session_state[Key.LABEL_FILE]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"labels{Path(file.name).suffix.lower()}"
         path.write_bytes(file.getvalue())

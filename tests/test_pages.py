@@ -19,7 +19,7 @@ from dgm_engine.services import auditing, exploring, jobs, labelling, mapping, s
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
-from dgm_engine.training.runs import read_config
+from dgm_engine.training.runs import TrainRequest, read_config
 from pages import _bulk, _figures, _keys, _map, _plotly_map
 from pages._board import Mode
 from pages._create import _folder_name
@@ -295,6 +295,11 @@ def test_a_bulk_label_reaches_what_is_selected_by_id(mapped: Project) -> None:
     four = {item for item, name in labelled.items() if name == "four"}
     assert four == {*view.items[chosen].tolist(), "train/00001"}
 
+    app.selectbox(key=Key.BULK_CLASS).set_value("five")
+    press(app, "Label all 70")  # before the page has been drawn with that class
+    assert {mapped.labels.state().positive[item] for item in view.items[chosen].tolist()} == {"five"}
+
+    press(app, "Undo")
     press(app, "Undo")
     assert set(mapped.labels.state().positive) == {"train/00000", "train/00001", "train/00002"}
 
@@ -557,6 +562,28 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
 
     assert app.slider[0].value == 12
     assert app.dataframe[0].value["State"].tolist() == ["finished"]
+
+
+def settings_form(root: str) -> None:
+    """The form by itself; AppTest runs this body alone."""
+    from pathlib import Path
+
+    from dgm_engine.services import jobs, projects
+    from pages import _settings
+
+    project = projects.open_project(Path(root))
+    _settings.form(project, jobs.runs(project))
+
+
+def test_a_run_has_the_settings_as_they_are_when_it_is_started(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainRequest] = []
+    monkeypatch.setattr(jobs, "start_training", lambda _, request: asked.append(request))
+    app = AppTest.from_function(settings_form, args=(str(trained.paths.root),), default_timeout=20).run()
+    app.slider[0].set_value(20)
+    press(app, "Train")  # before the page has been drawn with that number
+    assert [request.n_components for request in asked] == [20]
 
 
 def test_train_says_when_settings_mean_a_start_from_scratch(trained: Project) -> None:

@@ -113,9 +113,9 @@ class MapScreen:
             keyboard.up(key)
 
     def draw(self, path: Sequence[Sequence[float]], key: str | None = None) -> None:
-        """Draws with the chosen tool and waits until the server has another selection."""
+        """Draws with the chosen tool and waits until another selection is in the address and on the map."""
         before = selection(self.page)
-        self.drag(path, key)
+        self.moves_on(lambda: self.drag(path, key), "data-look")
         self.page.wait_for_url(lambda _: selection(self.page) != before)
         settled(self.page)
 

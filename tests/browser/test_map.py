@@ -76,10 +76,7 @@ def test_a_lasso_is_labelled_at_once_and_taken_back_at_once(
     points, middle = on_screen(map_screen, places)
     path = lasso(points, middle, 90)
     map_screen.draw(path)
-    items = trained.pool.items[sorted(rows(trained, inside(points, path)))].tolist()
-
-    map_screen.moves_on(lambda: label_all(page, len(items), "ring"), "data-look")
-    assert labels_of(trained) == dict.fromkeys(items, "ring")
+    label_exactly(map_screen, trained, rows(trained, inside(points, path)), "ring")
     page.keyboard.press("Control+z")
     eventually(page, lambda: labels_of(trained), {})
 
@@ -118,9 +115,9 @@ def label_all(page: Page, n: int, name: str) -> None:
 
 def label_exactly(map_screen: MapScreen, project: Project, chosen: set[int], name: str) -> None:
     """Labels all that is selected: these rows have that class then, and every other image what it had before."""
-    before = labels_of(project)
+    wanted = labels_of(project) | dict.fromkeys(project.pool.items[sorted(chosen)].tolist(), name)
     map_screen.moves_on(lambda: label_all(map_screen.page, len(chosen), name), "data-look")
-    assert labels_of(project) == before | dict.fromkeys(project.pool.items[sorted(chosen)].tolist(), name)
+    eventually(map_screen.page, lambda: labels_of(project), wanted)
 
 
 def test_a_lasso_hits_what_is_seen_after_a_relabel_zoomed_in_and_moved(
@@ -130,9 +127,8 @@ def test_a_lasso_hits_what_is_seen_after_a_relabel_zoomed_in_and_moved(
     points, middle = on_screen(map_screen, places)
     path = lasso(points, middle, 60)
     map_screen.draw(path)
-    n = int(inside(points, path).sum())
     map_screen.moves_on(lambda: page.get_by_role("radio", name="Class").click(), "data-look")
-    map_screen.moves_on(lambda: label_all(page, n, "ring"), "data-look")
+    label_exactly(map_screen, trained, rows(trained, inside(points, path)), "ring")
 
     page.mouse.move(*(middle + np.array([40, -30])))
     page.mouse.wheel(0, -600)
