@@ -57,7 +57,7 @@ def test_edits_do_what_they_say_and_leave_the_results_alone(q_y, z, edits):
     q, held = edited(q_y, z, np.arange(N), NOTHING, edits)
     np.testing.assert_allclose(q, reference(q_y, z, edits), atol=1e-6)
     np.testing.assert_allclose(q.sum(1), 1, atol=2e-3)
-    assert held.keys() == {edit.event for edit in edits if edit.kind is not Kind.SPLIT}
+    assert held.keys() == {edit.event for edit in edits}
     np.testing.assert_array_equal(q_y, before)
     again, _ = edited(q_y, z, np.arange(N), NOTHING, edits)
     np.testing.assert_array_equal(again, q)
@@ -77,7 +77,7 @@ def test_what_was_undone_since_is_taken_back_newest_first(q_y, z):
         expected = edited(q_y, z, np.arange(N), NOTHING, all_of_them[:n])[0].argmax(1)
         assert (back.argmax(1) == expected).mean() > 0.9  # who was between two components may have changed sides
         for edit in all_of_them[n:]:
-            rows = held.get(edit.event, [])
+            rows = held[edit.event]["row"] if edit.kind is not Kind.SPLIT else []
             np.testing.assert_array_equal(back.argmax(1)[rows], expected[rows])
     lost, _ = edited(known, z, np.arange(N), Contained(all_of_them, {}), ())
     assert not (lost.argmax(1) == DISSOLVE.component).any()  # nobody knows what it held
@@ -91,8 +91,11 @@ def test_the_difference_of_edits_begins_where_they_part():
 
 def test_a_split_looks_at_the_images_trained_on_and_parts_the_others_alike(q_y, z):
     shown = np.arange(0, N, 2)
-    q, _ = edited(q_y, z, shown, NOTHING, (SPLIT,))
+    q, held = edited(q_y, z, shown, NOTHING, (SPLIT,))
     np.testing.assert_allclose(q, reference(q_y, z, (SPLIT,)), atol=1e-6)
+    images = held[SPLIT.event]
+    np.testing.assert_array_equal(images["row"], np.flatnonzero(q_y.argmax(1) == SPLIT.component))
+    np.testing.assert_array_equal(images["moved"], q.argmax(1)[images["row"]] == SPLIT.other)
     q, _ = edited(q_y, z, shown[:0], NOTHING, (SPLIT,))
     np.testing.assert_array_equal(q, q_y)
 
@@ -102,7 +105,7 @@ def test_an_image_that_half_precision_is_sure_of_goes_where_its_neighbours_are()
     z = np.array([[0.0], [9.0], [0.5], [1.0], [8.0], [9.0]], dtype=np.float16)
     q, held = edited(q_y, z, np.arange(6), NOTHING, (Edit(1, Kind.DISSOLVE, 0),))
     assert q.argmax(1).tolist() == [1, 2, 1, 1, 2, 2]
-    assert held[1].tolist() == [0, 1]
+    assert held[1].tolist() == [(0, True), (1, True)]
 
 
 def test_a_million_images_take_about_a_second():

@@ -91,8 +91,7 @@ def test_training_takes_a_dissolved_cluster_and_a_split_into_it_over_and_their_u
     results, q_y = trained_on(copied)
     component = q_y.argmax(1)
     for k in (small, large):
-        # Training moves the border between the halves of what is hardly two things: 0.67 and 1 on an AMD EPYC.
-        assert (component[halved.component == k] == k).mean() > 0.6
+        assert (component[halved.component == k] == k).mean() > 0.8  # though they are hardly two things
     prototypes = results.prototypes.astype(float)
     assert np.abs(prototypes[small] - prototypes[large]).mean() > 1  # each half has a mean of its own
 
@@ -153,4 +152,4 @@ def test_every_model_takes_over_what_was_done_with_its_clusters(digits_template:
     wanted = exploring.view(project).component
     _, q_y = trained_on(project, name)
     for k in (other, half):
-        assert np.mean(q_y.argmax(1)[wanted == k] == k) > 0.6  # ADGM 0.72 after so few epochs, the others above 0.85
+        assert np.mean(q_y.argmax(1)[wanted == k] == k) > 0.8

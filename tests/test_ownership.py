@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgm_engine.labels.schema import Kind
+from dgm_engine.discovery.edits import members
+from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.training.ownership import (
+    ANCHORS,
     allowed_sets,
     carried_over,
     class_evidence,
@@ -15,6 +17,7 @@ from dgm_engine.training.ownership import (
     effective_owner,
     give_components,
     held_out_items,
+    kept_apart,
 )
 
 ME = "tester"
@@ -37,6 +40,38 @@ def test_a_name_stands_above_what_training_gave_and_undo_brings_that_back(store)
     store.undo(annotator=ME)
     store.undo(annotator=ME)
     assert effective_owner(("boot", "boot", None), store.state(1)) == ("boot", "boot", None)
+
+
+SPLIT = Edit(1, Kind.SPLIT, 0, 2)
+HELD = {1: members(np.arange(100, 200), np.arange(100) < 70)}
+
+
+def test_images_of_both_halves_of_a_split_are_held_in_their_half():
+    rows, allowed = kept_apart((SPLIT,), HELD, 3)
+    assert len(rows) == len(set(rows.tolist())) == 2 * ANCHORS
+    assert np.array_equal(allowed, np.stack([rows >= 170, rows < 0, rows < 170], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("later", "held"),
+    [
+        (Edit(2, Kind.MERGE, 2, 0), [0]),
+        (Edit(2, Kind.MERGE, 1, 0), [0, 2]),
+        (Edit(2, Kind.DISSOLVE, 0), [2]),
+        (Edit(2, Kind.SPLIT, 2, 1), [0]),
+    ],
+    ids=str,
+)
+def test_a_half_is_held_until_a_later_edit_takes_it_apart(later, held):
+    rows, allowed = kept_apart((SPLIT, later), HELD, 3)
+    assert sorted({*allowed.argmax(1).tolist()}) == held
+    assert len(rows) == ANCHORS * len(held)
+
+
+def test_a_split_of_which_nothing_is_known_holds_nothing():
+    rows, allowed = kept_apart((SPLIT,), {}, 3)
+    assert rows.shape == (0,)
+    assert allowed.shape == (0, 3)
 
 
 def test_names_of_another_lineage_do_not_count_and_forgotten_classes_own_nothing(store):

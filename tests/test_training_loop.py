@@ -99,3 +99,13 @@ def test_pixels_that_hardly_vary_are_told_from_images_that_are_all_the_same():
     for likelihood in LikelihoodName:
         with pytest.raises(InputError, match="all items are the same"):
             fit_inputs(same, likelihood, 0.0, np.random.default_rng(0))
+
+
+def test_what_is_known_of_an_item_stands_above_what_is_joined_to_it():
+    allowed = torch.eye(K, dtype=torch.bool)
+    known = Knowledge(np.array([7, 3]), allowed[:2], torch.full((K,), 1 / K).log(), N)
+    both = known.joined(np.array([3, 9]), np.eye(K, dtype=bool)[[2, 2]])
+    assert both.rows.tolist() == [7, 3, 9]
+    assert both.allowed.int().argmax(1).tolist() == [0, 1, 2]
+    assert (both.position[9], both.position[8]) == (2, -1)
+    assert known.rows.tolist() == [7, 3]

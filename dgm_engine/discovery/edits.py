@@ -23,13 +23,22 @@ class Contained:
 
     Attributes:
         edits: in the order in which they were done.
-        held: of each merge and dissolved cluster among them, by event, the rows of the images that its component held.
+        held: of each edit, by event, the images that its component held, as `members` has them.
     """
 
     edits: tuple[Edit, ...]
     held: Mapping[int, np.ndarray]
 
 
+def members(rows: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """(n,) images of a component: pool rows as the field "row", and as "moved" whether an edit gave them to another."""
+    result = np.empty(len(rows), dtype=[("row", "<i8"), ("moved", "?")])
+    result["row"], result["moved"] = rows, moved
+    return result
+
+
+ALL = slice(None)
+NONE = members(np.empty(0, np.int64), np.empty(0, bool))
 NOTHING = Contained((), {})
 
 
@@ -57,7 +66,7 @@ def edited(
 
     Returns:
         (N, K), `q_y` itself where there is nothing to do and float32 otherwise; and, as `Contained.held`, what the
-        components that were closed here held.
+        components of the edits that were done here held.
     """
     undone, done = difference(contained.edits, wanted)
     if not undone and not done:
@@ -65,26 +74,26 @@ def edited(
     q = q_y.astype(np.float32)
     for edit in undone:
         if edit.kind is Kind.SPLIT and edit.other is not None:
-            _merge(q, edit.other, edit.component)
+            _give(q, edit.other, edit.component)
         else:
-            _give_back(q, contained.held.get(edit.event, np.empty(0, np.int64)), edit.component)
+            _give_back(q, contained.held.get(edit.event, NONE)["row"], edit.component)
     held: dict[int, np.ndarray] = {}
     for edit in done:
-        members = np.flatnonzero(q.argmax(axis=1) == edit.component)
-        if edit.kind is Kind.SPLIT and edit.other is not None:
-            _split(q, z, members, shown, edit)
-            continue
-        held[edit.event] = members
-        if edit.other is not None:
-            _merge(q, edit.component, edit.other)
-        else:
+        rows = np.flatnonzero(q.argmax(axis=1) == edit.component)
+        split = edit.kind is Kind.SPLIT
+        moved = _second(z[rows], np.isin(rows, shown)) if split else np.ones(len(rows), dtype=bool)
+        held[edit.event] = members(rows, moved)
+        if edit.other is None:
             _dissolve(q, z, edit.component)
+        else:
+            _give(q, edit.component, edit.other, rows[moved] if split else ALL)
     return q, held
 
 
-def _merge(q: np.ndarray, component: int, other: int) -> None:
-    q[:, other] += q[:, component]
-    q[:, component] = 0
+def _give(q: np.ndarray, component: int, other: int, rows: np.ndarray | slice = ALL) -> None:
+    """Makes the other as probable as both were."""
+    q[rows, other] += q[rows, component]
+    q[rows, component] = 0
 
 
 def _give_back(q: np.ndarray, rows: np.ndarray, component: int) -> None:
@@ -95,13 +104,9 @@ def _give_back(q: np.ndarray, rows: np.ndarray, component: int) -> None:
     q[rows, component] += probability
 
 
-def _split(q: np.ndarray, z: np.ndarray, members: np.ndarray, shown: np.ndarray, edit: Edit) -> None:
-    known = np.flatnonzero(np.isin(members, shown))
-    if len(known) < 2:
-        return
-    second = members[halves(z[members], known).second]
-    q[second, edit.other] += q[second, edit.component]
-    q[second, edit.component] = 0
+def _second(z: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n,) bool, the smaller half of points (n, Z), found on those that are known; none of them where too few are."""
+    return halves(z, np.flatnonzero(known)).second if known.sum() > 1 else np.zeros(len(z), dtype=bool)
 
 
 def _dissolve(q: np.ndarray, z: np.ndarray, component: int) -> None:

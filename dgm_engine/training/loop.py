@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -49,6 +49,12 @@ class Knowledge:
         uniform = torch.full((n_components,), -math.log(n_components))
         return cls(np.empty(0, np.int64), torch.ones(0, n_components, dtype=torch.bool), uniform, n_items)
 
+    def joined(self, rows: NDArray[np.int64], allowed: NDArray[np.bool_]) -> "Knowledge":
+        """This, and A(x) (A, K) of other rows (A,) where nothing is known of them yet."""
+        new = self.position[rows] < 0
+        more = torch.from_numpy(allowed[new]).to(self.allowed.device)
+        return replace(self, rows=np.concatenate([self.rows, rows[new]]), allowed=torch.cat([self.allowed, more]))
+
     @cached_property
     def position(self) -> NDArray[np.int64]:
         """(N,) where in `rows` each pool row stands, -1 for those that nothing is known of."""
@@ -70,7 +76,7 @@ class Record:
         kl_z: its part KL(q(z | x, y) || p(z | y)).
         kl_y: its part KL(q(y | x) || p(y)).
         kl_a: its part log q(a | x) - log p(a | x, y, z); None for models without a.
-        classification: log q(A(x) | x) over the labelled items; None without any.
+        classification: log q(A(x) | x) over the items that something is known of; None without any.
         label_agreement: share of them whose most probable component is allowed; None without any.
         consistency: KL(q(y | x) || q(y | x')); None where its weight is zero.
         neighbours: log probability that neighbours share their component; None where its weight is zero.

@@ -5,7 +5,7 @@ objective"): the map from components to classes and the allowed sets A(x).
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ MIN_DENSITY = 0.75
 """And so densely must they lie there, as a share of how densely they lie where the densest tenth of them does: a
 large component with a few of them is most likely of a class that nobody has labelled yet. Of 0.5, 0.75 and 1 the last
 was worse by 2 points on the training images of Fashion-MNIST, and the others alike."""
+
+ANCHORS = 25
+"""Images of each half of a split that training holds there."""
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
@@ -129,6 +132,36 @@ def allowed_sets(
             positions.append(position)
             rows.append(allowed)
     return np.array(positions, dtype=np.int64), np.array(rows, dtype=bool).reshape(len(rows), len(owners))
+
+
+def kept_apart(
+    edits: Sequence[Edit], held: Mapping[int, NDArray[np.void]], n_components: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A(x) of some images of each half of a split: that half alone, as long as no later edit takes it apart.
+
+    Without them training, which wants neighbours in one component, makes one of two halves that are much alike.
+
+    Args:
+        edits: those that hold now.
+        held: by event, the images of their components, as `discovery.edits.Contained` has them.
+        n_components: K.
+
+    Returns:
+        rows: (A,) pool rows, at most `ANCHORS` of each half, evenly spread; and allowed: (A, K) bool.
+    """
+    rows, component = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for place, edit in enumerate(edits):
+        if edit.kind is not Kind.SPLIT or edit.other is None or edit.event not in held:
+            continue
+        images, later = held[edit.event], {other.component for other in edits[place + 1 :]}
+        for half, k in (
+            (images["row"][~images["moved"]], edit.component),
+            (images["row"][images["moved"]], edit.other),
+        ):
+            if k not in later:
+                rows.append(half[np.linspace(0, len(half) - 1, min(ANCHORS, len(half))).astype(np.int64)])
+                component.append(np.full(len(rows[-1]), k))
+    return np.concatenate(rows), np.concatenate(component)[:, None] == np.arange(n_components)
 
 
 def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:

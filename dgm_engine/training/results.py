@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
 from dgm_engine.errors import CorruptError
-from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.ownership import Owner, effective_owner, unowned
@@ -49,7 +49,7 @@ class Results:
     step: int
     contained: Contained = NOTHING
 
-    def edited(self, edits: Sequence[Edit]) -> tuple[NDArray[np.floating], Mapping[int, NDArray[np.int64]]]:
+    def edited(self, edits: Sequence[Edit]) -> tuple[NDArray[np.floating], Mapping[int, NDArray[np.void]]]:
         """q(y | x) (N, K) as if the model knew these edits, those that hold now, and no others; see `edits.edited`.
 
         It is `q_y` itself where the model knows just these. Everything that people see of results comes through here.
@@ -93,7 +93,7 @@ def load_results(run: RunPaths) -> Results:
         labels_version=about["labels_version"],
         config=config,
         step=about["step"],
-        contained=Contained(edits, _held(run, config.lineage, edits)),
+        contained=Contained(edits, load_held(run, config.lineage, edits)),
     )
 
 
@@ -121,10 +121,19 @@ def save_results(run: RunPaths, results: Results) -> None:
                 old.unlink()
 
 
-def save_held(run: RunPaths, lineage: int, held: Mapping[int, NDArray[np.int64]]) -> None:
-    """Keeps, for all runs of the lineage, what components held when they were closed; see `Contained`."""
+def save_held(run: RunPaths, lineage: int, held: Mapping[int, NDArray[np.void]]) -> None:
+    """Keeps, for all runs of the lineage, what the components of edits held; see `Contained`."""
     for event, rows in held.items():
         save_array(_held_path(run, lineage, event), rows)
+
+
+def load_held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.void]]:
+    """What the components of edits held; an edit whose file is lost is left out."""
+    held: dict[int, NDArray[np.void]] = {}
+    for edit in edits:
+        with suppress(CorruptError):
+            held[edit.event] = load_array(_held_path(run, lineage, edit.event))
+    return held
 
 
 def load_live_map(run: RunPaths) -> LiveMap | None:
@@ -165,16 +174,6 @@ def keep_metrics(run: RunPaths, step: int) -> None:
     lines = run.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if step and json.loads(line).get("step", 0) <= step]
     write_atomic(run.metrics, "".join(kept).encode())
-
-
-def _held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.int64]]:
-    """What the components that edits closed held; where the file is lost, a component comes back empty."""
-    held: dict[int, NDArray[np.int64]] = {}
-    for edit in edits:
-        if edit.kind is not Kind.SPLIT:
-            with suppress(CorruptError):
-                held[edit.event] = load_array(_held_path(run, lineage, edit.event))
-    return held
 
 
 def _held_path(run: RunPaths, lineage: int, event: int) -> Path:

@@ -43,13 +43,14 @@ from dgm_engine.training.checkpoint import (
 from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
-from dgm_engine.training.ownership import Owner, carried_over, unowned
+from dgm_engine.training.ownership import Owner, carried_over, kept_apart, unowned
 from dgm_engine.training.results import (
     LiveMap,
     Results,
     append_metrics,
     keep_metrics,
     load_array,
+    load_held,
     load_live_map,
     load_results,
     save_array,
@@ -353,8 +354,11 @@ class Worker:
         if labels.edits != self.edits:
             self._take_over(labels.edits)
         self.given, known = learn(self.state.model, self.setting.table, labels, pool.rows, self.given, self.config)
+        held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
+        rows, allowed = kept_apart(self.edits, held, len(self.given))
+        trained_on = np.isin(rows, self.setting.table.rows)
         self.learn_again = time.monotonic() + max(LEARN_SECONDS, (time.monotonic() - began) / LEARN_SHARE)
-        return known
+        return known.joined(rows[trained_on], allowed[trained_on])
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Makes the model what people made of the clusters that they saw."""
