@@ -7,9 +7,9 @@ set with what was there before.
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import CLUSTER_EDITS, Edit, Event, Kind
@@ -105,6 +105,17 @@ class Judgement(NamedTuple):
 
 
 NOTHING = Judgement()
+_VIEWS: dict[str, Callable[[Judgement], Any]] = {
+    "positive": lambda j: j.positive,
+    "rejected": lambda j: j.rejected,
+    "none_of_named": lambda j: j.none_of_named,
+    "skipped": lambda j: j.skipped,
+    "annotators": lambda j: j.annotator,
+    "confirmed": lambda j: j.confirmed,
+    "said": lambda j: j.event,
+}
+"""The fields of `LabelState` that say a part of each item's judgement; items of which there is nothing are left out.
+A fold keeps them up to date, so that one more label does not have a million gathered anew."""
 
 
 def judge(before: Judgement, event: Event) -> Judgement:
@@ -177,6 +188,7 @@ class Fold:
         self.done: list[Step] = []
         self.undone: list[Step] = []
         self._items: dict[str, Judgement] = {}
+        self._views: dict[str, dict[str, Any]] = {name: {} for name in _VIEWS}
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
         self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
         self._ignored: dict[tuple[int, int], bool] = {}  # by lineage and component
@@ -210,26 +222,31 @@ class Fold:
 
     def state(self, lineage: int | None = None) -> LabelState:
         """What holds now; see `LabelState` for what the lineage does."""
-        items = self._items.items()
         names = {component: name or None for (of, component), name in self._names.items() if of == lineage}
-        positive = {item: judgement.positive for item, judgement in items if judgement.positive}
-        in_use = {*positive.values(), *self._names.values()}
+        views = self._views
+        in_use = {*views["positive"].values(), *self._names.values()}
         return LabelState(
             version=self.version,
             known=self.known_at(self.version),
-            positive=positive,
-            rejected={item: judgement.rejected for item, judgement in items if judgement.rejected},
-            none_of_named=frozenset(item for item, judgement in items if judgement.none_of_named),
-            skipped=frozenset(item for item, judgement in items if judgement.skipped),
+            positive=dict(views["positive"]),
+            rejected=dict(views["rejected"]),
+            none_of_named=frozenset(views["none_of_named"]),
+            skipped=frozenset(views["skipped"]),
             names=names,
             edits=tuple(edit for (of, _), edit in self._edits.items() if of == lineage),
             ignored=frozenset(component for of, component in self._ignored if of == lineage),
             classes=tuple(name for name in self._classes if name in in_use),
             numbers=dict(self._classes),
-            annotators={item: judgement.annotator for item, judgement in items if judgement.annotator},
-            confirmed=frozenset(item for item, judgement in items if judgement.confirmed),
-            said={item: judgement.event for item, judgement in items if judgement.event},
+            annotators=dict(views["annotators"]),
+            confirmed=frozenset(views["confirmed"]),
+            said=dict(views["said"]),
         )
+
+    def _hold(self, item: str, judgement: Judgement | None) -> None:
+        """Makes this what holds of an item."""
+        _put(self._items, item, judgement)
+        for name, part in _VIEWS.items():
+            _put(self._views[name], item, None if judgement is None else part(judgement) or None)
 
     def _do(self, event: Event) -> None:
         if not self.done or self.done[-1].first.batch != event.batch:
@@ -245,7 +262,7 @@ class Fold:
             before = self._items.get(item)
             step.items.setdefault(item, before)
             after = judge(before or NOTHING, event)
-            _put(self._items, item, after if after != NOTHING else None)
+            self._hold(item, after if after != NOTHING else None)
         elif event.lineage is not None and event.component is not None:
             self._do_to_component(step, event, (event.lineage, event.component))
         if name and name not in self._classes and event.kind is not Kind.REJECT:
@@ -279,7 +296,9 @@ class Fold:
             )
         step = source.pop()
         target.append(step)
-        _exchange(self._items, step.items)
+        for item, judgement in step.items.items():
+            step.items[item] = self._items.get(item)
+            self._hold(item, judgement)
         _exchange(self._names, step.names)
         _exchange(self._edits, step.edits)
         _exchange(self._ignored, step.ignored)
