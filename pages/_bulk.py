@@ -50,7 +50,7 @@ def preview(state: LabelState, items: Sequence[str], class_name: str) -> Change:
 
 def actions(project: Project, view: View, place: NDArray[np.int64], key: str) -> None:
     """What can be said of all images at positions of the view; before it is, what it would change."""
-    items, who = tuple(view.items[place].tolist()), _state.annotator()
+    items = tuple(view.items[place].tolist())
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         class_name = class_box(project, Key.BULK_CLASS)
         st.button(
@@ -69,21 +69,21 @@ def actions(project: Project, view: View, place: NDArray[np.int64], key: str) ->
                 help="Rules the class out; the images may still be of any other.",
                 key=f"{key}_reject",
                 on_click=_reject,
-                args=(project, items, class_name, who),
+                args=(project, items, class_name),
             )
             st.button(
                 "None of the named",
                 help="The images belong to no class that has a name so far.",
                 key=f"{key}_none",
                 on_click=_none,
-                args=(project, items, who),
+                args=(project, items),
             )
             st.button(
                 "Clear labels",
                 help="Forgets all that was said about these images.",
                 key=f"{key}_clear",
                 on_click=_clear,
-                args=(project, items, who),
+                args=(project, items),
             )
     if class_name:
         change = preview(project.labels.state(), items, class_name)
@@ -119,18 +119,18 @@ def _label(project: Project, items: Sequence[str]) -> None:
 
 
 @_state.callback
-def _reject(project: Project, items: Sequence[str], class_name: str, who: str) -> None:
-    labelling.reject_class(project, items, class_name, who)
+def _reject(project: Project, items: Sequence[str], class_name: str) -> None:
+    labelling.reject_class(project, items, class_name, _state.annotator())
     _state.notify(f"{plain(class_name)} ruled out for {len(items):,}")
 
 
 @_state.callback
-def _none(project: Project, items: Sequence[str], who: str) -> None:
-    labelling.mark_none_of_named(project, items, who)
+def _none(project: Project, items: Sequence[str]) -> None:
+    labelling.mark_none_of_named(project, items, _state.annotator())
     _state.notify(f"{len(items):,} are of no named class")
 
 
 @_state.callback
-def _clear(project: Project, items: Sequence[str], who: str) -> None:
-    labelling.clear_labels(project, items, who)
+def _clear(project: Project, items: Sequence[str]) -> None:
+    labelling.clear_labels(project, items, _state.annotator())
     _state.notify(f"Labels of {len(items):,} cleared")

@@ -17,7 +17,7 @@ PARTS = {
     "log_px": ("Redrawing", "How well images are redrawn from what the model remembers of them; higher is better."),
     "kl_z": ("Details", "How much the images differ from the typical one of their cluster."),
     "kl_y": ("Choice", "How much the choice of a cluster says about an image."),
-    "classification": ("Labels", "How well labelled images, and halves of splits, are recognised; higher is better."),
+    "classification": ("Labels", "How well labelled images are recognised; higher is better."),
     "consistency": ("Steadiness", "How much clusters change under small shifts and turns; nearer 0 is better."),
     "mutual_information": ("Balance", "How unevenly the clusters are used; nearer 0 is better."),
 }

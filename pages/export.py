@@ -125,7 +125,9 @@ def _import(project: Project) -> None:
 
 @_state.callback
 def _take_in(project: Project) -> None:
-    file: UploadedFile = st.session_state[Key.LABEL_FILE]
+    file: UploadedFile | None = st.session_state[Key.LABEL_FILE]
+    if file is None:  # taken out in the moment before
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"labels{Path(file.name).suffix.lower()}"
         path.write_bytes(file.getvalue())

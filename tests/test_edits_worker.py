@@ -103,6 +103,19 @@ def test_training_takes_a_dissolved_cluster_and_a_split_into_it_over_and_their_u
     assert (q_y.argmax(1) == begin.component).mean() > 0.8
 
 
+def test_a_split_holds_where_all_of_its_images_have_one_label(copied: Project):
+    clusters.dissolve(copied, int(np.argmin(sizes(copied))), ANN)
+    large = int(np.argmax(sizes(copied)))
+    before = exploring.view(copied)
+    labelling.label_items(copied, before.items[before.component == large].tolist(), "thing", ANN)
+    halves = (large, clusters.split(copied, large, ANN))
+    wanted = exploring.view(copied).component
+    _, q_y = trained_on(copied)
+    for k in halves:
+        assert (q_y.argmax(1)[wanted == k] == k).mean() > 0.8
+        assert exploring.view(copied).owner[k] == "thing"
+
+
 def test_what_is_done_while_it_trains_is_taken_over_in_its_midst_and_kept_by_a_resume(copied: Project):
     one, other = np.argsort(sizes(copied))[-2:].tolist()
     labelling.name_component(copied, one, "mine", ANN)

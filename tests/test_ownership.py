@@ -9,7 +9,7 @@ from dgm_engine.discovery.edits import members
 from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.training.ownership import (
-    ANCHORS,
+    HELD_IMAGES,
     allowed_sets,
     carried_over,
     class_evidence,
@@ -47,29 +47,32 @@ HELD = {1: members(np.arange(100, 200), np.arange(100) < 70)}
 
 
 def test_images_of_both_halves_of_a_split_are_held_in_their_half():
-    rows, allowed = kept_apart((SPLIT,), HELD, 3)
-    assert len(rows) == len(set(rows.tolist())) == 2 * ANCHORS
+    rows, allowed = kept_apart((SPLIT,), HELD, np.arange(0, 200, 2), 3)
+    assert len(rows) == len(set(rows.tolist())) == HELD_IMAGES + 15
+    assert not (rows % 2).any()  # the others are not trained on
     assert np.array_equal(allowed, np.stack([rows >= 170, rows < 0, rows < 170], axis=1))
 
 
 @pytest.mark.parametrize(
     ("later", "held"),
     [
-        (Edit(2, Kind.MERGE, 2, 0), [0]),
+        (Edit(2, Kind.MERGE, 2, 0), []),
+        (Edit(2, Kind.MERGE, 2, 1), [0]),
         (Edit(2, Kind.MERGE, 1, 0), [0, 2]),
         (Edit(2, Kind.DISSOLVE, 0), [2]),
         (Edit(2, Kind.SPLIT, 2, 1), [0]),
+        (Edit(2, Kind.SPLIT, 1, 2), [0]),  # where all of its images were labelled away, it counted as free
     ],
     ids=str,
 )
 def test_a_half_is_held_until_a_later_edit_takes_it_apart(later, held):
-    rows, allowed = kept_apart((SPLIT, later), HELD, 3)
+    rows, allowed = kept_apart((SPLIT, later), HELD, np.arange(200), 3)
     assert sorted({*allowed.argmax(1).tolist()}) == held
-    assert len(rows) == ANCHORS * len(held)
+    assert len(rows) == HELD_IMAGES * len(held)
 
 
 def test_a_split_of_which_nothing_is_known_holds_nothing():
-    rows, allowed = kept_apart((SPLIT,), {}, 3)
+    rows, allowed = kept_apart((SPLIT,), {}, np.arange(200), 3)
     assert rows.shape == (0,)
     assert allowed.shape == (0, 3)
 

@@ -15,6 +15,7 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.paths import ProjectPaths
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
+from dgm_engine.training.fitting import predict
 from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, train
 from dgm_engine.training.runs import RunConfig
 
@@ -101,11 +102,29 @@ def test_pixels_that_hardly_vary_are_told_from_images_that_are_all_the_same():
             fit_inputs(same, likelihood, 0.0, np.random.default_rng(0))
 
 
-def test_what_is_known_of_an_item_stands_above_what_is_joined_to_it():
-    allowed = torch.eye(K, dtype=torch.bool)
-    known = Knowledge(np.array([7, 3]), allowed[:2], torch.full((K,), 1 / K).log(), N)
-    both = known.joined(np.array([3, 9]), np.eye(K, dtype=bool)[[2, 2]])
-    assert both.rows.tolist() == [7, 3, 9]
-    assert both.allowed.int().argmax(1).tolist() == [0, 1, 2]
-    assert (both.position[9], both.position[8]) == (2, -1)
-    assert known.rows.tolist() == [7, 3]
+def test_held_images_are_held_as_far_as_what_is_known_of_them_leaves_that():
+    allowed = torch.tensor([[True, False, False], [False, True, True]])
+    known = Knowledge(np.array([7, 3]), allowed, torch.full((K,), 1 / K).log(), N)
+    both = known.holding(np.array([3, 7, 9]), np.eye(K, dtype=bool)[[2, 1, 1]])
+    assert both.rows.tolist() == [7, 3, 3, 9]  # of 7 a person said that it is no 1
+    assert both.allowed.int().tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 0]]
+    assert both.position[[3, 7, 9, 8]].tolist() == [2, 0, 3, -1]
+    assert (both.n_labelled, both.n_held) == (2, 2)
+
+
+def test_held_images_take_nothing_from_the_labels(table):
+    """Few labels of one component, many images held in another: both are learned, and records speak of labels alone."""
+    uniform = torch.full((K,), 1 / K).log()
+    labelled = Knowledge(np.arange(4), (torch.arange(K) == 0).expand(4, K), uniform, N)
+    held = np.arange(K) == np.full((200, 1), 1)
+    both = labelled.holding(np.arange(100, 300), held)
+    for knowledge, n_labelled in ((both, 4), (Knowledge.nothing(K, N).holding(np.arange(100, 300), held), 0)):
+        _, state = fresh(table)
+        training = TRAINING.replaced(neighbour_weight=0.0, consistency_weight=0.0, mutual_information_weight=0.0)
+        records = list(train(state, table, lambda k=knowledge: k, training, Schedule(10, None, time.monotonic())))
+        assert (records[-1].label_agreement is None) == (n_labelled == 0)
+        found = predict(state.model, table, np.arange(N))[0].argmax(1)
+        assert (found[100:300] == 1).mean() > 0.9
+        if n_labelled:
+            assert (found[:4] == 0).all()
+            assert records[-1].label_agreement == 1

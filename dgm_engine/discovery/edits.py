@@ -37,9 +37,10 @@ def members(rows: np.ndarray, moved: np.ndarray) -> np.ndarray:
     return result
 
 
-ALL = slice(None)
-NONE = members(np.empty(0, np.int64), np.empty(0, bool))
 NOTHING = Contained((), {})
+"""What a model contains when nobody has done anything with its clusters."""
+_ALL = slice(None)
+_NO_IMAGES = members(np.empty(0, np.int64), np.empty(0, bool))
 
 
 def difference(contained: Sequence[Edit], wanted: Sequence[Edit]) -> tuple[list[Edit], list[Edit]]:
@@ -76,7 +77,7 @@ def edited(
         if edit.kind is Kind.SPLIT and edit.other is not None:
             _give(q, edit.other, edit.component)
         else:
-            _give_back(q, contained.held.get(edit.event, NONE)["row"], edit.component)
+            _give_back(q, contained.held.get(edit.event, _NO_IMAGES)["row"], edit.component)
     held: dict[int, np.ndarray] = {}
     for edit in done:
         rows = np.flatnonzero(q.argmax(axis=1) == edit.component)
@@ -86,11 +87,11 @@ def edited(
         if edit.other is None:
             _dissolve(q, z, edit.component)
         else:
-            _give(q, edit.component, edit.other, rows[moved] if split else ALL)
+            _give(q, edit.component, edit.other, rows[moved] if split else _ALL)
     return q, held
 
 
-def _give(q: np.ndarray, component: int, other: int, rows: np.ndarray | slice = ALL) -> None:
+def _give(q: np.ndarray, component: int, other: int, rows: np.ndarray | slice = _ALL) -> None:
     """Makes the other as probable as both were."""
     q[rows, other] += q[rows, component]
     q[rows, component] = 0

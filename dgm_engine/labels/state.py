@@ -7,7 +7,7 @@ set with what was there before.
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -105,17 +105,17 @@ class Judgement(NamedTuple):
 
 
 NOTHING = Judgement()
-_VIEWS: dict[str, Callable[[Judgement], Any]] = {
-    "positive": lambda j: j.positive,
-    "rejected": lambda j: j.rejected,
-    "none_of_named": lambda j: j.none_of_named,
-    "skipped": lambda j: j.skipped,
-    "annotators": lambda j: j.annotator,
-    "confirmed": lambda j: j.confirmed,
-    "said": lambda j: j.event,
+_VIEWS = {
+    "positive": "positive",
+    "rejected": "rejected",
+    "none_of_named": "none_of_named",
+    "skipped": "skipped",
+    "annotators": "annotator",
+    "confirmed": "confirmed",
+    "said": "event",
 }
-"""The fields of `LabelState` that say a part of each item's judgement; items of which there is nothing are left out.
-A fold keeps them up to date, so that one more label does not have a million gathered anew."""
+"""The fields of `LabelState` that say one part of each item's judgement, and which; items without it are left out.
+A fold keeps them, so that one more label does not have a million gathered anew."""
 
 
 def judge(before: Judgement, event: Event) -> Judgement:
@@ -189,6 +189,7 @@ class Fold:
         self.undone: list[Step] = []
         self._items: dict[str, Judgement] = {}
         self._views: dict[str, dict[str, Any]] = {name: {} for name in _VIEWS}
+        self._changed: dict[str, None] = {}  # items that the views do not know of yet, in their order
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
         self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
         self._ignored: dict[tuple[int, int], bool] = {}  # by lineage and component
@@ -223,7 +224,7 @@ class Fold:
     def state(self, lineage: int | None = None) -> LabelState:
         """What holds now; see `LabelState` for what the lineage does."""
         names = {component: name or None for (of, component), name in self._names.items() if of == lineage}
-        views = self._views
+        views = self._up_to_date_views()
         in_use = {*views["positive"].values(), *self._names.values()}
         return LabelState(
             version=self.version,
@@ -245,8 +246,18 @@ class Fold:
     def _hold(self, item: str, judgement: Judgement | None) -> None:
         """Makes this what holds of an item."""
         _put(self._items, item, judgement)
+        self._changed[item] = None
+
+    def _up_to_date_views(self) -> dict[str, dict[str, Any]]:
         for name, part in _VIEWS.items():
-            _put(self._views[name], item, None if judgement is None else part(judgement) or None)
+            view = self._views[name]
+            for item in self._changed:
+                if value := getattr(self._items.get(item, NOTHING), part):
+                    view[item] = value
+                else:
+                    view.pop(item, None)
+        self._changed.clear()
+        return self._views
 
     def _do(self, event: Event) -> None:
         if not self.done or self.done[-1].first.batch != event.batch:

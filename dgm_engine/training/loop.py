@@ -32,16 +32,18 @@ class Knowledge:
     """What is known of which items, in the model's terms.
 
     Attributes:
-        rows: (L,) pool rows with a restricted allowed set.
+        rows: (L,) pool rows with a restricted allowed set; of a row that stands here twice the last one holds.
         allowed: (L, K) bool, A(x).
         log_prior: (K,) log p(y).
         n_items: N, the rows of the pool.
+        n_held: of how many of the rows, the last ones, no person spoke; see `holding`.
     """
 
     rows: NDArray[np.int64]
     allowed: Tensor
     log_prior: Tensor
     n_items: int
+    n_held: int = 0
 
     @classmethod
     def nothing(cls, n_components: int, n_items: int) -> "Knowledge":
@@ -49,11 +51,20 @@ class Knowledge:
         uniform = torch.full((n_components,), -math.log(n_components))
         return cls(np.empty(0, np.int64), torch.ones(0, n_components, dtype=torch.bool), uniform, n_items)
 
-    def joined(self, rows: NDArray[np.int64], allowed: NDArray[np.bool_]) -> "Knowledge":
-        """This, and A(x) (A, K) of other rows (A,) where nothing is known of them yet."""
-        new = self.position[rows] < 0
-        more = torch.from_numpy(allowed[new]).to(self.allowed.device)
-        return replace(self, rows=np.concatenate([self.rows, rows[new]]), allowed=torch.cat([self.allowed, more]))
+    def holding(self, rows: NDArray[np.int64], allowed: NDArray[np.bool_]) -> "Knowledge":
+        """This, and rows (A,) that are held within sets (A, K) as far as what is known of them already leaves that."""
+        before = self.position[rows]
+        known = np.flatnonzero(before >= 0)
+        within = torch.from_numpy(allowed).to(self.allowed.device)
+        within[known] &= self.allowed[before[known]]
+        left = within.any(-1)
+        rows, allowed_now = rows[left.cpu().numpy()], torch.cat([self.allowed, within[left]])
+        return replace(self, rows=np.concatenate([self.rows, rows]), allowed=allowed_now, n_held=len(rows))
+
+    @property
+    def n_labelled(self) -> int:
+        """Of how many of the rows, the first ones, a person spoke."""
+        return len(self.rows) - self.n_held
 
     @cached_property
     def position(self) -> NDArray[np.int64]:
@@ -76,7 +87,7 @@ class Record:
         kl_z: its part KL(q(z | x, y) || p(z | y)).
         kl_y: its part KL(q(y | x) || p(y)).
         kl_a: its part log q(a | x) - log p(a | x, y, z); None for models without a.
-        classification: log q(A(x) | x) over the items that something is known of; None without any.
+        classification: log q(A(x) | x) over the labelled items; None without any.
         label_agreement: share of them whose most probable component is allowed; None without any.
         consistency: KL(q(y | x) || q(y | x')); None where its weight is zero.
         neighbours: log probability that neighbours share their component; None where its weight is zero.
@@ -191,7 +202,7 @@ def train(
 
 
 class _Step:
-    """One optimiser step on a batch of unlabelled rows and a batch of labelled ones."""
+    """One optimiser step on a batch of unlabelled rows, a batch of labelled ones and a batch of those that are held."""
 
     def __init__(self, state: TrainingState, table: Table, knowledge: Knowledge, config: TrainingConfig) -> None:
         self.state, self.table, self.config = state, table, config
@@ -203,18 +214,23 @@ class _Step:
     def learn(self, knowledge: Knowledge) -> None:
         """Takes over what is known now."""
         self.knowledge = knowledge
-        self.alpha = self.config.classification_weight or 0.1 * len(self.table.rows) / max(1, len(knowledge.rows))
+        self.alpha, self.alpha_held = self._weight(knowledge.n_labelled), self._weight(knowledge.n_held)
+
+    def _weight(self, n: int) -> float:
+        """The weight alpha where so many items have a label, or are held."""
+        return self.config.classification_weight or 0.1 * len(self.table.rows) / max(1, n)
 
     def __call__(self, rows: NDArray[np.int64]) -> dict[str, float]:
         """Takes the step and returns the averages of a `Record`."""
-        labelled = self._labelled()
-        rows = np.concatenate([self.knowledge.rows[labelled], rows])
+        known = self.knowledge
+        labelled, held = self._drawn(known.n_labelled), known.n_labelled + self._drawn(known.n_held)
+        rows = np.concatenate([known.rows[labelled], known.rows[held], rows])
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
         with bfloat16(self.device, self.config):
             encoded = self._encode(self._seen(raw), self.table.edges_of(rows, raw))
-            objective, record = self._bound(encoded, allowed, len(labelled))
-            for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled)).items():
+            objective, record = self._bound(encoded, allowed, len(labelled), len(held))
+            for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled) + len(held)).items():
                 objective = objective + weight * value
                 record[name] = value
         self.state.optimiser.zero_grad(set_to_none=True)
@@ -228,11 +244,16 @@ class _Step:
         """What the networks say of x (B, n_kept), whose edges may be known already."""
         return self.state.model.encode(x, self.config.n_samples, self.state.generator, edges)
 
-    def _bound(self, encoded: Encoded, allowed: Tensor, n_labelled: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """J, and its parts per item; the first `n_labelled` items are the labelled ones."""
+    def _bound(
+        self, encoded: Encoded, allowed: Tensor, n_labelled: int, n_held: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """J, and its parts per item; the first items are the labelled ones, followed by those that are held."""
         log_q_a, log_mass = restrict(encoded.log_q_y, allowed)
         parts = bound(self.state.model, encoded, log_q_a, self.knowledge.log_prior, self.sampling)
-        objective = parts.value[n_labelled:].mean()
+        n_known = n_labelled + n_held
+        objective = parts.value[n_known:].mean()
+        if n_held:
+            objective = objective + self.alpha_held * log_mass[n_labelled:n_known].mean()
         record = {"elbo": parts.value, "log_px": parts.log_px, "kl_z": parts.kl_z, "kl_y": parts.kl_y}
         if parts.kl_a is not None:
             record["kl_a"] = parts.kl_a
@@ -244,7 +265,7 @@ class _Step:
         return objective, record
 
     def _helpers(
-        self, rows: NDArray[np.int64], raw: Tensor, log_q: Tensor, n_labelled: int
+        self, rows: NDArray[np.int64], raw: Tensor, log_q: Tensor, n_known: int
     ) -> dict[str, tuple[float, Tensor]]:
         """The terms that the paper does not have: name to weight and value, to be added to J."""
         config, neighbours = self.config, self.state.neighbours
@@ -258,7 +279,7 @@ class _Step:
             value = neighbour_agreement(log_q, self._encode(near).log_q_y)
             terms["neighbours"] = (config.neighbour_weight, value)
         if config.mutual_information_weight:
-            value = marginal_divergence(log_q[n_labelled:], self.knowledge.log_prior)
+            value = marginal_divergence(log_q[n_known:], self.knowledge.log_prior)
             terms["mutual_information"] = (-config.mutual_information_weight, value)
         return terms
 
@@ -270,9 +291,8 @@ class _Step:
         allowed[known] = self.knowledge.allowed[position[known]]
         return allowed
 
-    def _labelled(self) -> NDArray[np.int64]:
-        """Positions in the knowledge of a batch of labelled items: all of them where they are few."""
-        n = len(self.knowledge.rows)
+    def _drawn(self, n: int) -> NDArray[np.int64]:
+        """Which of n labelled, or held, items a step looks at: all of them where they are few."""
         if n <= self.config.labelled_batch_size:
             return np.arange(n)
         return self.state.rng.choice(n, self.config.labelled_batch_size, replace=False)

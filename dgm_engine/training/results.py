@@ -123,8 +123,8 @@ def save_results(run: RunPaths, results: Results) -> None:
 
 def save_held(run: RunPaths, lineage: int, held: Mapping[int, NDArray[np.void]]) -> None:
     """Keeps, for all runs of the lineage, what the components of edits held; see `Contained`."""
-    for event, rows in held.items():
-        save_array(_held_path(run, lineage, event), rows)
+    for event, images in held.items():
+        save_array(_held_path(run, lineage, event), images)
 
 
 def load_held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.void]]:

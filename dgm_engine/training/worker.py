@@ -355,10 +355,9 @@ class Worker:
             self._take_over(labels.edits)
         self.given, known = learn(self.state.model, self.setting.table, labels, pool.rows, self.given, self.config)
         held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
-        rows, allowed = kept_apart(self.edits, held, len(self.given))
-        trained_on = np.isin(rows, self.setting.table.rows)
+        halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
         self.learn_again = time.monotonic() + max(LEARN_SECONDS, (time.monotonic() - began) / LEARN_SHARE)
-        return known.joined(rows[trained_on], allowed[trained_on])
+        return known.holding(*halves)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Makes the model what people made of the clusters that they saw."""
