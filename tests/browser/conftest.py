@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from dgm_engine.services import labelling
 from dgm_engine.services.projects import Project
+from tests.browser.screens import PATIENCE
 from tests.fabricated import fabricate_layout
 
 ROOT = Path(__file__).parent.parent.parent
@@ -79,7 +80,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         pytest.skip("chromium is not on the PATH; apt-get install chromium")
-    expect.set_options(timeout=20_000)  # a loaded machine is no fault
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
@@ -96,7 +97,7 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_one(**settings: Any) -> Page:
         context = chromium.new_context(**{**DESK, **settings})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(1000 * PATIENCE)
         context.on("weberror", lambda fault: faults.append(fault.error.stack or str(fault.error)))
         contexts.append(context)
         return context.new_page()

@@ -15,6 +15,8 @@ from dgm_engine.services import jobs
 from dgm_engine.services.projects import Project
 
 T = TypeVar("T")
+PATIENCE = 60
+"""Seconds to wait for anything: a loaded machine is no fault."""
 STEPS = 65_535
 MARGIN = 0.92
 """Share of the map's shorter side that its unit square takes at zoom 1, as in assets/map/camera.js."""
@@ -32,7 +34,7 @@ def settled(page: Page) -> None:
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
 
 
-def eventually(page: Page, read: Callable[[], T], wanted: T, seconds: float = 10) -> None:
+def eventually(page: Page, read: Callable[[], T], wanted: T, seconds: float = PATIENCE) -> None:
     """Waits until what is read, outside the browser, is as wanted; at the end it must be."""
     deadline = time.monotonic() + seconds
     while (got := read()) != wanted and time.monotonic() < deadline:
@@ -80,7 +82,7 @@ class Camera:
 class MapScreen:
     """The map on Discover, with a person's hand on the mouse."""
 
-    def __init__(self, page: Page, seconds: float = 20) -> None:
+    def __init__(self, page: Page, seconds: float = PATIENCE) -> None:
         self.page = page
         self.root = page.locator(".map")
         self.root.and_(page.locator("[data-painted]")).wait_for(timeout=1000 * seconds)
@@ -186,7 +188,7 @@ def wait_until_trained(page: Page, project: Project, number: int) -> None:
         return found and (found[0].number, found[1].state)
 
     eventually(page, finished, (number, JobState.FINISHED), seconds=120)
-    expect(page.locator(".st-key-header")).to_contain_text("Trained", timeout=20_000)
+    expect(page.locator(".st-key-header")).to_contain_text("Trained")
     settled(page)
 
 

@@ -50,7 +50,6 @@ def test_no_page_has_a_fault(
     labelling.label_items(named, named.pool.items[named.pool.shown[:30]].tolist(), "3", "ann")
     page = new_page(**SIZES[size])
     page.emulate_media(color_scheme=scheme)
-    page.set_default_timeout(40_000)
     found: dict[str, list[str]] = {}
     for name, drawn in DRAWN.items():
         show(page, address, name, named)

@@ -215,7 +215,7 @@ def test_picks_stay_with_their_images_when_a_training_ends(address: str, page: P
         page.locator(".tile").nth(n).click()
     labelling.label_items(named, [items[0]], "3", "somebody else")
     fabricate_run(named, 2)
-    expect(page.locator(f'.tile[data-item="{items[0]}"]')).to_have_count(0, timeout=20_000)
+    expect(page.locator(f'.tile[data-item="{items[0]}"]')).to_have_count(0)
     settled(page)
     expect(page.locator(".labelling .count")).to_contain_text("3 picked")
     page.keyboard.press("7")
