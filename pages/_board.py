@@ -261,8 +261,7 @@ def _say(project: Project, statement: dict[str, Any], who: str) -> None:
         case "clear":
             labelling.clear_labels(project, items, who)
         case _:
-            undone = labelling.undo(project, who)
-            _state.notify(f"Undone: {plain(undone)}" if undone else "Nothing to undo", ":material/undo:")
+            _state.undo(project)
     if statement["audit"] and items:
         auditing.answer(project, statement["audit"], items)
 

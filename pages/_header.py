@@ -96,8 +96,7 @@ def _badge(status: JobStatus | None) -> None:
 @callback
 def undo_last(project: Project) -> None:
     """Takes back the last step of labelling and says what it was."""
-    done = labelling.undo(project, _state.annotator())
-    _state.notify(f"Undone: {plain(done)}" if done else "Nothing to undo", ":material/undo:")
+    _state.undo(project)
 
 
 @callback

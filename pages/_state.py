@@ -14,9 +14,10 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from dgm_engine.errors import DgmError, in_words
-from dgm_engine.services import exploring, jobs, projects, scoping
+from dgm_engine.services import exploring, jobs, labelling, projects, scoping
 from dgm_engine.services.scoping import Scope
 from dgm_engine.training.runs import TrainRequest
+from pages._text import plain
 
 Arguments = ParamSpec("Arguments")
 _log = logging.getLogger(__name__)
@@ -225,6 +226,12 @@ def open_image(item: str) -> None:
 def notify(text: str, icon: str = ":material/check:") -> None:
     """Shows a short message after the next rerun."""
     st.session_state[Key.NOTICE] = (text, icon)
+
+
+def undo(project: projects.Project) -> None:
+    """Takes back the last step of labelling, if it is this person's, and says what it was; raises as the service."""
+    done = labelling.undo(project, annotator())
+    notify(f"Undone: {plain(done)}" if done else "Nothing to undo", ":material/undo:")
 
 
 def show_notice() -> None:

@@ -675,8 +675,9 @@ def test_labels_taken_in_from_a_file_show_at_once_with_what_was_left_out(trained
     app = opened("export", trained)
     items = trained.pool.items[:2].tolist()
     rows = f"item,class\n{items[0]},zero\n{items[1]},one\nnobody,one\n"
-    app.file_uploader(key="label_file").set_value(("labels.csv", rows.encode(), "text/csv")).run()
-    press(app, "Take them in")
+    app.file_uploader(key="label_file").set_value(("others.csv", b"item,class\nnobody,two\n", "text/csv")).run()
+    app.file_uploader(key="label_file").set_value(("labels.csv", rows.encode(), "text/csv"))
+    press(app, "Take them in")  # before the page has been drawn with that file
     assert "2 rows taken in, 1 left out" in app.success[-1].value
     assert "nobody" in str(app.table[0].value)
     assert len(trained.labels.state().positive) == 2

@@ -406,7 +406,7 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
         opinion=opinion,
         label=label,
         class_name=np.where(label == "", opinion.predicted, label),
-        state=_states(project, rows, state),
+        state=_states(project, rows, state, label),
         edits=state.edits,
         ignored=np.isin(opinion.component, list(state.ignored)),
         clusters=_named(run, stamp, state),
@@ -465,11 +465,11 @@ def _labels(project: Project, rows: NDArray[np.int64], state: LabelState) -> NDA
     return names[of_pool[rows]]
 
 
-def _states(project: Project, rows: NDArray[np.int64], state: LabelState) -> NDArray[np.str_]:
+def _states(project: Project, rows: NDArray[np.int64], state: LabelState, label: NDArray[np.str_]) -> NDArray[np.str_]:
     result = np.full(len(rows), ItemState.UNLABELLED.value)
     result[positions(project, rows, list(state.rejected))] = ItemState.REJECTED
     result[positions(project, rows, state.none_of_named)] = ItemState.NONE
-    result[positions(project, rows, list(state.positive))] = ItemState.LABELLED
+    result[label != ""] = ItemState.LABELLED
     return result
 
 
