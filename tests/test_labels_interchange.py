@@ -7,6 +7,7 @@ import pytest
 
 from dgm_engine.errors import InputError
 from dgm_engine.labels.interchange import import_rows, read_csv, read_jsonl, write_csv, write_jsonl
+from dgm_engine.labels.schema import Anchored, images_as_text
 from dgm_engine.labels.store import LabelStore
 
 NASTY = [
@@ -97,16 +98,19 @@ def test_jsonl_has_only_what_is_said(store, tmp_path):
 
 def test_history_has_every_field_of_every_event(store, tmp_path):
     store.label(["a"], "shoe", annotator="ann")
-    store.name_component(1, 0, "shoe", annotator="ann")
+    store.name_component(1, 0, "shoe", [Anchored("a", 0.5)], annotator="ann")
+    store.use_run(1, 2, annotator="ann")
     store.undo(annotator="bob")
     write_jsonl(tmp_path / "h.jsonl", store.history())
     write_csv(tmp_path / "h.csv", store.history())
 
     lines = [json.loads(line) for line in (tmp_path / "h.jsonl").read_text().splitlines()]
-    assert [tuple(line.values()) for line in lines] == store.history()
+    history = [tuple(event._replace(images=images_as_text(event.images))) for event in store.history()]
+    assert [tuple(line.values()) for line in lines] == history
+    assert lines[1]["images"] == '[["a", 0.5]]'
     assert list(lines[0]) == [
         *("id", "batch", "time", "annotator", "kind", "item", "class"),
-        *("lineage", "component", "version", "target", "other"),
+        *("lineage", "component", "version", "target", "other", "images", "run", "newest"),
     ]
     with (tmp_path / "h.csv").open(newline="", encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))

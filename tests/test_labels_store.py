@@ -12,7 +12,7 @@ from sqlalchemy import event as hooks
 from sqlalchemy.exc import IntegrityError
 
 from dgm_engine.errors import ConflictError, CorruptError, InputError, StateError
-from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.schema import Anchored, Edit, Kind
 from dgm_engine.labels.state import component_mass
 from dgm_engine.labels.store import Entry, LabelStore
 
@@ -51,18 +51,13 @@ class Reference:
             self.done.append(self.undone.pop())
 
     def state(self, lineage):
-        positive, rejected, none, skipped, names, seen = {}, {}, set(), set(), {}, []
+        positive, rejected, none, skipped, seen = {}, {}, set(), set(), []
         confirmed = set()
-        edits, ignored = [], set()
         for operation, *arguments in self.done:
-            if operation == "name_component":
-                run, component, name = arguments
-                names[run, component] = name
-                seen.append(name)
+            if operation in CLASS_AT:  # for `clusters`
+                seen.append(arguments[CLASS_AT[operation]])
                 continue
-            if operation == "edit_component":
-                do_edit(edits, ignored, names, *arguments)
-                seen.append(arguments[-1])
+            if operation == "use_run":
                 continue
             items, *name = arguments
             for item in items:
@@ -87,7 +82,10 @@ class Reference:
                     positive.pop(item, None)
                     rejected.pop(item, None)
                     none.discard(item)
-        used = {*positive.values(), *names.values()}
+        names, anchors, anchored, edits, ignored = self.clusters()
+        by_number = {name for key, name in names.items() if key not in anchored}
+        used = {*positive.values(), *by_number, *(name for name, _ in anchors.values())}
+        uses = [tuple(arguments) for operation, *arguments in self.done if operation == "use_run"]
         return {
             "positive": positive,
             "rejected": {item: frozenset(classes) for item, classes in rejected.items() if classes},
@@ -95,13 +93,33 @@ class Reference:
             "skipped": skipped,
             "confirmed": confirmed & positive.keys(),
             "names": {component: name for (run, component), name in names.items() if run == lineage},
+            "anchors": {item: anchor for (run, item), anchor in anchors.items() if run == lineage},
+            "anchored": {component for run, component in anchored if run == lineage},
+            "use": uses[-1] if uses else None,
             "edits": [tuple(edit) for run, *edit in edits if run == lineage],
             "ignored": {component for run, component in ignored if run == lineage},
             "classes": tuple(name for name in dict.fromkeys(seen) if name is not None and name in used),
         }
 
+    def clusters(self):
+        """What was done with clusters of any lineage: names, names of images, whose names are, edits, the ignored."""
+        names, anchors, anchored, edits, ignored = {}, {}, set(), [], set()
+        for operation, *arguments in self.done:
+            if operation == "name_component":
+                run, component, name, images = arguments
+                names[run, component] = name
+                (anchored.add if images else anchored.discard)((run, component))
+                anchors |= {(run, item): (name or "", sure) for item, sure in images}
+            elif operation == "edit_component":
+                do_edit(edits, ignored, names, anchors, anchored, *arguments)
+        return names, anchors, anchored, edits, ignored
 
-def do_edit(edits, ignored, names, kind, run, component, other, name):
+
+CLASS_AT = {"name_component": 2, "edit_component": 4}
+"""Where the class stands among the arguments."""
+
+
+def do_edit(edits, ignored, names, anchors, anchored, kind, run, component, other, name, images):
     """What one thing done with a cluster changes, in words: see `Reference`."""
     if kind in (Kind.IGNORE, Kind.UNIGNORE):
         (ignored.add if kind == Kind.IGNORE else ignored.discard)((run, component))
@@ -110,8 +128,14 @@ def do_edit(edits, ignored, names, kind, run, component, other, name):
     anew = other if kind == Kind.SPLIT else component  # it holds no images any more, or others
     names.pop((run, anew), None)
     ignored.discard((run, anew))
+    anchored.discard((run, anew))
     if name is not None:
         names[run, other] = name
+        (anchored.add if images else anchored.discard)((run, other))
+    for item, sure in images:  # they have the name that the edit leaves, or none any more
+        anchors.pop((run, item), None)
+        if name is not None:
+            anchors[run, item] = name, sure
 
 
 def test_a_component_stands_for_what_was_merged_into_it_and_halves_share():
@@ -125,22 +149,29 @@ def test_a_component_stands_for_what_was_merged_into_it_and_halves_share():
 
 
 def as_dict(state):
-    fields = ("positive", "rejected", "none_of_named", "skipped", "confirmed", "names", "ignored", "classes")
+    fields = ("positive", "rejected", "none_of_named", "skipped", "confirmed", "names", "ignored", "classes", "use")
     edits = [(edit.kind, edit.component, edit.other) for edit in state.edits]
-    return {**{name: getattr(state, name) for name in fields}, "edits": edits}
+    anchors = {item: (anchor.class_name, anchor.sure) for item, anchor in state.anchors.items()}
+    shown = {name: getattr(state, name) for name in (*fields, "anchored")}
+    return {**shown, "edits": edits, "anchors": anchors}
 
 
 def random_call(rng, items, classes):
     """A judgement of the store's interface and its arguments."""
-    operation = rng.choice(["label", "label", "reject", "none_of_named", "clear", "skip", "name_component", "edit"])
+    said = ["label", "label", "reject", "none_of_named", "clear", "skip", "name_component", "name_component", "edit"]
+    operation = rng.choice([*said, "use_run"])
+    if operation == "use_run":
+        return operation, rng.randint(1, 3), rng.randint(1, 3)
+    some = rng.sample(items, rng.randint(1, 4))
+    images = [Anchored(item, rng.choice([0.25, 0.5, 1.0])) for item in some] if rng.random() < 0.7 else []
     if operation == "name_component":
-        return operation, rng.randint(1, 2), rng.randrange(3), rng.choice([*classes, None])
+        return operation, rng.randint(1, 2), rng.randrange(3), rng.choice([*classes, None]), images
     if operation == "edit":
         kind = rng.choice([Kind.SPLIT, Kind.MERGE, Kind.DISSOLVE, Kind.IGNORE, Kind.UNIGNORE])
         other = rng.randrange(3) if kind in (Kind.SPLIT, Kind.MERGE) else None
         name = rng.choice([*classes, None]) if kind == Kind.MERGE else None
-        return "edit_component", kind, rng.randint(1, 2), rng.randrange(3), other, name
-    some = rng.sample(items, rng.randint(1, 4))
+        images = [] if kind in (Kind.IGNORE, Kind.UNIGNORE) else images
+        return "edit_component", kind, rng.randint(1, 2), rng.randrange(3), other, name, images
     return (operation, some, rng.choice(classes)) if operation in ("label", "reject") else (operation, some)
 
 
@@ -310,12 +341,36 @@ def test_what_is_done_with_clusters_is_said_and_taken_back(store):
     assert (state.names, state.closed) == ({3: "shoe"}, frozenset())
 
 
-def make_old(path):
-    """Brings a store without edits back to schema 1."""
+ADDED = {1: ("other", "images", "run", "newest"), 2: ("images", "run", "newest")}
+"""The columns that a schema does not have yet."""
+
+
+def make_old(path, schema=1):
+    """Brings a store back to an earlier schema that has all that was said."""
     with sqlite3.connect(path) as raw:
-        raw.execute("ALTER TABLE events DROP COLUMN other")
-        raw.execute("UPDATE store SET schema_version = 1")
+        for column in ADDED[schema]:
+            raw.execute(f"ALTER TABLE events DROP COLUMN {column}")
+        raw.execute("UPDATE store SET schema_version = ?", (schema,))
     raw.close()
+
+
+def test_names_of_a_store_of_schema_2_are_of_numbers_and_new_ones_of_images(store, path):
+    store.name_component(1, 7, "shoe", annotator=ANN)
+    store.edit_component(Kind.MERGE, 1, 7, 3, "shoe", annotator=ANN)
+    before, history = store.state(1), store.history()
+    store.close()
+    make_old(path, 2)
+    opened, other = LabelStore(path), LabelStore(path)
+    assert opened.state(1) == before
+    assert opened.history() == history
+    assert (before.names, before.anchors, before.anchored, before.use) == ({3: "shoe"}, {}, frozenset(), None)
+    event = opened.name_component(1, 5, "boot", [Anchored("a", 0.5)], annotator=ANN)
+    opened.use_run(2, 4, annotator=ANN)
+    assert other.state(1).anchors == {"a": ("boot", 0.5, event)}
+    assert other.state(1).use == (2, 4)
+    assert other.undo(annotator=ANN).description == "using run 2"
+    opened.close()
+    other.close()
 
 
 def test_a_store_of_the_schema_before_is_brought_up_to_date(store, path):
@@ -401,7 +456,8 @@ def test_item_versions_are_unique_in_the_file(store, path):
     store.label(["a"], "shoe", annotator=ANN)
     with sqlite3.connect(path) as raw, pytest.raises(sqlite3.IntegrityError, match=r"item, events\.version"):
         raw.execute(
-            "INSERT INTO events SELECT 2, 2, time, annotator, kind, item, class, 0, 0, version, NULL, NULL FROM events"
+            "INSERT INTO events SELECT 2, 2, time, annotator, kind, item, class, 0, 0, version, "
+            "NULL, NULL, NULL, NULL, NULL FROM events"
         )
     raw.close()
 

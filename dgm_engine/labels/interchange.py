@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dgm_engine.errors import InputError
-from dgm_engine.labels.schema import Event, Kind, clean_name
+from dgm_engine.labels.schema import Event, Kind, clean_name, images_as_text
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry, LabelStore
 from dgm_engine.paths import write_atomic
@@ -242,7 +242,8 @@ def _check_agreement(entry: Entry, earlier: list[tuple[int, Entry]]) -> None:
 def _table(content: LabelState | Sequence[Event]) -> tuple[Sequence[str], list[dict[str, Any]]]:
     if isinstance(content, LabelState):
         return STATE_COLUMNS, _state_records(content)
-    return HISTORY_COLUMNS, [dict(zip(HISTORY_COLUMNS, event, strict=True)) for event in content]
+    written = (event._replace(images=images_as_text(event.images)) for event in content)  # type: ignore[arg-type]
+    return HISTORY_COLUMNS, [dict(zip(HISTORY_COLUMNS, event, strict=True)) for event in written]
 
 
 def _state_records(state: LabelState) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Ids are given by the writer, one after the other, so the id of the last event is
 folded the events up to an id misses none of them, on any database.
 """
 
+import json
 import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,8 +14,8 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Tex
 
 from dgm_engine.errors import InputError
 
-SCHEMA_VERSION = 2
-"""2 added `other`, for what people do with clusters."""
+SCHEMA_VERSION = 3
+"""2 added `other`, for what people do with clusters; 3 added `images`, `run` and `newest`."""
 MAX_NAME_LENGTH = 80
 
 
@@ -32,6 +33,7 @@ class Kind(StrEnum):
     DISSOLVE = "dissolve"
     IGNORE = "ignore"
     UNIGNORE = "unignore"
+    USE = "use"
     UNDO = "undo"
     REDO = "redo"
 
@@ -64,6 +66,30 @@ class Edit(NamedTuple):
         return cls(event, Kind(kind), component, other)
 
 
+class Anchored(NamedTuple):
+    """An image that a person saw in a cluster when they spoke of it, and how sure the model was that it belongs there.
+
+    Attributes:
+        item: its id.
+        sure: above 0, at most 1.
+    """
+
+    item: str
+    sure: float
+
+
+class Use(NamedTuple):
+    """A person's choice of the run whose results are shown.
+
+    Attributes:
+        run: its number.
+        newest: the newest run at the time; a later one takes its place as it would without a choice.
+    """
+
+    run: int
+    newest: int
+
+
 class Event(NamedTuple):
     """One line of the history.
 
@@ -81,6 +107,10 @@ class Event(NamedTuple):
         version: 1, 2, ... for each item; no two events share an item and a version.
         target: for undo and redo, the batch that is meant.
         other: for a split or a merge, the component that gets images, as in `Edit`.
+        images: of what is said of a cluster, the images that it is said of. A name, and the name that a merge leaves,
+            hold for them; where a split or a dissolved cluster leaves none, they have none any more.
+        run: for `USE`, the run whose results are shown from now on.
+        newest: for `USE`, the newest run at the time.
     """
 
     id: int
@@ -95,6 +125,9 @@ class Event(NamedTuple):
     version: int | None = None
     target: int | None = None
     other: int | None = None
+    images: tuple[Anchored, ...] = ()
+    run: int | None = None
+    newest: int | None = None
 
 
 metadata = MetaData()
@@ -115,11 +148,24 @@ events = Table(
     Column("version", Integer),
     Column("target", _Id),
     Column("other", Integer),
+    Column("images", Text),
+    Column("run", Integer),
+    Column("newest", Integer),
     UniqueConstraint("item", "version"),
 )
 
 store = Table("store", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
 """One row. Writers lock it on databases that lock rows, so that they come one after the other."""
+
+
+def images_as_text(images: Sequence[Anchored]) -> str | None:
+    """Images as the table holds them: JSON, or nothing where there are none."""
+    return json.dumps(images, ensure_ascii=False) if images else None
+
+
+def images_from_text(text: str | None) -> tuple[Anchored, ...]:
+    """What `images_as_text` wrote."""
+    return tuple(Anchored(item, sure) for item, sure in json.loads(text)) if text else ()
 
 
 def clean_name(name: str, what: str = "class") -> str:

@@ -12,13 +12,27 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from dgm_engine.errors import CorruptError
-from dgm_engine.labels.schema import CLUSTER_EDITS, Edit, Event, Kind
+from dgm_engine.labels.schema import CLUSTER_EDITS, Edit, Event, Kind, Use
 
-NOTHING_TO_LEARN = frozenset({Kind.SKIP, Kind.IGNORE, Kind.UNIGNORE})
+NOTHING_TO_LEARN = frozenset({Kind.SKIP, Kind.IGNORE, Kind.UNIGNORE, Kind.USE})
 """Kinds that change what is shown and suggested, but not what a model is taught."""
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Anchor(NamedTuple):
+    """What the name of a cluster says of an image that a person saw in it.
+
+    Attributes:
+        class_name: the cluster's class; "" where its name was taken away on purpose.
+        sure: how sure the model was then that the image belongs to the cluster, above 0, at most 1.
+        event: the id of the event that named the cluster.
+    """
+
+    class_name: str
+    sure: float
+    event: int
 
 
 @dataclass(frozen=True)
@@ -33,8 +47,10 @@ class LabelState:
         rejected: item to the classes it is said not to be of; never empty.
         none_of_named: items said to be of none of the named classes.
         skipped: items passed over and not judged since.
-        names: component to its class in the lineage asked for, None where it was un-named on purpose. This and the
-            next two are empty where no lineage was asked for.
+        names: component to its class in the lineage asked for, as it was last said of that number, None where it was
+            un-named on purpose. This and the next four are empty where no lineage was asked for.
+        anchors: item to what a cluster's name says of it: a name belongs to images, wherever the model moves them.
+        anchored: the components among `names` whose names belong to images; the others hold for the number.
         edits: what people did with the components of that lineage, in this order.
         ignored: the components of that lineage that people do not care for.
         classes: the classes that label an item or name a component, of any lineage, in the order in which they first
@@ -44,6 +60,7 @@ class LabelState:
         annotators: item to who judged it last; skipping is no judgement.
         confirmed: labelled items whose class was said once more while it held: somebody looked again and stands by it.
         said: item to the id of the event that judged it last.
+        use: the person's choice of the run whose results are shown; None leaves it to the program.
     """
 
     version: int
@@ -60,6 +77,9 @@ class LabelState:
     annotators: Mapping[str, str]
     confirmed: frozenset[str] = frozenset()
     said: Mapping[str, int] = field(default_factory=dict[str, int])
+    anchors: Mapping[str, Anchor] = field(default_factory=dict[str, Anchor])
+    anchored: frozenset[int] = frozenset()
+    use: Use | None = None
 
     @property
     def closed(self) -> frozenset[int]:
@@ -105,6 +125,7 @@ class Judgement(NamedTuple):
 
 
 NOTHING = Judgement()
+_USE = "run"
 _VIEWS = {
     "positive": "positive",
     "rejected": "rejected",
@@ -143,9 +164,9 @@ def judge(before: Judgement, event: Event) -> Judgement:
 class Step:
     """A batch on one of the two stacks.
 
-    `items`, `names`, `edits` and `ignored` hold what to exchange at the next undo or redo; None stands for an absent
-    key. A name of "" is a component un-named on purpose. `classes` are those that no earlier batch brought, with their
-    numbers. `known` is that of `LabelState` as long as this batch is the newest that holds.
+    `items`, `names`, `anchors`, `edits`, `ignored` and `used` hold what to exchange at the next undo or redo; None
+    stands for an absent key. A name of "" is a component un-named on purpose. `classes` are those that no earlier batch
+    brought, with their numbers. `known` is that of `LabelState` as long as this batch is the newest that holds.
     """
 
     first: Event
@@ -153,6 +174,9 @@ class Step:
     mixed: bool = False
     items: dict[str, Judgement | None] = field(default_factory=dict[str, Judgement | None])
     names: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], str | None])
+    anchors: dict[tuple[int, str], Anchor | None] = field(default_factory=dict[tuple[int, str], Anchor | None])
+    anchored: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], bool | None])
+    used: dict[str, Use | None] = field(default_factory=dict[str, Use | None])
     edits: dict[tuple[int, int], Edit | None] = field(default_factory=dict[tuple[int, int], Edit | None])
     ignored: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], bool | None])
     classes: dict[str, int] = field(default_factory=dict[str, int])
@@ -177,6 +201,7 @@ class Step:
             Kind.DISSOLVE: f"dissolving cluster {first.component}",
             Kind.IGNORE: f"ignoring cluster {first.component}",
             Kind.UNIGNORE: f"no longer ignoring cluster {first.component}",
+            Kind.USE: f"using run {first.run}",
         }.get(first.kind, f"skipping {what}")
 
 
@@ -191,6 +216,9 @@ class Fold:
         self._views: dict[str, dict[str, Any]] = {name: {} for name in _VIEWS}
         self._changed: dict[str, None] = {}  # items that the views do not know of yet, in their order
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
+        self._anchors: dict[tuple[int, str], Anchor] = {}  # by lineage and item
+        self._anchored: dict[tuple[int, int], bool] = {}  # by lineage and component
+        self._used: dict[str, Use] = {}  # under one key
         self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
         self._ignored: dict[tuple[int, int], bool] = {}  # by lineage and component
         self._classes: dict[str, int] = {}  # to their numbers
@@ -225,7 +253,8 @@ class Fold:
         """What holds now; see `LabelState` for what the lineage does."""
         names = {component: name or None for (of, component), name in self._names.items() if of == lineage}
         views = self._up_to_date_views()
-        in_use = {*views["positive"].values(), *self._names.values()}
+        by_number = (name for key, name in self._names.items() if key not in self._anchored)
+        in_use = {*views["positive"].values(), *by_number, *(a.class_name for a in self._anchors.values())}
         return LabelState(
             version=self.version,
             known=self.known_at(self.version),
@@ -241,6 +270,9 @@ class Fold:
             annotators=dict(views["annotators"]),
             confirmed=frozenset(views["confirmed"]),
             said=dict(views["said"]),
+            anchors={item: anchor for (of, item), anchor in self._anchors.items() if of == lineage},
+            anchored=frozenset(component for of, component in self._anchored if of == lineage),
+            use=self._used.get(_USE),
         )
 
     def _hold(self, item: str, judgement: Judgement | None) -> None:
@@ -276,14 +308,18 @@ class Fold:
             self._hold(item, after if after != NOTHING else None)
         elif event.lineage is not None and event.component is not None:
             self._do_to_component(step, event, (event.lineage, event.component))
+        elif event.run is not None and event.newest is not None:
+            _change(self._used, step.used, _USE, Use(event.run, event.newest))
         if name and name not in self._classes and event.kind is not Kind.REJECT:
             self._classes[name] = len(self._classes) if event.component is None else event.component
             step.classes[name] = self._classes[name]
 
     def _do_to_component(self, step: Step, event: Event, key: tuple[int, int]) -> None:
         """One event about a cluster, whose lineage and component are the key."""
+        self._anchor(step, event, key[0])
         if event.kind is Kind.NAME:
             _change(self._names, step.names, key, event.class_name or "")
+            _change(self._anchored, step.anchored, key, True if event.images else None)
         elif event.kind in CLUSTER_EDITS:
             edit = Edit(event.id, event.kind, key[1], event.other)
             _change(self._edits, step.edits, (key[0], event.id), edit)
@@ -291,13 +327,22 @@ class Fold:
             anew = event.other if event.kind is Kind.SPLIT else event.component
             if anew is not None:
                 _change(self._names, step.names, (key[0], anew), None)
+                _change(self._anchored, step.anchored, (key[0], anew), None)
                 _change(self._ignored, step.ignored, (key[0], anew), None)
             if event.class_name and event.other is not None:
                 _change(self._names, step.names, (key[0], event.other), event.class_name)
+                _change(self._anchored, step.anchored, (key[0], event.other), True if event.images else None)
         elif event.kind in (Kind.IGNORE, Kind.UNIGNORE):
             _change(self._ignored, step.ignored, key, True if event.kind is Kind.IGNORE else None)
         else:
             raise CorruptError(f"label event {event.id} is a {event.kind} of a cluster; restore the store from a copy")
+
+    def _anchor(self, step: Step, event: Event, lineage: int) -> None:
+        """Gives the name that an event leaves to its images, or takes the one that they have."""
+        keeps = event.kind is Kind.NAME or event.class_name
+        for item, sure in event.images:
+            anchor = Anchor(event.class_name or "", sure, event.id) if keeps else None
+            _change(self._anchors, step.anchors, (lineage, item), anchor)
 
     def _move(self, source: list[Step], target: list[Step], event: Event) -> None:
         if not source or source[-1].first.batch != event.target:
@@ -311,6 +356,9 @@ class Fold:
             step.items[item] = self._items.get(item)
             self._hold(item, judgement)
         _exchange(self._names, step.names)
+        _exchange(self._anchors, step.anchors)
+        _exchange(self._anchored, step.anchored)
+        _exchange(self._used, step.used)
         _exchange(self._edits, step.edits)
         _exchange(self._ignored, step.ignored)
         for name, number in step.classes.items():

@@ -34,7 +34,18 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, OperationalError
 
 from dgm_engine.errors import ConflictError, CorruptError, InputError, StateError
-from dgm_engine.labels.schema import SCHEMA_VERSION, Event, Kind, clean_name, events, metadata, store
+from dgm_engine.labels.schema import (
+    SCHEMA_VERSION,
+    Anchored,
+    Event,
+    Kind,
+    clean_name,
+    events,
+    images_as_text,
+    images_from_text,
+    metadata,
+    store,
+)
 from dgm_engine.labels.state import Fold, LabelState
 
 BUSY_SECONDS = 30
@@ -57,6 +68,9 @@ class Entry(NamedTuple):
     component: int | None = None
     target: int | None = None
     other: int | None = None
+    images: tuple[Anchored, ...] = ()
+    run: int | None = None
+    newest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,18 +132,34 @@ class LabelStore:
         """The items were passed over: do not suggest them again until somebody judges them."""
         return self._judge(Kind.SKIP, items, None, annotator)
 
-    def name_component(self, lineage: int, component: int, class_name: str | None, *, annotator: str) -> int:
-        """The class owns the component of the lineage; None un-names it on purpose."""
-        entry = Entry(Kind.NAME, class_name=class_name, lineage=int(lineage), component=int(component))
+    def name_component(
+        self,
+        lineage: int,
+        component: int,
+        class_name: str | None,
+        images: Iterable[Anchored] = (),
+        *,
+        annotator: str,
+    ) -> int:
+        """The class owns the component of the lineage; None un-names it on purpose.
+
+        With `images` the name belongs to them, wherever the model moves them; without, to the number.
+        """
+        entry = Entry(Kind.NAME, None, class_name, "", int(lineage), int(component), images=tuple(images))
         return self.record([entry], annotator=annotator)
 
-    def edit_component(
+    def use_run(self, run: int, newest: int, *, annotator: str) -> int:
+        """The results of this run are shown; `newest` is the newest run by now."""
+        return self.record([Entry(Kind.USE, run=int(run), newest=int(newest))], annotator=annotator)
+
+    def edit_component(  # noqa: PLR0913 - one for each part of the event
         self,
         kind: Kind,
         lineage: int,
         component: int,
         other: int | None = None,
         class_name: str | None = None,
+        images: Iterable[Anchored] = (),
         *,
         annotator: str,
     ) -> int:
@@ -137,7 +167,7 @@ class LabelStore:
 
         Nothing is checked here: what can be done with which component is the caller's to know.
         """
-        entry = Entry(kind, class_name=class_name, lineage=int(lineage), component=int(component), other=other)
+        entry = Entry(kind, None, class_name, "", int(lineage), int(component), None, other, tuple(images))
         return self.record([entry], annotator=annotator)
 
     def record(self, entries: Sequence[Entry], *, annotator: str) -> int:
@@ -281,7 +311,7 @@ class LabelStore:
                     connection.execute(insert(store).values(schema_version=SCHEMA_VERSION))
         with self._begin() as connection:
             found = connection.scalar(select(store.c.schema_version))
-        if found == 1:
+        if found in _ADDED:
             found = self._write(_migrate)
         if found != SCHEMA_VERSION:
             raise CorruptError(
@@ -289,14 +319,18 @@ class LabelStore:
             )
 
 
+_ADDED = {1: (events.c.other,), 2: (events.c.images, events.c.run, events.c.newest)}
+"""By schema, the columns that the next one added."""
+
+
 def _migrate(connection: Connection) -> int:
-    """Brings a store of schema 1 to the newest, unless another process just did; returns what it is of now."""
-    found = connection.scalar(select(store.c.schema_version))
-    if found == 1:
-        connection.execute(DDL(f"ALTER TABLE {events.name} ADD COLUMN {events.c.other.name} INTEGER"))
-        connection.execute(update(store).values(schema_version=SCHEMA_VERSION))
-        found = SCHEMA_VERSION
-    return found or 0
+    """Brings a store of an earlier schema to the newest, unless another process just did; returns what it is of now."""
+    found = connection.scalar(select(store.c.schema_version)) or 0
+    for column in (column for schema in sorted(_ADDED) if schema >= found for column in _ADDED[schema]):
+        kind = column.type.compile(connection.dialect)
+        connection.execute(DDL(f"ALTER TABLE {events.name} ADD COLUMN {column.name} {kind}"))
+    connection.execute(update(store).values(schema_version=SCHEMA_VERSION))
+    return SCHEMA_VERSION
 
 
 def _one_line(error: DatabaseError) -> str:
@@ -337,10 +371,10 @@ def _begin_sqlite(connection: Connection) -> None:
 def _read(connection: Connection, which: ColumnElement[bool]) -> Iterator[Event]:
     kinds = {str(kind): kind for kind in Kind}
     for row in connection.execute(select(events).where(which).order_by(events.c.id)).all():
-        number, batch, time, annotator, kind, *rest = row
-        if kind not in kinds:
-            raise CorruptError(f"label event {number} has kind {kind!r}; use a matching release of this program")
-        yield Event(number, batch, time, annotator, kinds[kind], *rest)
+        event = Event(*row)
+        if event.kind not in kinds:
+            raise CorruptError(f"label event {event.id} has kind {row.kind!r}; use a matching release of this program")
+        yield event._replace(kind=kinds[row.kind], images=images_from_text(row.images))
 
 
 def _last_id(connection: Connection) -> int:
@@ -357,7 +391,8 @@ def _append(connection: Connection, entries: Sequence[Entry]) -> int:
         version = None
         if entry.item is not None:
             version = versions[entry.item] = versions.get(entry.item, 0) + 1
-        rows.append({**entry._asdict(), "id": number, "batch": batch, "time": time, "version": version})
+        values = {**entry._asdict(), "images": images_as_text(entry.images)}
+        rows.append({**values, "id": number, "batch": batch, "time": time, "version": version})
     connection.execute(insert(events), rows)
     return batch
 
