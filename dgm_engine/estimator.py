@@ -326,6 +326,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         changes = {name: value for name, value in limits.items() if value is not None}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         config = TrainingConfig.for_preset(_choice(Preset, "preset", self.preset), seed=seed, **changes)
+        # No later run is compared with this one, and labels are not added one by one while a person looks on.
+        config = config.replaced(checked_fraction=0.0, full_weight_from=1)
         config = TrainingConfig.from_json({**config.to_json(), **(self.training or {})})
         endless = config.max_epochs is None and config.max_minutes is None
         return config.replaced(max_epochs=default_epochs) if endless else config
@@ -460,7 +462,8 @@ class _Fit:
         return np.array(bounds), *self._learn(owner, labels)
 
     def _learn(self, owner: Owner, labels: LabelState) -> tuple[Owner, Knowledge]:
-        return learn(self.state.model, self.table, labels, _row_numbers, owner, self.config)
+        learned = learn(self.state.model, self.table, labels, _row_numbers, owner, self.config)
+        return learned.given, learned.known
 
 
 def _with_edges(table: Table, shape: ModelConfig) -> Table:

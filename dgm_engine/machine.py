@@ -5,6 +5,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dgm_engine
@@ -46,6 +47,16 @@ def gains_from_bfloat16(device: str) -> bool:
             torch.nn.functional.linear(a, b)
             seconds[dtype] = min(best, time.perf_counter() - began)
     return seconds[torch.bfloat16] * BFLOAT16_GAIN < seconds[torch.float32]
+
+
+def work_clock(device: str) -> Callable[[], float]:
+    """A clock of the work that the calling thread does on a type of device, "cpu" or "cuda", in seconds.
+
+    On a processor it is the time that the thread had it, so that other work on the machine does not count: at half the
+    share of a processor the clock goes half as fast. What a graphics card does no thread sees; there it is the time of
+    day.
+    """
+    return time.thread_time if device == "cpu" and hasattr(time, "thread_time") else time.monotonic
 
 
 def version() -> str:

@@ -5,6 +5,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+# Test processes side by side, with as many threads each as there are cores, would wait for each other at every step.
+# torch looks at it when it is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from dgm_engine import jobs
@@ -12,9 +16,6 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.services.jobs import stop_training
 from dgm_engine.services.projects import Project, create_project, open_project
 from tests.fabricated import fabricate_run
-
-# Test processes side by side, with as many threads each as there are cores, would wait for each other at every step.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ from dgm_engine.discovery.projections import default_method
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
-from dgm_engine.paths import RunPaths, write_json
+from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services.latest import results_stamp
 from dgm_engine.services.projects import Project
 from dgm_engine.training.checkpoint import new_state, save_checkpoint
@@ -42,6 +42,14 @@ def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[
     save_results(run, Results(q_y, z, project.pool.shown, prototypes, owner, project.labels.version(), config, 0))
     jobs.write_status(run.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0, details={"epoch": 3}))
     return run
+
+
+def fabricate_comparison(run: RunPaths, before: float, after: float, unlearned: tuple[str, ...] = ()) -> None:
+    """Says of a run's results how large a part of what people said they predict, and of those of the run before."""
+    standing = {"coverage": 0.9, "n": 50}
+    sides = {"before": {**standing, "agreement": before}, "after": {**standing, "agreement": after}}
+    compared = {"run": run.number - 1, **sides}
+    write_json(run.results, {**read_json(run.results), "compared": compared, "unlearned": unlearned})
 
 
 def fabricate_layout(project: Project, run: RunPaths, seed: int = 0) -> np.ndarray:

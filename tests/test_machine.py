@@ -1,5 +1,6 @@
 """What a process runs on."""
 
+import threading
 import time
 
 import pytest
@@ -34,3 +35,32 @@ def test_bfloat16_is_used_where_it_was_seen_to_be_faster_whatever_the_processor_
 def test_no_gain_where_both_take_the_same_time(monkeypatch):
     monkeypatch.setattr(functional, "linear", lambda a, b: time.sleep(SLOW))
     assert not machine.gains_from_bfloat16("cpu")
+
+
+def test_a_clock_of_work_stands_still_while_the_thread_waits_and_others_work():
+    clock, done = machine.work_clock("cpu"), threading.Event()
+
+    def burn() -> None:
+        while not done.is_set():
+            sum(range(1000))
+
+    other = threading.Thread(target=burn)
+    other.start()
+    before = clock()
+    time.sleep(0.4)
+    waited = clock() - before
+    done.set()
+    other.join()
+    assert waited < 0.1
+    before, wall = clock(), time.monotonic()
+    while clock() - before < 0.05:
+        sum(range(1000))
+        assert time.monotonic() - wall < 30
+    assert time.monotonic() - wall >= 0.04
+
+
+def test_what_a_graphics_card_does_no_thread_sees():
+    clock = machine.work_clock("cuda")
+    before = clock()
+    time.sleep(0.1)
+    assert clock() - before >= 0.09

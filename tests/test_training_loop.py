@@ -16,8 +16,9 @@ from dgm_engine.paths import ProjectPaths
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.fitting import predict
-from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, train
+from dgm_engine.training.loop import FINAL_RATE, GIVES_WAY, Knowledge, Schedule, TrainingState, _Step, train
 from dgm_engine.training.runs import RunConfig
+from tests.small import CASES, generator, small_model
 
 N, K, BATCH, EPOCHS = 320, 3, 8, 2
 TRAINING = TrainingConfig(batch_size=BATCH, labelled_batch_size=4, learning_rate=1e-2, seed=3)
@@ -128,3 +129,124 @@ def test_held_images_take_nothing_from_the_labels(table):
         if n_labelled:
             assert (found[:4] == 0).all()
             assert records[-1].label_agreement == 1
+
+
+def test_images_are_held_twice_in_a_row_each_as_firmly_as_it_was_said():
+    known = Knowledge(np.array([7]), torch.tensor([[True, False, False]]), torch.full((K,), 1 / K).log(), N)
+    two = np.array([[True, True, False], [False, True, True]])
+    once = known.holding(np.array([3, 4]), two, np.array([0.5, 0.25]))
+    twice = once.holding(np.array([4, 7, 3, 9]), np.eye(K, dtype=bool)[[1, 2, 0, 2]])  # of 7 nothing is left
+    assert twice.rows.tolist() == [7, 3, 4, 4, 3, 9]
+    assert twice.allowed[twice.position[[3, 4, 7, 9]]].int().tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]
+    assert twice.firmness is not None
+    assert twice.firmness.tolist() == [0.5, 0.25, 1, 1, 1]
+    assert (twice.n_labelled, twice.n_held) == (1, 5)
+    last = known.holding(np.array([3]), two[:1]).holding(np.array([7, 5]), ~two, np.array([0.75, 0.125]))
+    assert last.rows.tolist() == [7, 3, 5]  # of 7 nothing is left, nor of how firmly it would be held
+    assert last.firmness is not None
+    assert last.firmness.tolist() == [1, 0.125]
+
+
+def pulls(probability: list[float], firmness: list[float], weight: float | None = 30.0) -> np.ndarray:
+    """(H, K) the gradient of J by the logits of images held in the first component, which has these probabilities."""
+    model = small_model(CASES[0].config(5, K, 2, 2))
+    n = len(probability) + 1  # and one of which nothing is known
+    first = torch.tensor([*probability, 0.5], dtype=torch.float64)
+    logits = torch.stack([first, 0.25 * (1 - first), 0.75 * (1 - first)], 1).log().requires_grad_()
+    held = Knowledge.nothing(K, n).holding(np.arange(n - 1), np.eye(K, dtype=bool)[[0] * (n - 1)], np.array(firmness))
+    config = TRAINING.replaced(classification_weight=weight)
+    state = TrainingState(model, None, generator(), np.random.default_rng(0))  # no step is taken
+    step = _Step(state, Table(np.zeros((n, 5), np.float32), np.arange(n)), held, config)
+    encoded = replace(model.encode(CASES[0].items(n, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
+    allowed = torch.ones(n, K, dtype=torch.bool)
+    allowed[:-1, 1:] = False
+    objective, _ = step._bound(encoded, allowed, 0, torch.tensor(firmness, dtype=torch.float64))
+    objective.backward()
+    assert logits.grad is not None
+    return logits.grad[:-1].numpy()
+
+
+def q_loss(logits: np.ndarray) -> float:
+    """What an image held in the first component costs, as Zhang and Sabuncu have it."""
+    p = np.exp(logits[0]) / np.exp(logits).sum()
+    return (1 - p**GIVES_WAY) / GIVES_WAY
+
+
+def test_held_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_held():
+    probability, firmness = [1e-3, 0.2, 0.6, 0.97], [0.1, 0.4, 0.3, 0.9]
+    found = pulls(probability, firmness)
+    for image, (p, firm) in enumerate(zip(probability, firmness, strict=True)):
+        logits, change = np.log([p, 0.25 * (1 - p), 0.75 * (1 - p)]), 1e-6 * np.eye(K)
+        slope = [(q_loss(logits + step) - q_loss(logits - step)) / 2e-6 for step in change]
+        np.testing.assert_allclose(found[image], -30 * firm / sum(firmness) * np.array(slope), rtol=1e-6, atol=1e-8)
+
+
+def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_held_as_a_label_is():
+    by_label = np.array([1, -0.25, -0.75])  # the gradient of log p is (1 - p) times this
+    for p, least, most in ((1e-12, 0.0, 1e-3), (0.999, 0.999, 1.0)):
+        share = pulls([p], [0.7])[0] / (30 * (1 - p) * by_label)
+        assert ((least <= share) & (share <= most)).all()
+    strength = [np.abs(pulls([p], [1.0])).max() for p in (1e-12, 1e-8, 1e-4, 1e-2)]
+    assert strength == sorted(strength)  # that of a label falls as the probability grows
+    assert strength[0] < 30 * 1e-3
+
+
+def test_how_much_held_images_pull_grows_with_the_pool_and_falls_with_how_many_they_are():
+    """Without a weight in the configuration, after Kingma: 0.1 N / H for each, which are averaged."""
+    one, two = pulls([0.5], [1.0], None), pulls([0.5, 0.5], [1.0, 1.0], None)
+    np.testing.assert_allclose(one[0] / 0.5**GIVES_WAY, 0.1 * 2 * np.array([0.5, -0.125, -0.375]))
+    np.testing.assert_allclose(two[0] / 0.5**GIVES_WAY, 0.1 * 3 / 2 / 2 * np.array([0.5, -0.125, -0.375]))
+
+
+@pytest.mark.parametrize(("n", "share"), [(1, 1 / 8), (4, 1 / 2), (8, 1), (12, 1)])
+def test_a_few_labels_count_in_proportion_and_many_as_in_the_paper(n: int, share: float):
+    """The gradient of the labelled part of J, which is a mean however few there are, by the logits of its items."""
+
+    def pull(full_weight_from: int) -> np.ndarray:
+        model = small_model(CASES[0].config(5, K, 2, 2))
+        logits = torch.zeros(n + 1, K, dtype=torch.float64, requires_grad=True)
+        allowed = torch.ones(n + 1, K, dtype=torch.bool)
+        allowed[:n, 1:] = False
+        known = Knowledge(np.arange(n), allowed[:n], torch.full((K,), 1 / K).log(), n + 1)
+        state = TrainingState(model, None, generator(), np.random.default_rng(0))  # no step is taken
+        config = TRAINING.replaced(full_weight_from=full_weight_from)
+        step = _Step(state, Table(np.zeros((n + 1, 5), np.float32), np.arange(n + 1)), known, config)
+        encoded = replace(model.encode(CASES[0].items(n + 1, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
+        objective, _ = step._bound(encoded, allowed, n, torch.empty(0))
+        objective.backward()
+        assert logits.grad is not None
+        return logits.grad[:n].numpy()
+
+    whole = pull(1)
+    assert np.abs(whole).max() > 0.1
+    np.testing.assert_allclose(pull(8), share * whole)
+
+
+def test_a_schedule_ends_by_its_clock_or_its_passes_whichever_is_first():
+    now = 100.0
+    schedule = Schedule(10, 40.0, 100.0, lambda: now)
+    assert schedule.progress(0) == 0
+    assert schedule.progress(2.5) == 0.25
+    now = 130.0
+    assert schedule.progress(2.5) == 0.75
+    assert schedule.progress(9) == 0.9
+    now = 150.0
+    assert schedule.progress(0) == 1
+    assert Schedule(10, None, 0.0, lambda: now).progress(1) == 0.1
+    assert Schedule(None, None, 0.0, lambda: now).progress(1) == 0
+    assert Schedule(None, 0.0, 0.0, lambda: now).progress(0) == 1
+
+
+def test_a_run_lasts_as_long_as_its_clock_says_and_its_rate_falls_with_it(table):
+    _, state = fresh(table)
+    knowledge, rates = Knowledge.nothing(K, N), []
+
+    def clock() -> float:
+        rates.append(state.optimiser.param_groups[0]["lr"])
+        return 7 + state.step / 4  # a machine that does four steps in a second of work
+
+    records = list(train(state, table, lambda: knowledge, TRAINING, Schedule(None, 15.0, 7.0, clock)))
+    assert (state.step, records[-1].step, records[-1].progress) == (60, 60, 1)
+    assert [record.progress for record in records] == [record.step / 60 for record in records]
+    expected = [FINAL_RATE + (1 - FINAL_RATE) * (1 + np.cos(np.pi * step / 60)) / 2 for step in range(60)]
+    np.testing.assert_allclose(rates, TRAINING.learning_rate * np.array(expected))

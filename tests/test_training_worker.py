@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -16,6 +18,7 @@ from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
+from dgm_engine.labels.schema import Anchored
 from dgm_engine.training import runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
@@ -503,3 +506,161 @@ def test_another_shape_starts_fresh(copied):
     config = runs.read_config(runs.create_run(copied.paths, copied.pool, TrainRequest(n_components=9)))
     assert config.parent is None
     assert config.lineage != runs.read_config(first).lineage
+
+
+PLAIN = {"bfloat16": False}
+"""Whether matrix products are taken in bfloat16 is tried out by each process anew, and is no part of these tests."""
+
+
+def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stopped(copied, monkeypatch):
+    def started():
+        request = TrainRequest(epochs=6, fresh=True, n_components=8, overrides=PLAIN, seed=4)
+        return runs.create_run(copied.paths, copied.pool, request)
+
+    whole, stopped_at = started(), 17
+    Worker(Setting.of(whole)).work()
+    run = started()
+
+    def stop(self):
+        if self.state.step >= stopped_at:
+            raise worker.StopRequested
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Worker, "_check_stop", stop)
+        Worker(Setting.of(run)).work()
+    before = runs.status(run)
+    assert (before.state, before.details["of_epochs"]) == (JobState.STOPPED, 6)
+    assert 0 < before.progress < 1
+    assert runs.unfinished(run)
+    assert not runs.unfinished(whole)
+    steps = load_results(run).step
+    assert stopped_at <= steps < load_results(whole).step
+
+    after = runs.create_run(copied.paths, copied.pool, runs.as_before(copied.paths))
+    config = runs.read_config(after)
+    assert (config.goes_on, config.parent, config.lineage) == (True, run.number, run.number)
+    assert (config.training.max_epochs, config.training.seed) == (6, 4)
+    Worker(Setting.of(after)).work()
+    status = runs.status(after)
+    assert (status.state, status.details["epoch"], status.details["of_epochs"]) == (JobState.FINISHED, 6, 6)
+    records = [record for record in runs.metrics(after) if record["phase"] == "train"]
+    assert records[0]["step"] > steps
+    assert records[0]["epoch"] > steps * 6 / load_results(whole).step
+    assert records[-1]["progress"] == 1
+    assert load_results(after).step == load_results(whole).step
+    np.testing.assert_array_equal(load_results(after).q_y, load_results(whole).q_y)
+    ours, theirs = read_checkpoint(after), read_checkpoint(whole)
+    assert ours is not None
+    assert theirs is not None
+    assert ours.tensors.keys() == theirs.tensors.keys()
+    assert float(ours.tensors["adam.0.step"]) == load_results(whole).step
+    assert all(torch.equal(value, theirs.tensors[name]) for name, value in ours.tensors.items())
+
+    runs.jobs.write_status(after.status, replace(status, state=JobState.STOPPED, progress=0.5))
+    for asked, goes_on in ((TrainRequest(), True), (TrainRequest(epochs=1), False), (TrainRequest(minutes=1), False)):
+        assert runs.read_config(runs.create_run(copied.paths, copied.pool, asked)).goes_on == goes_on
+
+
+def name_images(project, component, class_name, rows):
+    """Names a component of the first lineage by these images."""
+    images = [Anchored(item, 0.9) for item in project.pool.items[rows].tolist()]
+    return project.labels.name_component(1, component, class_name, images, annotator="tester")
+
+
+def members(project, run, component, n=40):
+    """Pool rows of the first images that results have in a component."""
+    shown = project.pool.shown
+    return shown[load_results(run).q_y[shown].argmax(1) == component][:n]
+
+
+@pytest.mark.slow
+def test_a_loaded_machine_gives_the_same_model(finished, tmp_path):
+    """A retrain is so much work and not so much time; names and a class that gets a component of its own are in it."""
+    from dgm_engine.services.projects import open_project
+
+    burner, found = None, []
+    try:
+        for name in ("idle", "loaded"):
+            project = open_project(shutil.copytree(finished.paths.root, tmp_path / name))
+            pool, first = project.pool, runs.latest_results(project.paths)
+            for k in range(12):
+                name_images(project, k, f"cluster {k}", members(project, first, k))
+            rows = pool.shown[pool.truth[pool.shown] == 9][:5]
+            project.labels.label(pool.items[rows].tolist(), "late", annotator="tester")
+            if name == "loaded":
+                burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            run = start(project, TrainRequest(overrides=PLAIN))
+            assert wait(run, seconds=240).state is JobState.FINISHED, jobs.tail(run.log)
+            found.append((load_results(run), runs.status(run)))
+    finally:
+        if burner is not None:
+            burner.kill()
+            burner.wait()
+    (idle, one), (loaded, other) = found
+    assert idle.step == loaded.step == pytest.approx(runs.WARM_STEPS, rel=0.1)  # passes have a whole number of steps
+    assert one.details["epoch"] == other.details["epoch"]
+    np.testing.assert_array_equal(idle.q_y, loaded.q_y)
+    np.testing.assert_array_equal(idle.z, loaded.z)
+    assert idle.overruled == loaded.overruled
+
+
+@pytest.mark.slow
+def test_names_given_while_it_trains_are_taken_up_and_stay_on_their_images(copied):
+    first = runs.latest_results(copied.paths)
+    largest = int(np.bincount(load_results(first).q_y[copied.pool.shown].argmax(1)).argmax())
+    rows = members(copied, first, largest)
+    run = start(copied, TrainRequest(minutes=5))
+    wait(run, training)
+    name_images(copied, largest, "mine", rows)
+    version = copied.labels.version()
+    status = wait(run, lambda s: s.details.get("labels_version") == version)
+    assert status.alive, jobs.tail(run.log)
+    heard = status.details["epoch"]
+    wait(run, lambda s: s.details["epoch"] > heard + 2)
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+    results, labels = load_results(run), copied.labels.state(1)
+    assert results.labels_version == version
+    assert "mine" not in results.owner  # it is no part of what training gives, so that undo takes it back
+    assert not runs.unlearned(run)
+    owner = results.owners(labels, results.q_y, copied.pool.rows)
+    assert (class_probabilities(results.q_y[rows], owner).predicted() == "mine").mean() > 0.95
+    copied.labels.undo(annotator="tester")
+    assert "mine" not in results.owners(copied.labels.state(1), results.q_y, copied.pool.rows)
+
+
+@pytest.mark.slow
+def test_a_class_that_comes_late_is_learned_and_nothing_else_is_lost(copied):
+    first, pool = runs.latest_results(copied.paths), copied.pool
+    results, truth = load_results(first), pool.truth[pool.shown]
+    component = results.q_y[pool.shown].argmax(1)
+    for k in np.unique(component).tolist():
+        digit = int(np.bincount(truth[(component == k) & (truth != 9)], minlength=10).argmax())
+        name_images(copied, k, str(digit), members(copied, first, k, 200))
+    nines = np.random.default_rng(0).permutation(pool.shown[truth == 9])
+    copied.labels.label(pool.items[nines[:30]].tolist(), "9", annotator="tester")
+
+    def recall(run):
+        results, labels = load_results(run), copied.labels.state(1)
+        owner = results.owners(labels, results.q_y, pool.rows)
+        predicted = class_probabilities(results.q_y[pool.scored], owner).predicted()
+        of = pool.truth[pool.scored]
+        return [float((predicted[of == digit] == str(digit)).mean()) for digit in range(10)], owner
+
+    before, owner_before = recall(first)
+    assert before[9] == 0
+    run = start(copied, TrainRequest())
+    assert wait(run, seconds=240).state is JobState.FINISHED, jobs.tail(run.log)
+    after, owner = recall(run)
+    assert after[9] > 0.8
+    assert np.mean(after[:9]) > np.mean(before[:9]) - 0.01
+    assert runs.unlearned(run) == ()
+    assert len(owner) == 13 or owner.count("9") > owner_before.count("9")
+    assert len(owner) == load_results(run).q_y.shape[1] == runs.model_now(run).n_components
+    compared = runs.comparison(run)
+    assert compared is not None
+    assert (compared.run, compared.kept, runs.is_kept(run)) == (first.number, True, True)
+    again = start(copied, TrainRequest(epochs=1))  # and the larger model can be gone on from
+    assert runs.read_config(again).parent == run.number
+    assert wait(again, seconds=240).state is JobState.FINISHED, jobs.tail(again.log)
+    assert recall(again)[0][9] > 0.8

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from dgm_engine.config import LikelihoodName
+from dgm_engine.config import LikelihoodName, batches_per_epoch
 from dgm_engine.errors import InputError
 from dgm_engine.nn import InputMap
 
@@ -66,8 +66,7 @@ class Table:
 
     def batches_per_epoch(self, batch_size: int) -> int:
         """How many batches `shuffled` yields."""
-        whole, rest = divmod(len(self.rows), batch_size)
-        return max(1, whole + (2 * rest >= batch_size))
+        return batches_per_epoch(len(self.rows), batch_size)
 
     def sample(self, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Up to `size` rows to train on, without repetition, ascending."""

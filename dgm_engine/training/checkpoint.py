@@ -5,7 +5,8 @@ The last two are kept, and that of the model whose results the screens show.
 
 import contextlib
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
 from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.loop import TrainingState, new_optimiser
+from dgm_engine.training.naming import NONE_OVERRULED, Overruled, overruled_from_json, overruled_to_json
 from dgm_engine.training.results import results_step
 from dgm_engine.training.runs import RunConfig, read_config
 
@@ -50,9 +52,18 @@ class Checkpoint:
         """What people did with clusters that the model knows of."""
         return tuple(Edit.from_json(values) for values in self.about.get("edits", ()))
 
+    @property
+    def overruled(self) -> dict[int, Overruled]:
+        """By component, where labels spoke against the names that its images have."""
+        return overruled_from_json(self.about.get("overruled", ()))
+
 
 def save_checkpoint(
-    run: RunPaths, state: TrainingState, owner: tuple[str | None, ...], edits: tuple[Edit, ...] = ()
+    run: RunPaths,
+    state: TrainingState,
+    owner: tuple[str | None, ...],
+    edits: tuple[Edit, ...] = (),
+    overruled: Mapping[int, Overruled] = NONE_OVERRULED,
 ) -> None:
     """Writes a checkpoint, and removes those that nobody needs any more.
 
@@ -61,6 +72,7 @@ def save_checkpoint(
         state: to go on from.
         owner: (K,) the owners that training gave to components.
         edits: what people did with clusters that the model knows of.
+        overruled: by component, where labels spoke against the names that its images have.
     """
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
@@ -75,9 +87,11 @@ def save_checkpoint(
         "epoch": state.epoch,
         "batch": state.batch,
         "seconds": state.seconds,
+        "work": state.work,
         "rng": state.rng.bit_generator.state,
         "owner": owner,
         "edits": edits,
+        "overruled": overruled_to_json(overruled),
     }
     write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
     shown = results_step(run)
@@ -111,13 +125,14 @@ def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None
 
 
 def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel:
-    """The checkpoint's model.
+    """The checkpoint's model: of the shape of `config`, with as many components as it had by then.
 
     Raises:
         CorruptError: an earlier version of the program wrote it, whose networks were others.
     """
     weights = {k.removeprefix("model."): v for k, v in checkpoint.tensors.items() if k.startswith("model.")}
     weights.setdefault("open", torch.ones(config.n_components, dtype=torch.bool))  # of before any could be closed
+    config = config.replaced(n_components=len(weights["open"]))
     inputs = InputMap(*(weights[f"inputs.{name}"].clone() for name in ("kept", "shift", "scale", "fill")))
     model = build_model(config, inputs)
     try:
@@ -145,6 +160,7 @@ def restore_state(checkpoint: Checkpoint, config: RunConfig, n_items: int, devic
     state.rng.bit_generator.state = checkpoint.about["rng"]
     for key in ("step", "epoch", "batch", "seconds"):
         setattr(state, key, checkpoint.about[key])
+    state.work = checkpoint.about.get("work", state.seconds)
     return state
 
 
@@ -170,7 +186,8 @@ def load_model(run: RunPaths) -> tuple[DeepGenerativeModel, RunConfig]:
     if checkpoint is None:
         raise StateError(f"run {run.number} has not saved a model yet; wait a moment or train again")
     config = read_config(run)
-    return model_of(checkpoint, config.model).eval(), config
+    model = model_of(checkpoint, config.model).eval()
+    return model, replace(config, model=model.config)
 
 
 def _stem(step: int) -> str:

@@ -1,6 +1,7 @@
 """The steps of a fit that the worker, over a project's folder, and the estimator, over arrays, have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,13 +15,24 @@ from dgm_engine.objective import component_prior
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.loop import Knowledge, TrainingState
+from dgm_engine.training.naming import (
+    NONE_OVERRULED,
+    Claims,
+    Overruled,
+    claims,
+    held_by_names,
+    names_by_number,
+    spoken_against,
+    still_named,
+    still_overruled,
+)
 from dgm_engine.training.ownership import (
     Owner,
     allowed_sets,
     class_evidence,
     effective_owner,
     give_components,
-    held_out_items,
+    unseen_items,
 )
 
 EVIDENCE_SAMPLE = 5_000
@@ -49,42 +61,102 @@ def fresh_state(model: ModelConfig, config: TrainingConfig, table: Table, device
     return new_state(built.to(device), config, len(table.rows))
 
 
-def learn(
-    model: DeepGenerativeModel, table: Table, labels: LabelState, rows: Rows, given: Owner, config: TrainingConfig
-) -> tuple[Owner, Knowledge]:
+@dataclass(frozen=True)
+class Learned:
+    """Whose the components are, and what is known of the items.
+
+    Attributes:
+        given: (K,) the owners that training gives, without the names of people: to take up again the next time.
+        owner: (K,) the owners, names included.
+        claims: (K,) the classes that components have by the images under a name.
+        component: (A,) where the model has the images under a name, in the order of `labels.anchors`.
+        named: the images that still have the name that a person gave their cluster.
+        known: of which rows what is known.
+    """
+
+    given: Owner
+    owner: Owner
+    claims: Claims
+    component: NDArray[np.int64]
+    named: frozenset[str]
+    known: Knowledge
+
+
+def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
+    model: DeepGenerativeModel,
+    table: Table,
+    labels: LabelState,
+    rows: Rows,
+    given: Owner,
+    config: TrainingConfig,
+    overruled: Mapping[int, Overruled] = NONE_OVERRULED,
+    neighbours: NDArray[np.integer] | None = None,
+    *,
+    strays: bool = True,
+) -> Learned:
     """Gives components to classes, and allowed sets to items.
 
     Args:
-        model: says which components hold the labelled examples.
+        model: says which components hold the labelled examples, and the images under a name.
         table: the pool's values.
         labels: what people said.
         rows: where its items stand in the table.
         given: (K,) the owners that training gave so far; names that people gave are not among them.
         config: of the training.
-
-    Returns:
-        The owners that training gives now, again without the names of people, and what is known of which rows.
+        overruled: by component, where labels spoke against the names given so far.
+        neighbours: (N, n) pool rows of the nearest of each; labels next to an image speak against its name.
+        strays: as in `give_components`.
     """
-    held_out = held_out_items(labels, config.held_out_fraction)
-    examples = {item: name for item, name in labels.positive.items() if item not in held_out}
+    examples = evident(labels, config)
+    overruled = still_overruled(overruled, labels)
+    items, by_number = list(labels.anchors), names_by_number(labels)
+    q_y = predict(model, table, rows(items))[0]
+    claimed = claims(q_y, list(labels.anchors.values()), overruled)
+    named = frozenset(k for k, name in enumerate(claimed) if name) | {k for k, name in by_number.items() if name}
+    unnamed = frozenset(k for k, name in enumerate(claimed) if name == "") | {
+        k for k, name in by_number.items() if name is None
+    }
     owner = give_components(
-        effective_owner(given, labels),
+        effective_owner(given, labels, claimed),
         _evidence(model, table, rows, examples),
-        labels.closed.union(k for k, name in labels.names.items() if name is not None),
-        frozenset(k for k, name in labels.names.items() if name is None),
+        labels.closed | named,
+        unnamed - named,
         size=_sizes(model, table) if examples else None,  # asked again and again while training
         several=config.several_components,
+        strays=strays,
     )
-    items = sorted((labels.positive.keys() | labels.rejected.keys() | labels.none_of_named) - held_out)
-    positions, allowed = allowed_sets(items, owner, labels)
+    spoken_of = labels.positive.keys() | labels.rejected.keys() | labels.none_of_named
+    said = sorted(spoken_of - unseen_items(labels, config))
+    positions, allowed = allowed_sets(said, owner, labels)
     device = model.inputs.fill.device
     known = Knowledge(
-        rows(items)[positions],
+        rows(said)[positions],
         torch.from_numpy(allowed).to(device),
         component_prior(owner, config.n_classes, component_mass(labels.edits, len(owner))).log().to(device),
         len(table.x),
     )
-    return tuple(given[k] if k in labels.names else name for k, name in enumerate(owner)), known
+    component = q_y.argmax(axis=1)
+    still = still_named(labels, component, overruled)
+    if neighbours is not None and items:
+        still &= ~spoken_against(labels, rows, neighbours)
+    held, within, firmness = held_by_names(labels, still, owner)
+    if len(held):
+        known = known.holding(rows([items[position] for position in held]), within, firmness)
+    by_people = named | unnamed
+    return Learned(
+        given=tuple(given[k] if k in by_people else name for k, name in enumerate(owner)),
+        owner=owner,
+        claims=claimed,
+        component=component,
+        named=frozenset(items[position] for position in np.flatnonzero(still)),
+        known=known,
+    )
+
+
+def evident(labels: LabelState, config: TrainingConfig) -> dict[str, str]:
+    """The labels that training looks at: item to class."""
+    left_alone = unseen_items(labels, config)
+    return {item: name for item, name in labels.positive.items() if item not in left_alone}
 
 
 @torch.no_grad()

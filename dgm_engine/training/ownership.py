@@ -5,14 +5,17 @@ objective"): the map from components to classes and the allowed sets A(x).
 """
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dgm_engine.config import TrainingConfig
 from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.state import LabelState
+from dgm_engine.training.naming import Claims, names_by_number
 
 MIN_EXAMPLES = 0.5
 MIN_SHARE = 0.05
@@ -24,6 +27,12 @@ MIN_DENSITY = 0.75
 """And so densely must they lie there, as a share of how densely they lie where the densest tenth of them does: a
 large component with a few of them is most likely of a class that nobody has labelled yet. Of 0.5, 0.75 and 1 the last
 was worse by 2 points on the training images of Fashion-MNIST, and the others alike."""
+
+MOST_OF_THEM = 0.3
+"""A class that owns nothing takes a free component that holds this share of its examples."""
+
+CHECKED_FROM = 20
+"""Labels of a class, from which on some are kept aside to compare runs by."""
 
 HELD_IMAGES = 25
 """Of each half of a split. With none, the halves of a cluster of digits that is hardly two things kept 48 and 100 % of
@@ -53,7 +62,7 @@ class ClassPosterior:
         return names[np.argmax(np.column_stack([self.probability, self.p_new]), axis=1)]
 
 
-def effective_owner(trained: Sequence[str | None], state: LabelState) -> Owner:
+def effective_owner(trained: Sequence[str | None], state: LabelState, claims: Claims = ()) -> Owner:
     """The owners of the components, after what people said.
 
     A name that a person gave, or took away, stands above what training gave; a class that nobody speaks of any more
@@ -62,10 +71,14 @@ def effective_owner(trained: Sequence[str | None], state: LabelState) -> Owner:
     Args:
         trained: (K,) the owners that training gave.
         state: the labels, with the cluster names of the run's lineage.
+        claims: (K,) the classes that components have by their images; empty where nobody named any.
     """
     classes = set(state.classes)
     known = [owner if owner in classes else None for owner in trained]
-    for component, name in state.names.items():
+    for component, name in enumerate(claims):
+        if name is not None:
+            known[component] = name if name in classes else None
+    for component, name in names_by_number(state).items():
         if component < len(known):
             known[component] = name
     closed = state.closed
@@ -74,8 +87,14 @@ def effective_owner(trained: Sequence[str | None], state: LabelState) -> Owner:
 
 def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
     """(K,) the owners that training gave, less those of components that later edits closed or gave other images to."""
-    anew = {edit.other if edit.kind is Kind.SPLIT else edit.component for edit in edits}
-    return tuple(None if k in anew else name for k, name in enumerate(trained))
+    other = begun_anew(edits)
+    return tuple(None if k in other else name for k, name in enumerate(trained))
+
+
+def begun_anew(edits: Sequence[Edit]) -> frozenset[int]:
+    """The components that edits closed, or gave other images to: nothing that was decided about them before holds."""
+    anew = (edit.other if edit.kind is Kind.SPLIT else edit.component for edit in edits)
+    return frozenset(k for k in anew if k is not None)
 
 
 def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) -> ClassPosterior:
@@ -186,7 +205,7 @@ def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[st
     return {name: np.asarray(q_y[names == name], dtype=np.float64).sum(0) for name in dict.fromkeys(classes)}
 
 
-def give_components(
+def give_components(  # noqa: PLR0913 - who may have what, and by which rules
     owner: Sequence[str | None],
     evidence: dict[str, NDArray[np.float64]],
     named: frozenset[int] = frozenset(),
@@ -194,6 +213,7 @@ def give_components(
     *,
     size: NDArray[np.number] | None = None,
     several: bool = True,
+    strays: bool = True,
 ) -> Owner:
     """Gives components to the classes whose labelled examples they hold.
 
@@ -211,31 +231,40 @@ def give_components(
         unnamed: components that a person un-named.
         size: (K,) items in each component; None where they are alike.
         several: whether a class that owns a component may be given more.
+        strays: whether a class that owns nothing gets a component that holds few of its examples, where no other is
+            left, or waits for one of its own (`settling`).
 
     Returns:
-        (K,) the owners; a class owns nothing only where there are too few components for all.
+        (K,) the owners; a class owns nothing only where there are too few components for all, or where it waits.
     """
     owners = list(owner)
     size = np.ones(len(owners)) if size is None else np.asarray(size, dtype=np.float64)
     dense = {name: _is_dense(scores, size) for name, scores in evidence.items()}
+    kept = {name: _is_dense(scores, size, in_doubt=2.0) for name, scores in evidence.items()}
     for k in (set(range(len(owners))) - named - unnamed) if several else ():
         now = owners[k]
-        if now in evidence and owners.count(now) > 1 and not dense[now][k]:
+        if now in evidence and owners.count(now) > 1 and not kept[now][k]:
             owners[k] = None
         best = max(evidence, key=lambda c: evidence[c][k], default=None)
         if best is not None and dense[best][k] and _is_clear(evidence[best], k) and _may_take(evidence, best, now, k):
             owners[k] = best
     waiting = [name for name in evidence if name not in owners]
-    while waiting and (available := _available(owners, named, unnamed)):
+    while waiting and (available := _available(owners, named, unnamed, strays=strays)):
         name, k = max(((name, k) for name in waiting for k in available), key=lambda pair: evidence[pair[0]][pair[1]])
+        if not strays and evidence[name][k] < MOST_OF_THEM * evidence[name].sum():
+            break
         owners[k] = name
         waiting.remove(name)
     return tuple(owners)
 
 
-def _available(owners: Sequence[str | None], named: frozenset[int], unnamed: frozenset[int]) -> list[int]:
+def _available(
+    owners: Sequence[str | None], named: frozenset[int], unnamed: frozenset[int], *, strays: bool
+) -> list[int]:
     """The components that a class without one may choose from."""
     free = [k for k, name in enumerate(owners) if name is None and k not in named]
+    if not strays:
+        return free
     spare = [k for k, name in enumerate(owners) if k not in named and owners.count(name) > 1]
     return [k for k in free if k not in unnamed] or free or spare
 
@@ -245,18 +274,18 @@ def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
     return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE * scores.sum(), MIN_RATIO * scores.mean()))
 
 
-def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64], in_doubt: float = 1.0) -> NDArray[np.bool_]:
     """(K,) whether the components of these sizes (K,) may hold a class's examples (K,) as densely as they should.
 
-    The numbers are small, so a component is in doubt held dense: what it should hold is taken one standard deviation of
-    a Poisson number lower.
+    The numbers are small, so a component is in doubt held dense: what it should hold is taken so many standard
+    deviations of a Poisson number lower. What a class owns it keeps in more doubt than it would be given it in.
     """
     size = np.maximum(size, 1.0)
     density = scores / size
     order = np.argsort(-density)
     densest = np.searchsorted(np.cumsum(scores[order]), DENSEST * scores.sum())
     expected = MIN_DENSITY * density[order[min(densest, len(order) - 1)]] * size
-    return scores >= expected - np.sqrt(expected)
+    return scores >= expected - in_doubt * np.sqrt(expected)
 
 
 def _may_take(evidence: dict[str, NDArray[np.float64]], name: str, owner: str | None, k: int) -> bool:
@@ -290,3 +319,18 @@ def carried_over(
 def held_out_items(state: LabelState, fraction: float) -> frozenset[str]:
     """The labelled items that training leaves alone: about `fraction` of them, the same ones in every run."""
     return frozenset(item for item in state.positive if zlib.crc32(item.encode()) < fraction * 2**32)
+
+
+def unseen_items(state: LabelState, config: TrainingConfig) -> frozenset[str]:
+    """All labelled items that training leaves alone.
+
+    They are those that the person keeps aside and, of classes that have many (`CHECKED_FROM`), some that runs are
+    compared by.
+    """
+    count = Counter(state.positive.values())
+    checked = (
+        item
+        for item, name in state.positive.items()
+        if count[name] >= CHECKED_FROM and zlib.crc32(b"check " + item.encode()) < config.checked_fraction * 2**32
+    )
+    return held_out_items(state, config.held_out_fraction).union(checked if config.checked_fraction else ())

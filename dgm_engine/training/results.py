@@ -2,9 +2,10 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
-from dgm_engine.training.ownership import Owner, effective_owner, unowned
-from dgm_engine.training.runs import RunConfig, read_config
+from dgm_engine.training.comparing import Comparison
+from dgm_engine.training.naming import Overruled, claims, overruled_from_json, overruled_to_json, still_overruled
+from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
+from dgm_engine.training.runs import RunConfig, comparison, model_now, read_config, unlearned
+
+Rows = Callable[[Sequence[str]], NDArray[np.int64]]
+"""From item ids to pool rows."""
 
 _ARRAYS = ("q_y", "z", "shown", "prototypes")
 """The fields of `Results` that are files."""
@@ -37,6 +43,9 @@ class Results:
         config: of the run.
         step: the optimiser steps that its model had taken.
         contained: what people did with clusters that its model knows of.
+        overruled: by component, where labels spoke against the names that its images have.
+        compared: with the results that the run went on from; None where there are none.
+        unlearned: classes that people speak of and no component predicts.
     """
 
     q_y: NDArray[np.float16]
@@ -48,18 +57,35 @@ class Results:
     config: RunConfig
     step: int
     contained: Contained = NOTHING
+    overruled: Mapping[int, Overruled] = field(default_factory=dict[int, Overruled])
+    compared: Comparison | None = None
+    unlearned: tuple[str, ...] = ()
 
     def edited(self, edits: Sequence[Edit]) -> tuple[NDArray[np.floating], Mapping[int, NDArray[np.void]]]:
         """q(y | x) (N, K) as if the model knew these edits, those that hold now, and no others; see `edits.edited`.
 
         It is `q_y` itself where the model knows just these. Everything that people see of results comes through here.
         """
-        return edited(self.q_y, self.z, self.shown, self.contained, edits)
+        return edited(self.q_y, self.z, self.shown, self.contained, self._possible(edits))
 
-    def owners(self, labels: LabelState) -> Owner:
-        """(K,) the owners of the components after what people said; their names are of this run's lineage."""
-        _, done = difference(self.contained.edits, labels.edits)
-        return effective_owner(unowned(self.owner, done), labels)
+    def owners(self, labels: LabelState, q_y: NDArray[np.floating], rows: Rows) -> Owner:
+        """(K,) the owners of the components after what people said; their names are of this run's lineage.
+
+        Args:
+            labels: what people said.
+            q_y: (N, K) under these labels' edits, as `edited` gives it.
+            rows: from item ids to pool rows.
+        """
+        _, done = difference(self.contained.edits, self._possible(labels.edits))
+        items, other = list(labels.anchors), begun_anew(done)
+        overruled = {k: said for k, said in still_overruled(self.overruled, labels).items() if k not in other}
+        claimed = claims(q_y[rows(items)], list(labels.anchors.values()), overruled)
+        return effective_owner(unowned(self.owner, done), labels, claimed)
+
+    def _possible(self, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+        """The edits up to the first one of a component that this run does not have yet, and a later one does."""
+        n = len(self.owner)
+        return tuple(takewhile(lambda edit: max(edit.component, edit.other or 0) < n, edits))
 
 
 @dataclass(frozen=True)
@@ -70,12 +96,14 @@ class LiveMap:
         rows: (n,) pool rows.
         xy: (n, 2) positions.
         component: (n,) their most probable components.
+        class_name: (n,) the classes predicted for them, by the names and labels given so far; "" for none of them.
         epoch: when it was taken.
     """
 
     rows: NDArray[np.int64]
     xy: NDArray[np.float32]
     component: NDArray[np.int32]
+    class_name: NDArray[np.str_]
     epoch: int
 
 
@@ -85,7 +113,7 @@ def load_results(run: RunPaths) -> Results:
     Raises:
         CorruptError: an array, or what they are of, is missing or damaged.
     """
-    about, config = read_json(run.results), read_config(run)
+    about, config = read_json(run.results), replace(read_config(run), model=model_now(run))
     edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
         **{name: load_array(run.array(name, about["step"])) for name in _ARRAYS},
@@ -94,6 +122,9 @@ def load_results(run: RunPaths) -> Results:
         config=config,
         step=about["step"],
         contained=Contained(edits, load_held(run, config.lineage, edits)),
+        overruled=overruled_from_json(about.get("overruled", ())),
+        compared=comparison(run),
+        unlearned=unlearned(run),
     )
 
 
@@ -112,6 +143,9 @@ def save_results(run: RunPaths, results: Results) -> None:
         "labels_version": results.labels_version,
         "step": results.step,
         "edits": results.contained.edits,
+        "overruled": overruled_to_json(results.overruled),
+        "compared": None if results.compared is None else results.compared.to_json(),
+        "unlearned": results.unlearned,
     }
     write_json(run.results, about)
     for name in _ARRAYS:
@@ -142,20 +176,22 @@ def load_live_map(run: RunPaths) -> LiveMap | None:
     if not path.exists():
         return None
     table = load_array(path)
+    known = "class_name" in (table.dtype.names or ())  # earlier versions did not write them
     return LiveMap(
         rows=table["row"].astype(np.int64),
         xy=np.stack([table["x"], table["y"]], axis=1),
         component=table["component"],
+        class_name=table["class_name"] if known else np.full(len(table), ""),
         epoch=int(table["epoch"][0]),
     )
 
 
 def save_live_map(run: RunPaths, live: LiveMap) -> None:
     """Replaces the live map; one file, so that a reader never mixes two of them."""
-    table = np.zeros(
-        len(live.rows), dtype=[("row", "<i8"), ("x", "<f4"), ("y", "<f4"), ("component", "<i4"), ("epoch", "<i4")]
-    )
+    fields = [("row", "<i8"), ("x", "<f4"), ("y", "<f4"), ("component", "<i4"), ("epoch", "<i4")]
+    table = np.zeros(len(live.rows), dtype=[*fields, ("class_name", live.class_name.dtype)])
     table["row"], table["component"], table["epoch"] = live.rows, live.component, live.epoch
+    table["class_name"] = live.class_name
     table["x"], table["y"] = live.xy.T
     save_array(run.root / "live.npy", table)
 

@@ -8,18 +8,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from dgm_engine import jobs
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
+from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig, batches_per_epoch
 from dgm_engine.data.pool import Pool
 from dgm_engine.errors import CorruptError, InputError, StateError
+from dgm_engine.labels.schema import Use
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
+from dgm_engine.training.comparing import Comparison
 
 WORKER = "dgm_engine.training.worker"
 """The module whose process does the work."""
 DEFAULT_COMPONENTS = 20
 PAPER_LATENT = 200
 """Z of preset `paper`."""
-WARM_MINUTES = 10 / 60
-"""How long a retrain of preset `fast` from an earlier run takes where nothing else is asked for."""
+WARM_STEPS = 100
+"""How long a retrain from a finished run is where nothing else is asked for. Steps and not seconds: on
+a loaded machine it takes longer and gives the same model."""
 _ASKED_FOR = frozenset({"seed", "max_minutes", "max_epochs", "n_classes"})
 """The fields of a training's configuration that have one of their own in a `TrainRequest`."""
 
@@ -41,6 +44,8 @@ class TrainRequest:
         n_latent: Z; None takes what preset `paper` says, or keeps the earlier run's.
         n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
         overrides: further fields of `TrainingConfig`.
+        brief: take `WARM_STEPS` where it goes on from a finished run and neither passes nor minutes are given, as
+            preset `fast` does anyway.
     """
 
     model: ModelName | None = None
@@ -54,6 +59,7 @@ class TrainRequest:
     n_latent: int | None = None
     n_classes: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict[str, Any])
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,15 @@ class RunConfig:
         training: how it is trained.
         parent: the run whose weights it continues from; None where it starts fresh.
         lineage: the fresh run that it descends from; components keep their meaning within a lineage.
+        goes_on: whether it takes up its parent's schedule where that was stopped, with its learning rate and moments,
+            and has none of its own.
     """
 
     model: ModelConfig
     training: TrainingConfig
     parent: int | None
     lineage: int
+    goes_on: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -79,6 +88,7 @@ class RunConfig:
             "training": self.training.to_json(),
             "parent": self.parent,
             "lineage": self.lineage,
+            "goes_on": self.goes_on,
         }
 
     @classmethod
@@ -89,6 +99,7 @@ class RunConfig:
             TrainingConfig.from_json(value["training"]),
             value["parent"],
             value["lineage"],
+            value.get("goes_on", False),  # runs of earlier versions have none
         )
 
 
@@ -105,10 +116,11 @@ def read_config(run: RunPaths) -> RunConfig:
         raise CorruptError(f"{run.config} is not a run's configuration ({error}); delete {run.root}") from error
 
 
-def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> RunPaths:
+def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use | None = None) -> RunPaths:
     """Makes the folder of a new run; `launch` starts it.
 
-    The run continues from the latest results where those have the shape that is asked for, unless `request.fresh`.
+    The run continues from the results in use where those have the shape that is asked for, unless `request.fresh`. A
+    schedule that was stopped is continued to its end, unless passes or minutes are asked for.
 
     Raises:
         StateError: another run is at work.
@@ -117,42 +129,56 @@ def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> RunPat
     active = active_run(paths)
     if active is not None:
         raise StateError(f"run {active.number} is still at work; stop it or wait for it")
-    model, parent = _plan(paths, pool, request)
+    model, parent = _plan(paths, pool, request, use)
     number = max(paths.run_numbers(), default=0) + 1
     run = paths.run(number)
+    training = _training_config(request, len(pool.shown), warm=parent is not None)
+    before = None if parent is None else read_config(parent)
+    unlimited = request.minutes is None and request.epochs is None
+    goes_on = parent is not None and unlimited and unfinished(parent)
+    if before is not None and goes_on:
+        limits = {"max_epochs": before.training.max_epochs, "max_minutes": before.training.max_minutes}
+        training = training.replaced(**limits, seed=before.training.seed)
     config = RunConfig(
         model,
-        _training_config(request, warm=parent is not None),
+        training,
         None if parent is None else parent.number,
-        number if parent is None else read_config(parent).lineage,
+        number if before is None else before.lineage,
+        goes_on,
     )
     write_json(run.config, config.to_json())
     return run
 
 
-def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> bool:
-    """Whether such a run would go on from the latest results, and not from nothing.
+def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use | None = None) -> bool:
+    """Whether such a run would go on from the results in use, and not from nothing.
 
     Raises:
         InputError: as `create_run`.
     """
-    return _plan(paths, pool, request)[1] is not None
+    return _plan(paths, pool, request, use)[1] is not None
 
 
-def as_before(paths: ProjectPaths) -> TrainRequest:
-    """To go on from the latest results, if there are any, with the settings of their run, for some seconds."""
-    latest = latest_results(paths)
+def unfinished(run: RunPaths) -> bool:
+    """Whether a run that has results was ended before its schedule was."""
+    now = status(run)
+    return not now.alive and now.state is not jobs.JobState.FINISHED and now.progress < 1
+
+
+def as_before(paths: ProjectPaths, use: Use | None = None) -> TrainRequest:
+    """To go on from the results in use, if there are any, with the settings of their run, as long as that needs."""
+    latest = latest_results(paths, use)
     if latest is None:
         return TrainRequest()
     before = read_config(latest)
     usual, chosen = TrainingConfig.for_preset(before.training.preset).to_json(), before.training.to_json()
     return TrainRequest(
         preset=before.training.preset,
-        minutes=WARM_MINUTES,
         seed=before.training.seed,
         n_latent=before.model.n_latent,
         n_classes=before.training.n_classes,
         overrides={k: v for k, v in chosen.items() if v != usual[k] and k not in _ASKED_FOR},
+        brief=True,
     )
 
 
@@ -191,10 +217,43 @@ def metrics(run: RunPaths) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines() if line]
 
 
-def latest_results(paths: ProjectPaths) -> RunPaths | None:
-    """The newest run that has results to show, or None."""
-    runs = (paths.run(number) for number in reversed(paths.run_numbers()))
-    return next((run for run in runs if has_results(run)), None)
+def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | None:
+    """The run whose results are in use, or None where none has any.
+
+    It is the newest one whose results were kept (see `comparing`) and, where a person chose one, the chosen one until a
+    later one is kept.
+    """
+    with_results = [run for number in reversed(paths.run_numbers()) if has_results(run := paths.run(number))]
+    kept = (run for run in with_results if is_kept(run))
+    newest = next(kept, next(iter(with_results), None))
+    if use is None or newest is None or newest.number > use.newest:
+        return newest
+    return next((run for run in with_results if run.number == use.run), newest)
+
+
+def is_kept(run: RunPaths) -> bool:
+    """Whether the results of a run that has some took the place of those before."""
+    compared = comparison(run)
+    return compared is None or compared.kept
+
+
+def comparison(run: RunPaths) -> Comparison | None:
+    """The results of a run beside those that it went on from; None where it has none or began from nothing."""
+    found = read_json(run.results).get("compared") if has_results(run) else None
+    return None if found is None else Comparison.from_json(found)
+
+
+def unlearned(run: RunPaths) -> tuple[str, ...]:
+    """The classes that people speak of and a run's results cannot predict."""
+    return tuple(read_json(run.results).get("unlearned", ())) if has_results(run) else ()
+
+
+def model_now(run: RunPaths) -> ModelConfig:
+    """The model of a run as its results have it: with the components that were added to what the run was asked for."""
+    asked = read_config(run).model
+    if not has_results(run):
+        return asked
+    return asked.replaced(n_components=len(read_json(run.results)["owner"]))
 
 
 def has_results(run: RunPaths) -> bool:
@@ -208,19 +267,21 @@ def active_run(paths: ProjectPaths) -> RunPaths | None:
     return next((run for run in runs if status(run).alive), None)
 
 
-def _plan(paths: ProjectPaths, pool: Pool, request: TrainRequest) -> tuple[ModelConfig, RunPaths | None]:
+def _plan(
+    paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use | None
+) -> tuple[ModelConfig, RunPaths | None]:
     """The model of a new run, and the run that it continues from."""
-    latest = latest_results(paths)
-    before = None if latest is None else read_config(latest)
+    latest = latest_results(paths, use)
+    before = None if latest is None else model_now(latest)
     model = _model_config(pool, request, before)
     # A model that was trained without a look at edges, as by preset `paper`, goes on without.
-    if before is None or request.fresh or before.model not in (model, replace(model, image_shape=None)):
+    if before is None or request.fresh or before not in (model, replace(model, image_shape=None)):
         return model, None
-    return before.model, latest
+    return before, latest
 
 
-def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -> ModelConfig:
-    usual = before.model.n_components if before else min(DEFAULT_COMPONENTS, max(2, len(pool.shown)))
+def _model_config(pool: Pool, request: TrainRequest, before: ModelConfig | None) -> ModelConfig:
+    usual = before.n_components if before else min(DEFAULT_COMPONENTS, max(2, len(pool.shown)))
     components = request.n_components or usual
     if len(pool.shown) < components:
         raise InputError(
@@ -229,8 +290,8 @@ def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -
     n_features = 1
     for side in pool.shape:
         n_features *= side
-    default = before.model if before else ModelConfig
-    sees_edges = pool.is_images and _training_config(request, warm=False).edges
+    default = before or ModelConfig
+    sees_edges = pool.is_images and _training_config(request, len(pool.shown), warm=False).edges
     return ModelConfig(
         n_features=n_features,
         n_components=components,
@@ -242,15 +303,20 @@ def _model_config(pool: Pool, request: TrainRequest, before: RunConfig | None) -
     )
 
 
-def _training_config(request: TrainRequest, *, warm: bool) -> TrainingConfig:
-    minutes = request.minutes
-    if warm and minutes is None and request.epochs is None and request.preset is Preset.FAST:
-        minutes = WARM_MINUTES
-    return TrainingConfig.for_preset(
+def _training_config(request: TrainRequest, n_items: int, *, warm: bool) -> TrainingConfig:
+    """The configuration of a training on `n_items` images; a `warm` one goes on from an earlier run."""
+    asked: dict[str, Any] = {
+        "max_minutes": request.minutes,
+        "max_epochs": request.epochs,
+        "n_classes": request.n_classes,
+    }
+    config = TrainingConfig.for_preset(
         request.preset,
         seed=request.seed,
-        **({} if minutes is None else {"max_minutes": minutes}),
-        **({} if request.epochs is None else {"max_epochs": request.epochs}),
-        **({} if request.n_classes is None else {"n_classes": request.n_classes}),
+        **{name: value for name, value in asked.items() if value is not None},
         **request.overrides,
     )
+    brief = request.brief or request.preset is Preset.FAST
+    if warm and brief and request.minutes is None and request.epochs is None:
+        return config.replaced(max_epochs=WARM_STEPS / batches_per_epoch(n_items, config.batch_size))
+    return config

@@ -15,7 +15,7 @@ import math
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -27,15 +27,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from dgm_engine.config import TrainingConfig
-from dgm_engine.discovery.edits import difference
 from dgm_engine.discovery.merging import merge
 from dgm_engine.discovery.projections import SMALLEST, Method, default_method, tsne, umap
 from dgm_engine.distributions import DiagonalGaussian
-from dgm_engine.labels.schema import Edit, Kind
-from dgm_engine.labels.state import closed_components
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
-from dgm_engine.training.fitting import predict
 from dgm_engine.training.loop import TrainingState, bfloat16
 
 SAMPLE = 15_000
@@ -67,8 +63,6 @@ PARTS, PART_SIZE = 40, 20
 two and join small ones, as suits ellipses. In a small pile there are so few that each has `PART_SIZE` items."""
 VAE_TIME, FIT_TIME = 0.3, 0.15
 """Shares of a run's time budget that the VAE, and the fit of q(y | x), may take at most."""
-TAKEN_OVER = 3_000
-"""Images of the clusters that a person changed, and as many others, that q(y | x) is fitted to."""
 FIT_LEAST = 100
 """Steps of the fit that no time budget cuts short: with fewer, all items may end in one cluster."""
 
@@ -101,57 +95,10 @@ def clustering_start(state: TrainingState, table: Table, config: TrainingConfig)
     def latent(rows: NDArray[np.int64]) -> DiagonalGaussian:
         return model.vae_posterior(model.inputs(table.values(rows).to(device)))
 
-    model.set_p_z(*_moments(*_latents(latent, sample.rows), component, model.config.n_components))
+    model.set_p_z(*moments(*latents(latent, sample.rows), component, model.config.n_components))
     yield StartRecord("Fitting the clusters", 0.9)
-    for share in _fit_q_y(state, sample, component, config):
+    for share in fit_q_y(state, sample, component, config):
         yield StartRecord("Fitting the clusters", 0.9 + 0.1 * share)
-
-
-def take_over(
-    state: TrainingState,
-    table: Table,
-    contained: Sequence[Edit],
-    wanted: Sequence[Edit],
-    component: NDArray[np.integer],
-    config: TrainingConfig,
-) -> None:
-    """Makes a model, in place, what people made of its clusters.
-
-    Closed components get no probability any more. A new half of a component begins as a copy of it. Then q(y | x) is
-    fitted to the edited assignment of the images of the components that changed, and of as many others to what the
-    model says of them, and p(z | y) of those components takes the moments of their images.
-
-    Args:
-        state: whose model it is.
-        table: the pool's values.
-        contained: the edits that the model knows of.
-        wanted: the edits that hold now.
-        component: (N,) where each pool row belongs under them.
-        config: of the training.
-    """
-    model, (undone, done) = state.model, difference(contained, wanted)
-    for edit in done:
-        if edit.kind is Kind.SPLIT and edit.other is not None:
-            model.copy_component(edit.component, edit.other)
-    closed = closed_components(wanted)
-    model.open.copy_(torch.tensor([k not in closed for k in range(model.config.n_components)]))
-    changed = {k for edit in (*undone, *done) for k in (edit.component, edit.other) if k is not None} - closed
-    concerned = np.isin(component[table.rows], list(changed))
-    if not concerned.any():
-        return
-    rows = _as_many(table.rows[concerned], table.rows[~concerned], state.rng)
-    target = component[rows].astype(np.int64)
-    others = ~np.isin(target, list(changed))
-    target[others] = predict(model, table, rows[others])[0].argmax(1)
-    deque(_fit_q_y(state, replace(table, rows=rows), target, config), maxlen=0)
-
-    def latent(rows: NDArray[np.int64]) -> DiagonalGaussian:
-        raw = table.values(rows).to(model.inputs.fill)
-        return model.posterior(raw, table.edges_of(rows, raw))[1]
-
-    which = torch.tensor(sorted(changed.intersection(target.tolist())))
-    mean, log_var = _moments(*_latents(latent, rows), target, model.config.n_components)
-    model.set_p_z(mean[which], log_var[which], which)
 
 
 def nearest_rows(state: TrainingState, table: Table) -> NDArray[np.int32]:
@@ -239,7 +186,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
         yield share, elbo.item()
 
 
-def _fit_q_y(
+def fit_q_y(
     state: TrainingState, table: Table, component: NDArray[np.int64], config: TrainingConfig
 ) -> Iterator[float]:
     """Fits q(y | x) to an assignment of the table's rows, on changed copies of the images; yields the share done."""
@@ -282,14 +229,8 @@ def _steps(
                 return
 
 
-def _as_many(some: NDArray[np.int64], others: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """A sample in which some rows and others are equally many, however few they are; the fewer ones repeat."""
-    n = min(TAKEN_OVER, max(len(some), len(others)))
-    return np.concatenate([rng.choice(rows, n, replace=len(rows) < n) for rows in (some, others) if len(rows)])
-
-
 @torch.no_grad()
-def _latents(
+def latents(
     latent: Callable[[NDArray[np.int64]], DiagonalGaussian], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Means and log variances (M, Z) of q(z | ...) of some pool rows, which is asked for batch by batch."""
@@ -300,7 +241,7 @@ def _latents(
     return mean, log_var
 
 
-def _moments(
+def moments(
     mean: NDArray[np.float32], log_var: NDArray[np.float32], component: NDArray[np.int64], n_components: int
 ) -> tuple[Tensor, Tensor]:
     """Means and log variances (K, Z) of the components: of their items' means, plus the items' own variance.

@@ -41,9 +41,11 @@ from dgm_engine.training.checkpoint import (
     save_checkpoint,
 )
 from dgm_engine.training.edges import stored_edges
-from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
+from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
+from dgm_engine.training.judging import compare
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
-from dgm_engine.training.ownership import Owner, carried_over, kept_apart, unowned
+from dgm_engine.training.naming import Overruled, spoken_of
+from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
 from dgm_engine.training.results import (
     LiveMap,
     Results,
@@ -53,22 +55,25 @@ from dgm_engine.training.results import (
     load_held,
     load_live_map,
     load_results,
+    results_step,
     save_array,
     save_held,
     save_live_map,
     save_results,
 )
 from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
-from dgm_engine.training.start import clustering_start, nearest_rows, take_over
+from dgm_engine.training.settling import Scene, make_component, settle
+from dgm_engine.training.start import clustering_start, nearest_rows
+from dgm_engine.training.takeover import take_over
 
 LIVE_SAMPLE = 1_000
 """Items on the live map."""
 LIVE_SHARE = 0.2
 """The live map takes at most this share of the time."""
 CHECKPOINT_SECONDS = 20.0
-LEARN_SECONDS = 4.0
-LEARN_SHARE = 0.05
-"""Looking at the labels takes at most this share of the time."""
+LEARN_STEPS = 200
+"""Who owns what is looked at again after so many steps, and when somebody said something. Steps and not seconds, so
+that a run gives the same model on a loaded machine."""
 EARLY_SECONDS = 0.5
 """A run that goes on from an earlier one shows what it makes of new labels after so much training."""
 EARLY_LIMIT = 100_000
@@ -192,17 +197,21 @@ class Worker:
 
     def __init__(self, setting: Setting) -> None:
         self.config = setting.config.training
-        if setting.config.parent is not None:  # a short run sees a part of the pool: each another one
-            self.config = self.config.replaced(seed=self.config.seed + setting.run.number)
+        self.config = self.config.replaced(seed=seed_of(setting.project, setting.run))
         checkpoint = read_checkpoint(setting.run)
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
-        self.began = time.monotonic() - spent
-        self.reporter = Reporter(setting.run, self.began)
+        self.reporter = Reporter(setting.run, time.monotonic() - spent)
         self.setting = setting
+        self.clock = machine.work_clock(setting.device.type)
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
         self.needs_start = False
         self.edits: tuple[Edit, ...] = ()  # what people did with clusters that the model knows of
+        self.overruled: dict[int, Overruled] = {}  # by component, where labels spoke against names
+        self.named: frozenset[str] = frozenset()  # images that still have the name of their cluster
+        self.made: set[str] = set()  # classes that got a component of their own in this run
+        self.settled = -1  # the version of the labels that was last held against the names
         self.state, self.given = self._state(checkpoint)
+        self.work_began = self.clock() - self.state.work
         epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
         self.reporter.phase("Opening the images", self.reporter.progress, epoch=round(epochs, 2), **machine.describe())
         keep_metrics(setting.run, self.state.step)
@@ -253,16 +262,20 @@ class Worker:
     def _state(self, checkpoint: Checkpoint | None) -> tuple[TrainingState, Owner]:
         """The training state and the owners: this run's own, its parent's, or new ones."""
         config, table, device = self.setting.config, self.setting.table, self.setting.device
-        if checkpoint is not None:
-            self.edits = checkpoint.edits
-            return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
-        if config.parent is not None:
-            parent = read_checkpoint(self.setting.project.run(config.parent))
+        if checkpoint is None and config.parent is not None:
+            before = self.setting.project.run(config.parent)
+            # A short run learns what people said of the results that they saw; a schedule goes on where it was.
+            parent = read_checkpoint(before, None if config.goes_on else results_step(before))
             if parent is None:
                 raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
-            self.edits = parent.edits
+            self.edits, self.overruled = parent.edits, parent.overruled
+            if config.goes_on:
+                return replace(restore_state(parent, config, len(table.rows), device), seconds=0.0), parent.owner
             model = model_of(parent, config.model).to(device)
             return new_state(model, self.config, len(table.rows)), parent.owner
+        if checkpoint is not None:
+            self.edits, self.overruled = checkpoint.edits, checkpoint.overruled
+            return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
         self.needs_start = self.config.clustering_start
         return fresh_state(config.model, self.config, table, device), (None,) * config.model.n_components
 
@@ -296,7 +309,7 @@ class Worker:
 
     def _carry_over(self) -> None:
         """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
-        before = latest_results(self.setting.project)
+        before = latest_results(self.setting.project, self.setting.label_state().use)
         if before is None or before.number == self.setting.run.number:
             return
         try:
@@ -304,12 +317,11 @@ class Worker:
         except CorruptError as error:  # to start from scratch is the remedy
             sys.stderr.write(f"No names are carried over: {error}\n")
             return
-        labels = self.setting.labels.state(earlier.config.lineage)
-        owner = earlier.owners(labels)
-        component = predict(self.state.model, self.setting.table, self.setting.pool.shown)[0].argmax(1)
-        self.given = carried_over(
-            earlier.edited(labels.edits)[0][self.setting.pool.shown], owner, component, len(self.given)
-        )
+        labels, pool = self.setting.labels.state(earlier.config.lineage), self.setting.pool
+        q_y = earlier.edited(labels.edits)[0]
+        owner = earlier.owners(labels, q_y, pool.rows)
+        component = predict(self.state.model, self.setting.table, pool.shown)[0].argmax(1)
+        self.given = carried_over(q_y[pool.shown], owner, component, len(self.given))
 
     def _train(self) -> None:
         """The loop, with reports, checkpoints and an ear for the person."""
@@ -317,9 +329,11 @@ class Worker:
         if budget is None and epochs is None:
             epochs = default_epochs(len(self.setting.table.rows))
         seconds = None if budget is None else max(60 * budget - self.saving, 0.0)
-        schedule = Schedule(epochs, seconds, self.began)
+        schedule = Schedule(epochs, seconds, self.work_began, self.clock)
+        whole = {"of_epochs": None if epochs is None else round(epochs, 2), "of_seconds": seconds}
+        self.reporter.phase("Training", self.reporter.progress, **whole)
         saved = time.monotonic()
-        shows_early = self.setting.config.parent is not None and not self.state.step
+        shows_early = self.setting.config.parent is not None and not has_results(self.setting.run)
         early = saved + EARLY_SECONDS if shows_early and self.setting.pool.n_items <= EARLY_LIMIT else math.inf
         first = START_SHARE if self.needs_start else 0.0
         for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
@@ -329,10 +343,10 @@ class Worker:
                     self._save()
                 saved = time.monotonic()
             self._report(record, first + (1 - first) * record.progress)
-            self.state.seconds = self.reporter.seconds
+            self._note_time()
             self._check_stop()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(self.setting.run, self.state, self.given, self.edits)
+                save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled)
                 saved = time.monotonic()
         if self.setting.config.parent is None and not self.config.clustering_start:
             self._carry_over()  # from random weights, components mean something only now
@@ -342,22 +356,57 @@ class Worker:
 
     def _knowledge(self) -> Knowledge:
         """What is known now; looked at anew when somebody said something, and now and then because owners change."""
-        if self.setting.labels.version() != self.labels_version or time.monotonic() > self.learn_again:
+        if self.setting.labels.version() != self.labels_version or self.state.step >= self.learn_again:
             self.known = self._learn()
         return self.known
 
     def _learn(self) -> Knowledge:
         """Gives components to classes, and allowed sets to items."""
-        began = time.monotonic()
-        labels, pool = self.setting.label_state(), self.setting.pool
+        labels = self.setting.label_state()
         self.labels_version = labels.version
         if labels.edits != self.edits:
             self._take_over(labels.edits)
-        self.given, known = learn(self.state.model, self.setting.table, labels, pool.rows, self.given, self.config)
+        learned = self._learned(labels)
+        if self.config.clustering_start and self._settle(labels, learned):
+            learned = self._learned(labels)
+        self.given, self.owner, self.named = learned.given, learned.owner, learned.named
         held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
         halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
-        self.learn_again = time.monotonic() + max(LEARN_SECONDS, (time.monotonic() - began) / LEARN_SHARE)
-        return known.holding(*halves)
+        self.learn_again = self.state.step + LEARN_STEPS
+        return learned.known.holding(*halves)
+
+    def _learned(self, labels: LabelState) -> Learned:
+        table, rows = self.setting.table, self.setting.pool.rows
+        strays = not self.config.clustering_start  # as in the paper, where nothing is made
+        return learn(
+            self.state.model,
+            table,
+            labels,
+            rows,
+            self.given,
+            self.config,
+            self.overruled,
+            self.state.neighbours,
+            strays=strays,
+        )
+
+    def _settle(self, labels: LabelState, learned: Learned) -> bool:
+        """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
+        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, self.made)
+        if not waiting and labels.known == self.settled:
+            return False
+        self.settled = labels.known
+        scene = Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
+        found = settle(scene)
+        for component, said in found.overruled.items():
+            self.overruled[component] = said
+        for new in found.new:
+            if new.class_name not in self.made:
+                self.reporter.phase(f"Making room for {new.class_name}".rstrip(), self.reporter.progress)
+                make_component(scene, new, self.edits, self.overruled)
+                self.made.add(new.class_name)
+        self.given += (None,) * (self.state.model.config.n_components - len(self.given))
+        return bool(found.overruled or found.new)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Makes the model what people made of the clusters that they saw."""
@@ -367,11 +416,14 @@ class Worker:
         q_y, held = seen.edited(edits)
         take_over(self.state, self.setting.table, self.edits, edits, q_y.argmax(1), self.config)
         save_held(run, self.setting.config.lineage, held)
-        self.given = unowned(self.given, difference(self.edits, edits)[1])
+        undone, done = difference(self.edits, edits)
+        self.given = unowned(self.given, done)
+        other = begun_anew((*undone, *done))
+        self.overruled = {k: said for k, said in self.overruled.items() if k not in other}
         self.edits = edits
 
     def _report(self, record: Record, progress: float) -> None:
-        used = self.live.update(self.state.model, int(record.epoch), self.reporter.seconds)
+        used = self.live.update(self.state.model, self.owner, int(record.epoch), self.reporter.seconds)
         self.reporter.record({"phase": "train", **asdict(record), "components_used": used})
         self.reporter.phase(
             "Training",
@@ -389,8 +441,8 @@ class Worker:
     def _save(self) -> None:
         """Checkpoint and results."""
         began = time.monotonic()
-        self.state.seconds = self.reporter.seconds
-        save_checkpoint(self.setting.run, self.state, self.given, self.edits)
+        self._note_time()
+        save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled)
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
@@ -404,14 +456,37 @@ class Worker:
             config=self.setting.config,
             step=self.state.step,
             contained=Contained(self.edits, {}),
+            overruled=self.overruled,
         )
-        save_results(self.setting.run, results)
+        save_results(self.setting.run, self._judged(results))
         self.saving = time.monotonic() - began
         self.reporter.phase("Saving", self.reporter.progress, components_used=used, labels_version=self.labels_version)
+
+    def _judged(self, results: Results) -> Results:
+        """The results with what they cannot predict, and how they stand beside those that the run went on from."""
+        labels, pool = self.setting.label_state(), self.setting.pool
+        owner = results.owners(labels, results.edited(labels.edits)[0], pool.rows)
+        results = replace(results, unlearned=tuple(c for c in spoken_of(labels, self.named) if c not in owner))
+        if self.setting.config.parent is None:
+            return results
+        before = load_results(self.setting.project.run(self.setting.config.parent))
+        return replace(results, compared=compare(before, results, labels, pool.rows, self.named))
+
+    def _note_time(self) -> None:
+        self.state.seconds = self.reporter.seconds
+        self.state.work = self.clock() - self.work_began
 
     @torch.no_grad()
     def _prototypes(self) -> NDArray[np.generic]:
         return self.setting.table.items(self.state.model.prototypes().cpu().numpy())
+
+
+def seed_of(project: ProjectPaths, run: RunPaths) -> int:
+    """The seed of a run's draws. A short run sees a part of the pool: each another one."""
+    config = read_config(run)
+    if config.parent is None:
+        return config.training.seed
+    return seed_of(project, project.run(config.parent)) if config.goes_on else config.training.seed + run.number
 
 
 class LiveView:
@@ -424,7 +499,7 @@ class LiveView:
         self._next = 0.0
         self._used = 0
 
-    def update(self, model: DeepGenerativeModel, epoch: int, seconds: float) -> int:
+    def update(self, model: DeepGenerativeModel, owner: Owner, epoch: int, seconds: float) -> int:
         """Takes a new view where it is time for one; how many components are in use in the newest."""
         if seconds < self._next:
             return self._used
@@ -434,7 +509,8 @@ class LiveView:
         self._used = len(np.unique(component))
         before = self._xy if self._xy is not None else project(z, Method.PCA)
         self._xy = refine(z, before, Method.TSNE)
-        save_live_map(self._setting.run, LiveMap(self._rows, self._xy, component, epoch))
+        class_name = class_probabilities(q_y, owner).predicted()
+        save_live_map(self._setting.run, LiveMap(self._rows, self._xy, component, class_name, epoch))
         self._next = seconds + max(2.0, (time.monotonic() - began) / LIVE_SHARE)
         return self._used
 

@@ -1,0 +1,76 @@
+"""Whether a run that goes on from an earlier one left the project better: what its results are measured by.
+
+People named clusters and labelled images, and see the classes of the others. So what counts is whether the images that
+carry a name still carry it, whether labels that training did not see are predicted, and how many images have a class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_LOST = 0.02
+"""Results take the place of earlier ones unless agreement or coverage falls by more than this share."""
+ROUNDING = 1e-9
+"""Two points are two points, whatever the shares that they lie between."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run's results stand to what people said.
+
+    Attributes:
+        agreement: share of the images under a cluster's name, and of the labels kept aside, that are predicted as
+            people said; None where there are none.
+        coverage: share of the images that are predicted as one of the named classes.
+        n: images that the agreement is of.
+    """
+
+    agreement: float | None
+    coverage: float
+    n: int
+
+    @classmethod
+    def of(
+        cls, predicted: NDArray[np.str_], rows: NDArray[np.int64], said: Sequence[str], sure: Sequence[float]
+    ) -> Self:
+        """Of predictions (M,), "" for none of the named classes; those at `rows` (A,) should be as said, as surely."""
+        coverage = float((predicted != "").mean()) if len(predicted) else 0.0
+        if not len(rows):
+            return cls(None, coverage, 0)
+        right = predicted[rows] == np.array(said)
+        return cls(float(np.average(right, weights=np.array(sure))), coverage, len(rows))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run's results beside those that it went on from.
+
+    Attributes:
+        run: the number of the run before.
+        before: how its results stood, after what people had said by the end of the later run.
+        after: how the later run's stand.
+    """
+
+    run: int
+    before: Standing
+    after: Standing
+
+    @property
+    def kept(self) -> bool:
+        """Whether the later results take the earlier ones' place."""
+        lost = [self.before.coverage - self.after.coverage]
+        if self.before.agreement is not None and self.after.agreement is not None:
+            lost.append(self.before.agreement - self.after.agreement)
+        return max(lost) <= MOST_LOST + ROUNDING
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """What `to_json` wrote."""
+        return cls(value["run"], Standing(**value["before"]), Standing(**value["after"]))

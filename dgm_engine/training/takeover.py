@@ -1,0 +1,117 @@
+"""What becomes of a model, in the midst of its training, when its components are changed from outside."""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dgm_engine.config import TrainingConfig
+from dgm_engine.discovery.edits import difference
+from dgm_engine.distributions import DiagonalGaussian
+from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.state import closed_components
+from dgm_engine.training.batches import Table
+from dgm_engine.training.fitting import predict
+from dgm_engine.training.growing import grow
+from dgm_engine.training.loop import TrainingState
+from dgm_engine.training.start import fit_q_y, latents, moments
+
+TAKEN_OVER = 3_000
+"""Images of the components that are changed, and as many others, that q(y | x) is fitted to."""
+
+
+def take_over(
+    state: TrainingState,
+    table: Table,
+    contained: Sequence[Edit],
+    wanted: Sequence[Edit],
+    component: NDArray[np.integer],
+    config: TrainingConfig,
+) -> None:
+    """Makes a model, in place, what people made of its clusters.
+
+    Closed components get no probability any more. A new half of a component begins as a copy of it. Then q(y | x) is
+    fitted to the edited assignment of the images of the components that changed, and of as many others to what the
+    model says of them, and p(z | y) of those components takes the moments of their images.
+
+    Args:
+        state: whose model it is.
+        table: the pool's values.
+        contained: the edits that the model knows of.
+        wanted: the edits that hold now.
+        component: (N,) where each pool row belongs under them.
+        config: of the training.
+    """
+    model, (undone, done) = state.model, difference(contained, wanted)
+    for edit in done:
+        if edit.kind is Kind.SPLIT and edit.other is not None:
+            model.copy_component(edit.component, edit.other)
+    closed = closed_components(wanted)
+    model.open.copy_(torch.tensor([k not in closed for k in range(model.config.n_components)]))
+    changed = {k for edit in (*undone, *done) for k in (edit.component, edit.other) if k is not None} - closed
+    concerned = np.isin(component[table.rows], list(changed))
+    if not concerned.any():
+        return
+    rows = _as_many(table.rows[concerned], table.rows[~concerned], state.rng)
+    target = component[rows].astype(np.int64)
+    others = ~np.isin(target, list(changed))
+    target[others] = predict(model, table, rows[others])[0].argmax(1)
+    _refit(state, replace(table, rows=rows), target, changed, config)
+
+
+def begin_component(
+    state: TrainingState,
+    table: Table,
+    source: int,
+    rows: NDArray[np.int64],
+    config: TrainingConfig,
+    empty: int | None = None,
+) -> int:
+    """Makes some images, in place, those of a component that held none before; returns its number.
+
+    It begins as a copy of one that holds most of them. Then q(y | x) is fitted to it on these images, and on as many
+    others to what the model said of them, and p(z | y) takes the moments of its images.
+
+    Args:
+        state: whose model it is.
+        table: the pool's values.
+        source: the component to copy.
+        rows: (n,) pool rows of the images, at least one.
+        config: of the training.
+        empty: the component to use; None makes one, and K grows by one.
+    """
+    chosen = _as_many(rows, np.setdiff1d(table.rows, rows), state.rng)
+    target = predict(state.model, table, chosen)[0].argmax(1).astype(np.int64)
+    if empty is None:
+        made = grow(state, source, config, len(table.rows))
+    else:
+        state.model.copy_component(source, empty)
+        made = empty
+    target[np.isin(chosen, rows)] = made
+    _refit(state, replace(table, rows=chosen), target, {made}, config)
+    return made
+
+
+def _refit(
+    state: TrainingState, table: Table, target: NDArray[np.int64], changed: Collection[int], config: TrainingConfig
+) -> None:
+    """Fits q(y | x) to an assignment of the table's rows, and p(z | y) of the components that changed to theirs."""
+    model = state.model
+    deque(fit_q_y(state, table, target, config), maxlen=0)
+
+    def latent(rows: NDArray[np.int64]) -> DiagonalGaussian:
+        raw = table.values(rows).to(model.inputs.fill)
+        return model.posterior(raw, table.edges_of(rows, raw))[1]
+
+    which = torch.tensor(sorted(set(changed).intersection(target.tolist())))
+    mean, log_var = moments(*latents(latent, table.rows), target, model.config.n_components)
+    model.set_p_z(mean[which], log_var[which], which)
+
+
+def _as_many(some: NDArray[np.int64], others: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """A sample in which some rows and others are equally many, however few they are; the fewer ones repeat."""
+    n = min(TAKEN_OVER, max(len(some), len(others)))
+    return np.concatenate([rng.choice(rows, n, replace=len(rows) < n) for rows in (some, others) if len(rows)])
