@@ -23,10 +23,10 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.progress import Progress
 from dgm_engine.reproduction.results import Variant
 from dgm_engine.reproduction.tables import TableName
-from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects, reproducing
+from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, outcomes, projects, reproducing
 from dgm_engine.services.figure_files import FigureRequest, write_figures
 from dgm_engine.services.projects import Project
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.runs import TrainRequest, comparison, is_kept, unlearned
 
 app = typer.Typer(
     help="Turn a pile of mostly unlabelled images into named classes and a trained classifier.",
@@ -141,7 +141,9 @@ def train(
     minutes: Annotated[float | None, typer.Option(metavar="M", min=0.01, help="Stop after so many minutes.")] = None,
     epochs: Annotated[int | None, typer.Option(metavar="E", min=1, help="Stop after so many passes.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="Of all random draws; 0 at first.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew instead of continuing from the last run.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew instead of continuing from the run in use.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Cluster the images, or learn on from new labels. Ctrl-C stops it and keeps what was learned."""
@@ -174,7 +176,38 @@ def train(
         "elbo": status.details.get("elbo"),
         "components_used": status.details.get("components_used"),
     }
-    _show(as_json, value, [", ".join(f"{key.replace('_', ' ')} {_text(item)}" for key, item in value.items())])
+    line = ", ".join(f"{key.replace('_', ' ')} {_text(item)}" for key, item in value.items())
+    _show(as_json, {**value, **_outcome(run)}, [line, *_outcome_in_words(opened, run)])
+
+
+@app.command()
+def runs(project: ProjectFolder, as_json: Json = False) -> None:
+    """List the runs, newest first, and say whose clusters are in use."""
+    rows: list[dict[str, Any]] = [
+        {
+            "run": run.number,
+            "parent": run.parent,
+            "state": run.status.state.value,
+            "epochs": run.status.details.get("epoch"),
+            "accuracy_held_out": run.accuracy_held_out,
+            "in_use": run.in_use,
+            "kept": run.kept,
+        }
+        for run in jobs.runs(projects.open_project(project))
+    ]
+    lines = [f"{'run':>4}  {'from':>7}  {'state':<11}  {'passes':>7}  as people said"]
+    _show(as_json, {"runs": rows}, [*lines, *map(_run_line, rows)])
+
+
+@app.command()
+def use(
+    project: ProjectFolder,
+    run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, as runs lists it.")],
+    as_json: Json = False,
+) -> None:
+    """Go back to a run, which training then goes on from. Labels stay as they are."""
+    jobs.use_run(projects.open_project(project), run, _annotator())
+    _show(as_json, {"run": run}, [f"run {run} is in use"])
 
 
 @app.command()
@@ -292,9 +325,7 @@ def figures(
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="The folder to write; earlier figures in it are replaced.")
     ],
-    run: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Which run; without it the newest with results.")
-    ] = None,
+    run: Annotated[int | None, typer.Option(metavar="N", min=1, help="Which run; without it the one in use.")] = None,
     compare: Annotated[
         str | None,
         typer.Option(
@@ -439,6 +470,52 @@ def _usage(error: typer.TyperException) -> str:
 
 def _show(as_json: bool, value: dict[str, Any], lines: Sequence[str]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(lines))
+
+
+def _run_line(row: dict[str, Any]) -> str:
+    """One line of the list of runs."""
+    parent = "scratch" if row["parent"] is None else row["parent"]
+    epochs = "-" if row["epochs"] is None else f"{row['epochs']:.4g}"
+    remark = "in use" if row["in_use"] else "" if row["kept"] else "not kept"
+    predicted = _percent(row["accuracy_held_out"])
+    return f"{row['run']:>4}  {parent:>7}  {row['state']:<11}  {epochs:>7}  {predicted:>14}  {remark}".rstrip()
+
+
+def _outcome(run: RunPaths) -> dict[str, Any]:
+    """What came of a run that has ended."""
+    compared = comparison(run)
+    return {
+        "named_before": None if compared is None else compared.before.agreement,
+        "named_after": None if compared is None else compared.after.agreement,
+        "kept": is_kept(run),
+        "unlearned": list(unlearned(run)),
+    }
+
+
+def _outcome_in_words(project: Project, run: RunPaths) -> list[str]:
+    """What a person has to know of it: that it is not shown, and which classes it cannot predict."""
+    lines: list[str] = []
+    compared, down = comparison(run), outcomes.turned_down(project)
+    if compared is not None and down is not None and down.run == run.number:
+        before, after, root = compared.before, compared.after, project.paths.root
+        named = (
+            ""
+            if None in (before.agreement, after.agreement)
+            else (f"named {_percent(before.agreement)} -> {_percent(after.agreement)}, ")
+        )
+        lines.append(
+            f"run {run.number} is not shown: {named}with a class {_percent(before.coverage)} -> "
+            f"{_percent(after.coverage)}; run {down.in_use} stays; `dgm use {root} {run.number}` shows it all the same"
+        )
+    lines += [
+        f"{name} cannot be predicted: no cluster is its own; label more of it, or name its cluster, and train again"
+        for name in unlearned(run)
+    ]
+    return lines
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.0%}"
 
 
 def _bad(quarantined: Sequence[Quarantined]) -> list[dict[str, str]]:

@@ -19,14 +19,16 @@ from PIL import Image
 from dgm_engine import cli
 from dgm_engine.config import Preset, TrainingConfig
 from dgm_engine.errors import StateError
+from dgm_engine.jobs import JobState, JobStatus, write_status
 from dgm_engine.paths import write_json
 from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
+from dgm_engine.training import runs as training_runs
 from dgm_engine.training.runs import TrainRequest, read_config
-from tests.fabricated import N_COMPONENTS
+from tests.fabricated import N_COMPONENTS, fabricate_comparison, fabricate_run
 
 COMMANDS = [
-    *("new", "info", "train", "clusters", "name", "label", "labels", "suggest"),
+    *("new", "info", "train", "runs", "use", "clusters", "name", "label", "labels", "suggest"),
     *("evaluate", "figures", "export", "predict", "reproduce"),
 ]
 
@@ -162,6 +164,8 @@ def test_what_needs_training_says_so(dgm, project: Project, command):
         (["label", "{root}", "--csv", "{root}/missing.csv"], "missing.csv"),
         (["label", "{root}", "--csv", "{root}/project.json"], "project.json"),
         (["labels", "{root}", "--out", "labels.xlsx"], "labels.xlsx"),
+        (["use", "{root}", "1"], "train it first"),
+        (["use", "{root}", "last"], "RUN"),
         (["export", "{root}", "{root}/out"], "train it first"),
         (["predict", "{root}/missing", "{root}", "--out", "x.csv"], "missing"),
         (["info", "{root}", "--nonsense"], "--nonsense"),
@@ -232,6 +236,74 @@ def test_training_keeps_the_settings_of_the_run_before_but_for_those_that_are_gi
     assert (some.seed, some.epochs) == (2, 3)
     assert fresh == TrainRequest(fresh=True)
     assert paper == TrainRequest(preset=Preset.PAPER)
+
+
+def test_runs_are_listed_and_one_can_be_gone_back_to(asked, dgm, trained: Project):
+    root = trained.paths.root
+    fabricate_comparison(fabricate_run(trained, 2), 0.9, 0.91)
+    rows = asked("runs", root)["runs"]
+    keys = ("run", "parent", "state", "epochs", "accuracy_held_out", "in_use", "kept")
+    assert rows == [
+        dict(zip(keys, (2, 1, "finished", 3, 0.91, True, True), strict=True)),
+        dict(zip(keys, (1, None, "finished", 3, None, False, True), strict=True)),
+    ]
+    assert asked("use", root, 1) == {"run": 1}
+    assert [row["run"] for row in asked("runs", root)["runs"] if row["in_use"]] == [1]
+    assert asked("clusters", root)["run"] == asked("evaluate", root)["run"] == 1
+    code, out, err = dgm("use", root, 1)
+    assert (code, out) == (2, "")
+    assert "in use already" in err
+    lines = dgm("runs", root)[1].splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["2", "1"]
+    assert (lines[1].endswith("91%"), lines[2].endswith("in use")) == (True, True)
+
+
+@pytest.fixture
+def run_that_ends(trained: Project, monkeypatch: pytest.MonkeyPatch):
+    """Has the next run end at once, with results that compare so to those before."""
+
+    def ends(before: float, after: float, unlearned: tuple[str, ...] = ()) -> None:
+        def launch(run):
+            fabricate_comparison(fabricate_run(trained, run.number), before, after, unlearned)
+            write_status(run.status, JobStatus(JobState.FINISHED, "Finished", 1.0, 2.0, {"epoch": 5}))
+
+        monkeypatch.setattr(training_runs, "launch", launch)
+
+    return ends
+
+
+def test_train_tells_that_its_results_are_not_shown_and_what_it_could_not_learn(
+    asked, dgm, trained: Project, run_that_ends
+):
+    root = trained.paths.root
+    run_that_ends(0.85, 0.34, ("rare",))
+    told = asked("train", root)
+    assert {key: told[key] for key in ("run", "epochs", "named_before", "named_after", "kept", "unlearned")} == {
+        "run": 2,
+        "epochs": 5,
+        "named_before": 0.85,
+        "named_after": 0.34,
+        "kept": False,
+        "unlearned": ["rare"],
+    }
+    code, out, _ = dgm("train", root)
+    assert code == 0
+    assert (
+        f"run 3 is not shown: named 85% -> 34%, with a class 90% -> 90%; run 1 stays; `dgm use {root} 3` shows it all "
+        "the same" in out
+    )
+    assert "rare cannot be predicted" in out
+
+    run_that_ends(0.85, 0.86)
+    told = asked("train", root)
+    assert (told["kept"], told["unlearned"]) == (True, [])
+    assert dgm("train", root)[1].count("\n") == 1
+
+
+def test_a_first_run_is_kept_and_compared_with_nothing(asked, project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(training_runs, "launch", lambda run: fabricate_run(project, run.number))
+    told = asked("train", project.paths.root)
+    assert (told["named_before"], told["named_after"], told["kept"], told["unlearned"]) == (None, None, True, [])
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Which items are suggested, in which order, and why."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -203,3 +204,68 @@ def test_twenty_labels_on_digits_repair_more_of_the_naming_than_random_ones():
     ours = accuracy_after([s.row for s in suggest(request)])
     randoms = [accuracy_after(np.random.default_rng(s).choice(1437, 20, replace=False)) for s in range(5)]
     assert ours > np.mean(randoms)
+
+
+def checks(request: SuggestRequest) -> list[tuple[int, str]]:
+    """The suggestions that check names."""
+    return [(s.row, s.reason) for s in suggest(request) if s.reason.startswith("checks")]
+
+
+DISPUTED = "checks the name 'bag' of its cluster, which answers speak against"
+
+
+@pytest.mark.parametrize(
+    ("labels", "disputed"),
+    [
+        ({5: "shoe"}, True),
+        ({5: "shoe", 6: "bag"}, False),  # as many agree
+        ({5: "shoe", 6: "boot", 7: "bag"}, True),
+        ({5: "bag", 6: "bag"}, False),
+        ({35: "shoe", 55: "boot"}, False),
+    ],
+)
+def test_mixed_checks_a_name_that_answers_speak_against_before_all_else(labels, disputed):
+    request = three_clusters(["bag", "shoe", "boot"], n=6, labels=labels, doubtful={45: [0.4, 0.5, 0.1]})
+    found = suggest(request)
+    assert checks(request) == ([(s.row, DISPUTED) for s in found[:2]] if disputed else [])
+    if disputed:
+        assert found[0].row in (0, 29)  # both are the very centre
+        assert found[1].row < 30
+    assert not any(s.reason.startswith("checks") for s in found[2 if disputed else 0 :])
+
+
+def linked(owner, links, **settings):
+    """`three_clusters` where so many neighbours of each cluster's items lie in each."""
+    return replace(three_clusters(owner, **settings), links=np.array(links))
+
+
+def test_mixed_checks_a_name_whose_cluster_lies_closer_to_one_other_class_than_to_its_own():
+    links = [[80, 15, 5], [2, 96, 2], [4, 4, 92]]
+    [(row, reason)] = checks(linked(["bag", "shoe", "bag"], links, labels={31: "shoe", 55: "bag"}))
+    assert row < 30
+    assert reason == "checks the name 'bag' of its cluster"
+    assert (
+        checks(linked(["bag", "shoe", "bag"], links, labels={3: "bag", 31: "shoe", 55: "bag"})) == []
+    )  # it has an answer
+    closer_to_its_own = [[80, 5, 15], [2, 96, 2], [4, 4, 92]]
+    assert checks(linked(["bag", "shoe", "bag"], closer_to_its_own, labels={31: "shoe", 55: "bag"})) == []
+    assert checks(three_clusters(["bag", "shoe", "bag"], labels={31: "shoe", 55: "bag"})) == []  # nothing is known
+
+
+def test_the_clearest_doubt_comes_first_behind_disputed_names_and_half_is_left_for_the_rest():
+    owner, links = ["bag", "bag", "boot"], [[90, 4, 6], [3, 77, 20], [30, 1, 69]]
+    found = checks(linked(owner, links, n=20))
+    assert np.repeat([0, 1, 2], [30, 20, 10])[[row for row, _ in found]].tolist() == [2, 1, 0]
+    assert [reason for _, reason in found] == [
+        f"checks the name '{name}' of its cluster" for name in ("boot", "bag", "bag")
+    ]
+    assert len(checks(linked(owner, links, n=4))) == 2
+    assert len(checks(linked(owner, links, n=1))) == 1
+    disputed = checks(linked(owner, links, n=20, labels={3: "boot"}))
+    assert [reason == DISPUTED for _, reason in disputed] == [True, True, False, False]
+
+
+def test_unnamed_clusters_come_before_names_that_may_be_wrong():
+    found = suggest(three_clusters(["bag", "shoe", None], n=4, labels={5: "shoe"}))
+    assert found[0].reason == "centre of an unnamed cluster of 10 images"
+    assert [s.reason for s in found[1:3]] == [DISPUTED, DISPUTED]

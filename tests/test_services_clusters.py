@@ -268,3 +268,55 @@ def test_runs_of_before_clusters_could_be_closed_still_open(trained: Project):
     checkpoint = read_checkpoint(run)
     assert checkpoint is not None
     assert checkpoint.edits == load_results(run).contained.edits == ()
+
+
+def names(project: Project) -> dict[str, str]:
+    """Item to the name that it has by its cluster."""
+    return {item: anchor.class_name for item, anchor in project.labels.state(1).anchors.items()}
+
+
+def items_of(project: Project, *wanted: int) -> list[str]:
+    view = exploring.view(project)
+    return view.items[np.isin(view.component, wanted)].tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({7: "seven"}, {7: "seven"}),
+        ({3: "three"}, {3: "three", 7: "three"}),
+        ({3: "t", 7: "s"}, {3: "t", 7: "t"}),
+        ({}, {}),
+    ],
+)
+def test_a_merge_gives_its_name_to_the_images_that_come_in(trained: Project, given, left):
+    for component, name in given.items():
+        labelling.name_component(trained, component, name, ANN)
+    before = names(trained)
+    expected = {item: name for component, name in left.items() for item in items_of(trained, component)}
+    clusters.merge(trained, 7, 3, ANN)
+    assert names(trained) == expected
+    assert trained.labels.state(1).classes == tuple(sorted({*left.values()}))
+    labelling.undo(trained, ANN)
+    assert names(trained) == before
+
+
+def test_the_new_half_of_a_split_has_no_name_and_the_other_keeps_its_own(trained: Project):
+    labelling.name_component(trained, 4, "four", ANN)
+    labelling.name_component(trained, 5, "five", ANN)
+    assert clusters.split(trained, 4, ANN) == EMPTY
+    assert names(trained) == dict.fromkeys(items_of(trained, 4), "four") | dict.fromkeys(items_of(trained, 5), "five")
+    owner = exploring.view(trained).owner
+    assert (owner[4], owner[EMPTY]) == ("four", None)
+    labelling.name_component(trained, EMPTY, "other", ANN)
+    assert {names(trained)[item] for item in items_of(trained, EMPTY)} == {"other"}
+
+
+def test_images_of_a_dissolved_cluster_keep_no_name_of_it(trained: Project):
+    labelling.name_component(trained, 4, "four", ANN)
+    labelling.name_component(trained, 5, "five", ANN)
+    fives = items_of(trained, 5)
+    clusters.dissolve(trained, 4, ANN)
+    assert names(trained) == dict.fromkeys(fives, "five")
+    assert trained.labels.state(1).classes == ("five",)
+    assert "four" not in exploring.view(trained).owner

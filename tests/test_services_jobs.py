@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from dgm_engine import jobs as engine_jobs
-from dgm_engine.config import Preset, TrainingConfig
+from dgm_engine.config import Preset, TrainingConfig, batches_per_epoch
 from dgm_engine.discovery.projections import Method
-from dgm_engine.errors import StateError
+from dgm_engine.errors import NotFoundError, StateError
 from dgm_engine.jobs import JobState
-from dgm_engine.paths import write_json
-from dgm_engine.services import jobs
+from dgm_engine.paths import read_json, write_json
+from dgm_engine.services import evaluating, exploring, jobs, labelling
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
-from tests.fabricated import fabricate_layout, fabricate_run
+from tests.fabricated import fabricate_comparison, fabricate_layout, fabricate_run
 
 
 @pytest.fixture
@@ -83,7 +83,9 @@ def test_a_retrain_keeps_the_settings_of_the_run_before(trained: Project, monkey
     write_json(first.config, {**read_config(first).to_json(), "model": model.to_json(), "training": before.to_json()})
     config = read_config(jobs.retrain(trained))
     assert (config.parent, config.lineage) == (1, 1)
-    assert config.training == before.replaced(max_epochs=None if preset is Preset.FAST else 2000, max_minutes=1 / 6)
+    assert config.training == before.replaced(
+        max_epochs=training_runs.WARM_STEPS / batches_per_epoch(1437, before.batch_size)
+    )
 
 
 def test_the_first_retrain_is_a_first_run(project: Project, monkeypatch: pytest.MonkeyPatch):
@@ -137,11 +139,17 @@ def test_curves_and_the_live_map_are_read_while_they_grow(at_work: Project):
     assert jobs.curves(run).empty
     assert jobs.live_map(run) is None
     append_metrics(run, [{"epoch": 1, "elbo": -3.5}, {"epoch": 2, "elbo": -3.0}])
-    save_live_map(run, LiveMap(np.array([4, 7]), np.eye(2, dtype=np.float32), np.array([0, 1], dtype=np.int32), 2))
+    component, names = np.array([0, 1], dtype=np.int32), np.array(["", "a long name"])
+    save_live_map(run, LiveMap(np.array([4, 7]), np.eye(2, dtype=np.float32), component, names, 2))
     assert jobs.curves(run)["elbo"].tolist() == [-3.5, -3.0]
     live = jobs.live_map(run)
     assert live is not None
-    assert (live.rows.tolist(), live.epoch) == ([4, 7], 2)
+    assert (live.rows.tolist(), live.class_name.tolist(), live.epoch) == ([4, 7], ["", "a long name"], 2)
+    table = np.load(run.root / "live.npy")
+    save_array(run.root / "live.npy", table[["row", "x", "y", "component", "epoch"]])  # as before they had classes
+    live = jobs.live_map(run)
+    assert live is not None
+    assert (live.rows.tolist(), live.class_name.tolist()) == ([4, 7], ["", ""])
 
 
 def test_runs_are_listed_newest_first(at_work: Project):
@@ -149,6 +157,83 @@ def test_runs_are_listed_newest_first(at_work: Project):
         (2, 1, 1, JobState.RUNNING, True),
         (1, None, 1, JobState.FINISHED, True),
     ]
+
+
+def in_use(project: Project) -> list[int]:
+    return [run.number for run in jobs.runs(project) if run.in_use]
+
+
+def test_going_back_to_a_run_is_undone_like_a_label(trained: Project):
+    fabricate_run(trained, 2)
+    before = jobs.newest_results(trained)
+    jobs.use_run(trained, 1, "ann")
+    assert in_use(trained) == [1]
+    assert exploring.view(trained).run == evaluating.evaluate(trained).run == 1
+    assert jobs.newest_results(trained) != before
+    assert jobs.ensure_layout(trained, Method.PCA).status is not None
+    assert labelling.undo(trained, "ann") == "using run 1"
+    assert (in_use(trained), jobs.newest_results(trained)) == ([2], before)
+    labelling.redo(trained, "ann")
+    assert in_use(trained) == [1]
+    fabricate_run(trained, 3)
+    assert in_use(trained) == [3]
+
+
+def test_training_goes_on_from_the_run_in_use(trained: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(training_runs, "launch", lambda run: None)
+    first = trained.paths.run(1)
+    config = read_config(first)
+    write_json(first.config, {**config.to_json(), "training": config.training.replaced(seed=7).to_json()})
+    about = read_json(first.results)
+    write_json(first.results, {**about, "owner": [*about["owner"], None]})  # it has grown by a component
+    fabricate_run(trained, 2)
+    assert not jobs.continues(trained, TrainRequest(n_components=13))
+    assert jobs.as_before(trained).seed == 0
+    jobs.use_run(trained, 1, "ann")
+    assert jobs.continues(trained, TrainRequest(n_components=13))
+    config = read_config(jobs.retrain(trained))
+    assert (config.parent, config.training.seed, config.model.n_components) == (1, 7, 13)
+
+
+def test_what_is_told_of_an_image_and_which_names_hold_are_of_the_run_in_use(trained: Project):
+    labelling.name_component(trained, 3, "three", "ann")
+    fabricate_run(trained, 2, lineage=2)
+    item = str(trained.pool.items[0])
+    assert [name for name, _ in exploring.item_details(trained, item).posterior] == [""]
+    jobs.use_run(trained, 1, "ann")
+    assert {name for name, _ in exploring.item_details(trained, item).posterior} == {"", "three"}
+
+
+def test_only_another_run_that_has_results_can_be_gone_back_to_and_not_while_one_is_at_work(trained: Project):
+    with pytest.raises(StateError, match="run 1 is in use already"):
+        jobs.use_run(trained, 1, "ann")
+    run = fabricate_run(trained, 2)
+    write_json(trained.paths.run(3).config, read_config(run).to_json())
+    for number in (3, 9):
+        with pytest.raises(NotFoundError, match=f"no run {number} with results; it has 1, 2"):
+            jobs.use_run(trained, number, "ann")
+    engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
+    with pytest.raises(StateError, match="run 2 is still at work"):
+        jobs.use_run(trained, 1, "ann")
+    assert trained.labels.version() == 0
+
+
+def test_a_run_that_is_continued_after_a_person_went_back_comes_into_use_where_it_had_no_results(trained: Project):
+    fabricate_run(trained, 2)
+    write_json(trained.paths.run(3).config, read_config(trained.paths.run(2)).to_json())
+    jobs.use_run(trained, 1, "ann")
+    fabricate_run(trained, 3)
+    assert in_use(trained) == [3]
+
+
+def test_the_list_of_runs_says_how_each_compares_and_how_many_clusters_it_has_now(trained: Project):
+    run = fabricate_run(trained, 2)
+    fabricate_comparison(run, 0.9, 0.5)
+    about = read_json(run.results)
+    write_json(run.results, {**about, "owner": [*about["owner"], "late"]})
+    later, first = jobs.runs(trained)
+    assert (later.accuracy_held_out, later.in_use, later.kept, later.model.n_components) == (0.5, False, False, 13)
+    assert (first.accuracy_held_out, first.in_use, first.kept, first.model.n_components) == (None, True, True, 12)
 
 
 def test_a_layout_appears_and_the_earlier_one_stands_in_after_a_retrain(trained: Project):

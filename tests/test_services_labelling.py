@@ -1,12 +1,18 @@
 """What people say about items and clusters, through the services."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dgm_engine.errors import ConflictError, InputError, NotFoundError, StateError
+from dgm_engine.labels.schema import Anchored
 from dgm_engine.services import exploring, labelling
+from dgm_engine.services.exploring import View
 from dgm_engine.services.projects import Project
+from dgm_engine.training.naming import N_ANCHORS
+from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_run
 
 
@@ -118,3 +124,73 @@ def test_written_labels_read_back_the_same(project: Project, tmp_path: Path, suf
 def test_labels_of_another_kind_of_file_are_refused(project: Project, tmp_path: Path):
     with pytest.raises(InputError, match=r"labels.xlsx.*\.csv"):
         labelling.write_labels(project, tmp_path / "labels.xlsx")
+
+
+def moved_on(project: Project, number: int) -> None:
+    """A further run of lineage 1, in which each cluster has the number of the next one."""
+    run = fabricate_run(project, number)
+    results = load_results(run)
+    save_results(run, replace(results, q_y=np.roll(results.q_y, 1, axis=1), z=np.array(results.z)))
+
+
+def items_of(view: View, component: int) -> set[str]:
+    return set(view.items[view.component == component].tolist())
+
+
+def named(project: Project) -> dict[str, str]:
+    """Item to the name that it has by its cluster."""
+    return {item: anchor.class_name for item, anchor in project.labels.state(1).anchors.items()}
+
+
+def test_a_name_is_one_of_the_images_that_the_person_saw(trained: Project):
+    seen = exploring.view(trained)
+    labelling.name_component(trained, 3, "three", "ann")
+    assert named(trained) == dict.fromkeys(items_of(seen, 3), "three")
+    assert {anchor.sure for anchor in trained.labels.state(1).anchors.values()} == {0.9}
+    labelling.name_component(trained, 11, "nothing", "ann")  # it holds none: the name is one of its number
+    assert trained.labels.state(1).anchored == {3}
+    assert exploring.view(trained).owner[11] == "nothing"
+
+    moved_on(trained, 2)
+    view = exploring.view(trained)
+    assert items_of(view, 4) == items_of(seen, 3)
+    assert [k for k, name in enumerate(view.owner) if name == "three"] == [4]
+    labelling.name_component(trained, 5, "five", "ann", seen)  # as it was before: number 6 by now
+    assert named(trained) == dict.fromkeys(items_of(seen, 3), "three") | dict.fromkeys(items_of(seen, 5), "five")
+    assert [k for k, name in enumerate(exploring.view(trained).owner) if name == "five"] == [6]
+    labelling.undo(trained, "ann")
+    assert named(trained) == dict.fromkeys(items_of(seen, 3), "three")
+
+
+def test_a_new_name_takes_the_place_of_the_one_before_wherever_the_images_are_by_then(trained: Project):
+    seen = exploring.view(trained)
+    labelling.name_component(trained, 3, "three", "ann")
+    moved_on(trained, 2)
+    labelling.name_component(trained, 4, "drei", "ann")
+    assert named(trained) == dict.fromkeys(items_of(seen, 3), "drei")
+    assert labelling.class_names(trained) == ("drei",)
+    assert [k for k, name in enumerate(exploring.view(trained).owner) if name] == [4]
+    labelling.name_component(trained, 4, None, "ann")
+    assert named(trained) == dict.fromkeys(items_of(seen, 3), "")
+    assert labelling.class_names(trained) == ()
+    assert not any(exploring.view(trained).owner)
+    labelling.undo(trained, "ann")
+    labelling.undo(trained, "ann")
+    assert exploring.view(trained).owner[4] == "three"
+
+
+def test_images_that_kept_another_name_in_a_large_cluster_take_the_new_one_too(trained: Project):
+    """A name is kept by some of many images; none that had another one before is left out."""
+    run = trained.paths.run(1)
+    results = load_results(run)
+    q_y = np.array(results.q_y)
+    shown = trained.pool.shown
+    q_y[shown[:700]] = 0
+    q_y[shown[:700], 2] = np.linspace(0.6, 1, 700)  # the first are the least sure
+    save_results(run, replace(results, q_y=q_y, step=1))
+    unsure = trained.pool.items[shown[:9]].tolist()
+    trained.labels.name_component(1, 5, "old", [Anchored(item, 0.8) for item in unsure], annotator="ann")
+    labelling.name_component(trained, 2, "new", "ann")
+    assert set(named(trained).values()) == {"new"}
+    assert len(named(trained)) == N_ANCHORS + 9
+    assert {trained.labels.state(1).anchors[item].sure for item in unsure} == {0.8}

@@ -6,8 +6,10 @@ import struct
 import numpy as np
 import pytest
 
-from dgm_engine.services import mapping
+from dgm_engine.services import exploring, labelling, mapping
+from dgm_engine.services.exploring import View
 from dgm_engine.services.mapping import Group, Label, Legend, Look, Places, places
+from dgm_engine.services.projects import Project
 from dgm_engine.training.results import LiveMap
 
 N = 1_000
@@ -91,17 +93,38 @@ def test_the_centre_of_a_ring_is_one_of_its_points() -> None:
     assert np.hypot(x - 0.5, y - 0.5) == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_live_map_lies_on_the_places_of_the_same_items() -> None:
-    rng = np.random.default_rng(0)
-    where = mapping.places(rng.normal(size=(50, 2)), "a", "b")
-    rows = np.arange(100, 150)
-    turned = (where.xy / mapping.STEPS)[::2] @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
-    live = LiveMap(np.append(rows[::2], 7), np.vstack([turned, [0, 0]]), np.arange(26, dtype=np.int32), 1)
+def live_map(view: View, xy: np.ndarray, component: list[int], names: list[str]) -> LiveMap:
+    """Every other one of the view's first items, and another image."""
+    rows = np.append(view.rows[: 2 * len(xy) : 2], view.rows.max() + 1)
+    classes = np.array([*names, ""])
+    return LiveMap(rows, np.vstack([xy, [0, 0]]), np.array([*component, 0], dtype=np.int32), classes, 1)
 
-    found = mapping.followed(where, rows, live)
+
+def test_a_live_map_lies_on_the_places_of_the_same_items(trained: Project) -> None:
+    view = exploring.view(trained)
+    where = mapping.places(np.random.default_rng(0).normal(size=(len(view.rows), 2)), "a", "b")
+    turned = (where.xy / mapping.STEPS)[:50:2] @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
+
+    found = mapping.followed(where, view, live_map(view, turned, list(range(25)), [""] * 25))
 
     assert found is not None
     assert where.order[found.points].tolist() == list(range(0, 50, 2))
-    assert np.array(found.xy).reshape(-1, 2) == pytest.approx(where.xy[::2] / mapping.STEPS, abs=1e-3)
-    assert found.component.tolist() == list(range(25))
-    assert mapping.followed(where, rows, LiveMap(np.array([3, 4]), np.zeros((2, 2)), np.zeros(2), 1)) is None
+    assert np.array(found.xy).reshape(-1, 2) == pytest.approx(where.xy[:50:2] / mapping.STEPS, abs=1e-3)
+    assert found.component.tolist() == found.under.tolist() == list(range(25))
+    assert mapping.followed(where, view, live_map(view, np.zeros((0, 2)), [], [])) is None
+
+
+def test_names_follow_their_images_on_a_live_map_whatever_their_components(trained: Project) -> None:
+    labelling.name_component(trained, 3, "RBC", "ann")
+    labelling.name_component(trained, 5, "EO", "ann")
+    view = exploring.view(trained)
+    labelling.label_items(trained, [str(view.items[8])], "PLT", "ann")
+    view = exploring.view(trained)
+    where = mapping.places(np.random.default_rng(0).normal(size=(len(view.rows), 2)), "a", "b")
+    names, component = ["RBC", "", "RBC", "EO", "EO", "", "new"], [3, 3, 7, 5, 14, 7, 4]
+
+    found = mapping.followed(where, view, live_map(view, where.xy[:14:2] / mapping.STEPS, component, names))
+
+    assert found is not None
+    assert found.class_name.tolist() == ["RBC", "", "RBC", "EO", "PLT", "", "new"]  # a label stands above a prediction
+    assert found.under.tolist() == [3, -1, 3, 5, 14, 7, -1]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from dgm_engine.errors import StateError
-from dgm_engine.services import labelling
+from dgm_engine.services import exploring, labelling
 from dgm_engine.services.projects import Project
-from dgm_engine.services.suspects import suspects
+from dgm_engine.services.suspects import suspect_names, suspects
 from dgm_engine.training.results import save_array
 from tests.fabricated import fabricate_run, made_up_components
 
@@ -72,3 +72,39 @@ def test_runs_of_a_lineage_share_its_neighbours_and_others_do_without(named: Pro
 def test_no_suspects_before_training(project: Project):
     with pytest.raises(StateError, match="train it first"):
         suspects(project)
+
+
+def in_cluster(project: Project, k: int, n: int) -> list[str]:
+    """So many items that a component holds."""
+    view = exploring.view(project)
+    return view.items[view.component == k][:n].tolist()
+
+
+def test_a_name_is_suspected_once_two_more_answers_speak_against_it(named: Project):
+    first, *against = in_cluster(named, 2, 4)
+    labelling.label_items(named, [first], "kind 2", "ann")
+    labelling.label_items(named, against[:2], "kind 7", "ann")
+    assert suspect_names(named) == ()
+    labelling.label_items(named, against[2:], "kind 7", "ann")
+    [found] = suspect_names(named)
+    assert (found.component, found.name, found.expected) == (2, "kind 2", "kind 7")
+    assert named.pool.items[list(found.rows)].tolist() == against
+    assert (found.agreed, found.support) == (3, 1)
+    labelling.name_component(named, 2, "kind 7", "ann")
+    assert suspect_names(named) == ()
+
+
+def test_what_images_are_not_speaks_against_a_name_too(named: Project):
+    a, b, c, d = in_cluster(named, 2, 4)
+    labelling.reject_class(named, [a], "kind 2", "ann")
+    labelling.reject_class(named, [b], "kind 3", "ann")  # which it is not anyway
+    labelling.mark_none_of_named(named, [c], "ann")
+    [found] = suspect_names(named)
+    assert (found.expected, found.agreed, found.support) == ("", 2, 0)
+    labelling.label_items(named, [d], "kind 7", "ann")
+    [found] = suspect_names(named)
+    assert (found.expected, found.agreed, len(found.rows)) == ("", 2, 3)
+    labelling.label_items(named, [b], "kind 7", "ann")
+    [found] = suspect_names(named)
+    assert (found.expected, found.agreed) == ("kind 7", 2)  # of as many, a class
+    assert {*named.pool.items[list(found.rows[:2])].tolist()} == {b, d}

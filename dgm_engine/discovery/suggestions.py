@@ -16,6 +16,9 @@ POOL_LIMIT = 4_000
 NON_TRIVIAL = 0.1
 """A cluster smaller than this share of the average one is not worth a suggestion of its own."""
 
+CHECKS = 2
+"""Further items of a cluster that check its name once an answer speaks against it."""
+
 BETWEEN = 0.5
 """Up to this margin an item is said to lie between two classes."""
 
@@ -26,7 +29,8 @@ BASE_DOUBT = 0.1
 class Strategy(StrEnum):
     """How items are chosen.
 
-    `MIXED`: a typical item of every cluster without a name or a label, then doubtful items spread over the map.
+    `MIXED`: a typical item of every cluster without a name or a label, items that check names which answers or the
+    images around speak against, then doubtful items spread over the map.
     `UNCERTAIN`: the items for which the two likeliest classes are closest.
     `DIVERSE`: typical items of the regions furthest from everything labelled.
     `CLUSTERS`: the most central items of every cluster in turn, to check clusters or to name them.
@@ -53,6 +57,7 @@ class SuggestRequest:
         strategy: how items are chosen.
         n: how many at most.
         seed: of the random draws.
+        links: (K, K) how many of the nearest neighbours of the items of each component lie in each; None if unknown.
     """
 
     q_y: np.ndarray
@@ -63,6 +68,7 @@ class SuggestRequest:
     strategy: Strategy = Strategy.MIXED
     n: int = 20
     seed: int = 0
+    links: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         check_shapes(self.q_y, self.z, self.owner)
@@ -120,6 +126,7 @@ class _Scene:
         self.z = request.z.astype(np.float32)
         self.owner = request.owner
         self.labels = request.labels
+        self.links = request.links
         self.rng = np.random.default_rng(request.seed)
         self.candidates = np.flatnonzero(request.available)
         self.labelled = np.flatnonzero(request.labels != "")
@@ -161,12 +168,54 @@ def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
     unknown = [k for k in scene.by_size() if scene.owner[k] is None and k not in known and scene.size[k] >= enough]
     typical = [(k, _typical(scene, k)) for k in unknown]
     found = [Suggestion(row, f"centre of {_cluster(scene, k)}") for k, row in typical if row is not None][:n]
+    found += _checks(scene, n - len(found))
     taken = np.array([suggestion.row for suggestion in found], dtype=np.int64)
     rows = scene.candidates[~np.isin(scene.candidates, taken)]
     rows = rows[np.argsort(scene.margin[rows], kind="stable")[:POOL_LIMIT]]
     known_rows = np.concatenate([scene.labelled, taken])
     doubtful = _spread(scene.z, rows, 1 - scene.margin[rows] + BASE_DOUBT, known_rows, n - len(found))
     return found + [Suggestion(row, _doubt(scene, row)) for row in doubtful]
+
+
+def _checks(scene: _Scene, n: int) -> list[Suggestion]:
+    """Typical items of clusters whose names may be wrong; at most half of n, so that the rest goes on.
+
+    First those that answers speak against, then those without an answer whose neighbours are of one other class rather
+    than of their own: of a class in two clusters that one is named otherwise, it stands out so.
+    """
+    disputed: list[Suggestion] = []
+    for k in scene.by_size():
+        name, said = scene.owner[k], scene.labels[scene.labelled[scene.component[scene.labelled] == k]]
+        against, support = int((said != name).sum()), int((said == name).sum())
+        if name is not None and against > support:
+            reason = f"checks the name '{name}' of its cluster, which answers speak against"
+            disputed += [Suggestion(row, reason) for row in scene.central(k)[:CHECKS]]
+    doubtful: list[Suggestion] = []
+    for k in _doubtful_names(scene):
+        row = _typical(scene, k)
+        if row is not None:
+            doubtful.append(Suggestion(row, f"checks the name '{scene.owner[k]}' of its cluster"))
+    return [*disputed, *doubtful][: max(0, (n + 1) // 2)]
+
+
+def _doubtful_names(scene: _Scene) -> list[int]:
+    """Named components without an answer that lie closer to one other class than to the rest of their own."""
+    if scene.links is None:
+        return []
+    answered = set(scene.component[scene.labelled].tolist())
+    doubts: list[tuple[float, int]] = []
+    for k, name in enumerate(scene.owner):
+        if name is None or k in answered or not scene.size[k]:
+            continue
+        towards: dict[str, float] = dict.fromkeys([other for other in scene.owner if other is not None], 0.0)
+        for j, (other, count) in enumerate(zip(scene.owner, scene.links[k].tolist(), strict=True)):
+            if other is not None and j != k:
+                towards[other] += count
+        own = towards.pop(name)
+        doubt = (max(towards.values(), default=0.0) - own) / max(1.0, float(scene.links[k].sum()))
+        if doubt > 0:
+            doubts.append((doubt, k))
+    return [k for _, k in sorted(doubts, reverse=True)]
 
 
 def _typical(scene: _Scene, k: int) -> int | None:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from dgm_engine.discovery.clusters import Cluster, Similarity, similarity
 from dgm_engine.discovery.edits import difference
 from dgm_engine.errors import InputError, StateError
-from dgm_engine.labels.schema import Kind
+from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.services import anchoring, exploring
 from dgm_engine.services.exploring import View, clusters_of, component_seen, shown_q_y
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project
@@ -40,7 +41,12 @@ def split(project: Project, component: int, annotator: str, seen: View | None = 
             f"all {len(clusters)} clusters are in use or named, so that there is none for the second half of cluster "
             f"{component}; merge or dissolve one first, or train from scratch with more clusters"
         )
-    project.labels.edit_component(Kind.SPLIT, lineage, component, free[0], annotator=annotator)
+    view = exploring.view(project) if seen is None else seen
+    results = results_of(project.paths.run(view.run))
+    tried = Edit(0, Kind.SPLIT, component, free[0])  # to see which images the other half gets: they have no name then
+    moved = results.edited((*view.edits, tried))[0].argmax(axis=1)[view.rows] == free[0]
+    images = anchoring.earlier(project, view, moved)
+    project.labels.edit_component(Kind.SPLIT, lineage, component, free[0], None, images, annotator=annotator)
     return free[0]
 
 
@@ -60,8 +66,9 @@ def merge(project: Project, component: int, into: int, annotator: str, seen: Vie
     if component == into:
         raise InputError(f"cluster {component} cannot be merged with itself; choose another one")
     name, kept = _filled(clusters, component).class_name, _filled(clusters, into).class_name
-    taken = name if kept is None else None
-    project.labels.edit_component(Kind.MERGE, lineage, component, into, taken, annotator=annotator)
+    view = exploring.view(project) if seen is None else seen
+    images = anchoring.named(project, view, component) if name or kept else ()
+    project.labels.edit_component(Kind.MERGE, lineage, component, into, kept or name, images, annotator=annotator)
 
 
 def dissolve(project: Project, component: int, annotator: str, seen: View | None = None) -> None:
@@ -78,7 +85,9 @@ def dissolve(project: Project, component: int, annotator: str, seen: View | None
     _filled(clusters, component)
     if sum(c.size > 0 for c in clusters) == 1:
         raise StateError(f"cluster {component} is the only one that holds images; split it, or train from scratch")
-    project.labels.edit_component(Kind.DISSOLVE, lineage, component, annotator=annotator)
+    view = exploring.view(project) if seen is None else seen
+    images = anchoring.earlier(project, view, view.component == component)
+    project.labels.edit_component(Kind.DISSOLVE, lineage, component, images=images, annotator=annotator)
 
 
 def ignore(project: Project, component: int, annotator: str, seen: View | None = None, *, ignored: bool = True) -> None:

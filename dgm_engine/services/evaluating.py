@@ -11,10 +11,10 @@ from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
-from dgm_engine.services.latest import q_y_of, results_of, results_stamp, run_of
+from dgm_engine.services.latest import owners_of, q_y_of, results_of, results_stamp, run_of
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import Owner, class_probabilities, group_names, held_out_items
+from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Evaluation:
 
 
 def evaluate(project: Project, run: int | None = None) -> Evaluation:
-    """Scores a run, the newest by default, on the items that `Pool.scored` names; cached on results and labels.
+    """Scores a run, the one in use by default, on the items that `Pool.scored` names; cached on results and labels.
 
     A class that people named and a ground-truth class are the same where their names are, ignoring upper and lower
     case unless ground truth itself tells classes apart by it.
@@ -105,7 +105,7 @@ def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
 def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Evaluation:
     results = results_of(run)
     state = project.labels.state(results.config.lineage)
-    owner = results.owners(state)
+    owner = owners_of(project, run, state)
     scored = project.pool.scored
     edited = q_y_of(run, state.edits)
     q_y = np.asarray(edited[scored], dtype=np.float32)
@@ -183,7 +183,7 @@ def _seen(project: Project, run: RunPaths) -> set[tuple[str, str]]:
     """The labels (item, class) that a run or one that it continued was trained on."""
     results = results_of(run)
     known = project.labels.state_at(results.labels_version)
-    left_alone = held_out_items(known, results.config.training.held_out_fraction)
+    left_alone = unseen_items(known, results.config.training)
     seen = {(item, name) for item, name in known.positive.items() if item not in left_alone}
     parent = results.config.parent
     return seen if parent is None else seen | _seen(project, project.paths.run(parent))
@@ -194,7 +194,7 @@ def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
     seen = _seen(project, run)
     state = project.labels.state_at(end, results.config.lineage)
     given = {item: name for item, name in state.positive.items() if (item, name) not in seen}
-    owner = results.owners(state)
+    owner = owners_of(project, run, state)
     asked = {item: name for item, name in given.items() if name in owner}
     if not asked:
         return Agreement(run.number, 0, None, len(given))

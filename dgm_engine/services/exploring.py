@@ -19,15 +19,20 @@ from dgm_engine.services.latest import (
     check_component,
     latest_run,
     model_of,
+    owners_of,
     q_y_of,
     results_of,
     results_stamp,
+    run_in_use,
     run_of,
 )
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
-from dgm_engine.training import runs
 from dgm_engine.training.ownership import class_probabilities
+from dgm_engine.training.results import load_array
+
+LINKED = 20_000
+"""Images whose neighbours tell which clusters lie close to each other."""
 
 
 class ItemState(StrEnum):
@@ -67,7 +72,7 @@ class Opinion:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The newest results under the current labels. M items are shown; arrays are read-only.
+    """The results in use under the current labels. M items are shown; arrays are read-only.
 
     Attributes:
         run: number of the run that is shown.
@@ -168,7 +173,7 @@ class ItemDetails:
 
 
 def view(project: Project) -> View:
-    """The newest results under the current labels; cached on both, so that a page may ask on every rerun.
+    """The results in use under the current labels; cached on both, so that a page may ask on every rerun.
 
     Raises:
         StateError: nothing was trained yet.
@@ -179,11 +184,11 @@ def view(project: Project) -> View:
 
 def clusters_of(project: Project, run: RunPaths) -> tuple[Cluster, ...]:
     """The clusters of a run that has results, one per component, under the current labels; exemplars are pool rows."""
-    return _named(run, results_stamp(run), project.labels.state(results_of(run).config.lineage))
+    return _named(project, run, results_stamp(run), project.labels.state(results_of(run).config.lineage))
 
 
 def component_seen(project: Project, component: int, seen: View | None) -> int:
-    """The lineage of the newest results, where one of its components is still what a person saw.
+    """The lineage of the results in use, where one of its components is still what a person saw.
 
     Args:
         project: whose clusters they are.
@@ -205,6 +210,11 @@ def component_seen(project: Project, component: int, seen: View | None) -> int:
     if seen is not None and any(component in (edit.component, edit.other) for edit in {*seen.edits} ^ {*edits}):
         raise StateError(f"cluster {component} has been changed since you saw it; look at it again and then change it")
     return lineage
+
+
+def lineage_of(project: Project, seen: View) -> int:
+    """The lineage whose components a view shows."""
+    return results_of(project.paths.run(seen.run)).config.lineage
 
 
 def in_polygon(xy: NDArray[np.number], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -352,6 +362,7 @@ def suggestions(
             available=available,
             strategy=strategy,
             n=n,
+            links=_links(project, seen) if strategy is Strategy.MIXED else None,
         )
     )
     return [
@@ -394,7 +405,7 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
     results = results_of(run)
     state = project.labels.state(results.config.lineage)
     rows = np.asarray(results.shown)
-    owner = results.owners(state)
+    owner = owners_of(project, run, state)
     opinion = _opinion(run, stamp, state.edits, owner)
     label = _labels(project, rows, state)
     return View(
@@ -409,16 +420,16 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
         state=_states(project, rows, state, label),
         edits=state.edits,
         ignored=np.isin(opinion.component, list(state.ignored)),
-        clusters=_named(run, stamp, state),
+        clusters=_named(project, run, stamp, state),
         classes=state.classes,
         colours=class_colours({name: state.numbers[name] for name in state.classes}),
         owner=owner,
     )
 
 
-def _named(run: RunPaths, stamp: int, state: LabelState) -> tuple[Cluster, ...]:
+def _named(project: Project, run: RunPaths, stamp: int, state: LabelState) -> tuple[Cluster, ...]:
     """The clusters of a run with all that people said of them."""
-    owner, ignored, closed = results_of(run).owners(state), state.ignored, state.closed
+    owner, ignored, closed = owners_of(project, run, state), state.ignored, state.closed
     return tuple(
         replace(c, class_name=owner[c.component], ignored=c.component in ignored, closed=c.component in closed)
         for c in _clusters(run, stamp, state.edits)
@@ -432,6 +443,25 @@ def _clusters(run: RunPaths, stamp: int, edits: tuple[Edit, ...]) -> tuple[Clust
     rows = np.asarray(results.shown)
     clusters = summarise(q_y_of(run, edits)[rows], results.z[rows], results.owner)
     return tuple(replace(cluster, exemplars=rows[cluster.exemplars]) for cluster in clusters)
+
+
+@lru_cache(maxsize=2)
+def _links(project: Project, view: View) -> NDArray[np.int64] | None:
+    """(K, K) how many of the nearest neighbours of a sample of each component's items lie in each component.
+
+    None where the lineage looked for no neighbours.
+    """
+    path = project.paths.run(lineage_of(project, view)).neighbours
+    if not path.exists():
+        return None
+    component = np.full(project.pool.n_items, -1, dtype=np.int64)
+    component[view.rows] = view.component
+    some = np.linspace(0, len(view.rows) - 1, min(LINKED, len(view.rows))).astype(np.int64)
+    near = component[load_array(path)[view.rows[some]]]
+    n_components = len(view.owner)
+    pairs = view.component[some][:, None] * n_components + near
+    counts = np.bincount(pairs[near >= 0], minlength=n_components**2)
+    return counts.reshape(n_components, n_components)
 
 
 @lru_cache(maxsize=2)
@@ -482,13 +512,13 @@ def _state_of(item: str, state: LabelState) -> ItemState:
 
 
 def _posterior(project: Project, row: int) -> tuple[int | None, tuple[tuple[str, float], ...]]:
-    run = runs.latest_results(project.paths)
+    run = run_in_use(project)
     if run is None:
         return None, ()
     results = results_of(run)
     state = project.labels.state(results.config.lineage)
     q_y = q_y_of(run, state.edits)[row : row + 1]
-    owner = results.owners(state)
+    owner = owners_of(project, run, state)
     posterior = class_probabilities(q_y, owner)
     pairs = [*zip(posterior.classes, posterior.probability[0].tolist(), strict=True), ("", float(posterior.p_new[0]))]
     return int(q_y[0].argmax()), tuple(sorted(pairs, key=lambda pair: -pair[1]))

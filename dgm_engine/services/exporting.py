@@ -14,7 +14,7 @@ from dgm_engine.export.predict import PredictReport
 from dgm_engine.export.predict import predict as predict_with
 from dgm_engine.progress import Progress
 from dgm_engine.services import evaluating
-from dgm_engine.services.latest import latest_run, q_y_of, results_of
+from dgm_engine.services.latest import latest_run, owners_of, q_y_of, results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
 from dgm_engine.training.ownership import class_probabilities
@@ -48,9 +48,9 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
     if state.edits != results.contained.edits:
         raise StateError(
             "clusters were split, merged or dissolved, or that was undone, and the model does not know it yet; "
-            "train for some seconds, then export"
+            "train again, then export"
         )
-    owner = results.owners(state)
+    owner = owners_of(project, run, state)
     scores = evaluating.evaluate(project)
     about = About(
         name=project.name,
@@ -87,7 +87,7 @@ def write_predictions(project: Project, path: Path) -> int:
     run = latest_run(project)
     results = results_of(run)
     state = project.labels.state(results.config.lineage)
-    posterior = class_probabilities(q_y_of(run, state.edits), results.owners(state))
+    posterior = class_probabilities(q_y_of(run, state.edits), owners_of(project, run, state))
     return answers.write_predictions(path, [(project.pool.items.tolist(), posterior)])
 
 

@@ -19,7 +19,8 @@ from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import RunPaths, write_atomic
 from dgm_engine.progress import Progress
-from dgm_engine.services.latest import latest_run, results_of, results_stamp
+from dgm_engine.services.latest import choice, latest_run, results_of, results_stamp, run_in_use, run_of
+from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, load_live_map
@@ -55,11 +56,15 @@ class RunSummary:
     Attributes:
         number: of the run.
         status: how it stands; `details` hold epoch, elbo, components_used, labels_version.
-        model: its factorisation and sizes.
+        model: its factorisation and sizes, as its results have them.
         training: how it was, or is, trained.
         parent: the run that it continued from, or None.
         lineage: the fresh run that it descends from.
         has_results: whether its clusters can be shown.
+        accuracy_held_out: share of the images under a cluster's name, and of the labels kept aside, that its results
+            predict as people said; None where that was not measured.
+        in_use: whether its results are those that every screen shows.
+        kept: whether its results took the place of those before; so do the first ones.
     """
 
     number: int
@@ -69,6 +74,9 @@ class RunSummary:
     parent: int | None
     lineage: int
     has_results: bool
+    accuracy_held_out: float | None
+    in_use: bool
+    kept: bool
 
 
 @dataclass(frozen=True)
@@ -95,20 +103,22 @@ class LayoutState:
 
 
 def start_training(project: Project, request: TrainRequest) -> RunPaths:
-    """Starts a run in a process of its own: from the latest results where the shape is the same and not `fresh`.
+    """Starts a run in a process of its own: from the results in use where the shape is the same and not `fresh`.
 
     Raises:
         StateError: another run is at work.
         InputError: a setting is not allowed.
     """
     with _starting(project):
-        run = training_runs.create_run(project.paths, project.pool, request)
+        run = training_runs.create_run(project.paths, project.pool, request, choice(project))
         training_runs.launch(run)
     return run
 
 
 def retrain(project: Project) -> RunPaths:
-    """Goes on from the latest results for some seconds, with the settings they were trained with; else a first run.
+    """Goes on from the results in use, with the settings they were trained with; else a first run.
+
+    A schedule that was stopped is continued to its end; after a finished one it takes `training.runs.WARM_STEPS`.
 
     Raises:
         StateError: another run is at work.
@@ -117,8 +127,29 @@ def retrain(project: Project) -> RunPaths:
 
 
 def as_before(project: Project) -> TrainRequest:
-    """To go on from the latest results for some seconds, with the settings of their run; else a first run."""
-    return training_runs.as_before(project.paths)
+    """To go on from the results in use, with the settings of their run; else a first run."""
+    return training_runs.as_before(project.paths, choice(project))
+
+
+def use_run(project: Project, number: int, annotator: str) -> None:
+    """Shows the results of this run from now on; one step for `undo`.
+
+    A later run takes its place as it would have taken that of any other. The run in use may be chosen where a later one
+    was turned down: then that is settled.
+
+    Raises:
+        StateError: a run is at work, the run is in use already, or nothing was trained yet.
+        NotFoundError: there is no such run, or it has no results.
+    """
+    with _starting(project):
+        active = training_runs.active_run(project.paths)
+        if active is not None:
+            raise StateError(f"run {active.number} is still at work; stop it or wait for it, and then go back")
+        wanted = run_of(project, number)
+        if wanted == latest_run(project) and turned_down(project) is None:
+            raise StateError(f"run {number} is in use already; choose another one")
+        newest = max(n for n in project.paths.run_numbers() if training_runs.has_results(project.paths.run(n)))
+        project.labels.use_run(number, newest, annotator=annotator)
 
 
 def be_ready(project: Project) -> None:
@@ -135,18 +166,18 @@ def be_ready(project: Project) -> None:
 
 
 def newest_results(project: Project) -> tuple[int, int] | None:
-    """Changes whenever a run of the project leaves results; None before the first."""
-    run = training_runs.latest_results(project.paths)
+    """Changes whenever other results come into use; None before the first."""
+    run = run_in_use(project)
     return None if run is None else (run.number, results_stamp(run))
 
 
 def continues(project: Project, request: TrainRequest) -> bool:
-    """Whether training as asked for would go on from the latest results, and not from nothing.
+    """Whether training as asked for would go on from the results in use, and not from nothing.
 
     Raises:
         InputError: a setting is not allowed.
     """
-    return training_runs.continues(project.paths, project.pool, request)
+    return training_runs.continues(project.paths, project.pool, request, choice(project))
 
 
 def stop_training(project: Project) -> None:
@@ -209,11 +240,12 @@ def live_map(run: RunPaths) -> LiveMap | None:
 
 def runs(project: Project) -> list[RunSummary]:
     """The project's runs, newest first."""
-    return [_summary(project.paths.run(number)) for number in reversed(project.paths.run_numbers())]
+    in_use = run_in_use(project)
+    return [_summary(project.paths.run(number), in_use) for number in reversed(project.paths.run_numbers())]
 
 
 def ensure_layout(project: Project, method: Method | None = None, *, retry: bool = False) -> LayoutState:
-    """The map of the newest results; starts the job that computes it where nobody did, and never waits for it.
+    """The map of the results in use; starts the job that computes it where nobody did, and never waits for it.
 
     Args:
         project: whose map.
@@ -241,16 +273,19 @@ def ensure_layout(project: Project, method: Method | None = None, *, retry: bool
     return _laid_out(earlier, shown, stale=not own, status=status)
 
 
-def _summary(run: RunPaths) -> RunSummary:
-    config = training_runs.read_config(run)
+def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
+    config, compared = training_runs.read_config(run), training_runs.comparison(run)
     return RunSummary(
         number=run.number,
         status=training_runs.status(run),
-        model=config.model,
+        model=training_runs.model_now(run),
         training=config.training,
         parent=config.parent,
         lineage=config.lineage,
         has_results=training_runs.has_results(run),
+        accuracy_held_out=None if compared is None else compared.after.agreement,
+        in_use=run == in_use,
+        kept=compared is None or compared.kept,
     )
 
 

@@ -11,11 +11,13 @@ from dgm_engine.errors import InputError, StateError
 from dgm_engine.labels import interchange
 from dgm_engine.labels.interchange import ImportReport
 from dgm_engine.labels.schema import Kind
+from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry
+from dgm_engine.services import anchoring, exploring
 from dgm_engine.services.exploring import View, component_seen
-from dgm_engine.services.latest import results_of
+from dgm_engine.services.latest import results_of, run_in_use
+from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import TEST, Project
-from dgm_engine.training import runs
 
 CSV, JSONL = ".csv", ".jsonl"
 HELD_OUT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
@@ -81,7 +83,8 @@ def name_component(
     lineage = component_seen(project, component, seen)
     if class_name is not None and component in project.labels.state(lineage).closed:
         raise StateError(f"cluster {component} was merged or dissolved and holds no images; name the one that has them")
-    project.labels.name_component(lineage, component, class_name, annotator=annotator)
+    images = anchoring.named(project, exploring.view(project) if seen is None else seen, component)
+    project.labels.name_component(lineage, component, class_name, images, annotator=annotator)
 
 
 def undo(project: Project, annotator: str) -> str | None:
@@ -135,8 +138,18 @@ def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
 
 def class_names(project: Project) -> tuple[str, ...]:
     """The classes that people speak of, by labels or cluster names, in order of first appearance."""
-    run = runs.latest_results(project.paths)
-    return project.labels.state(None if run is None else results_of(run).config.lineage).classes
+    return _state(project).classes
+
+
+def colours(project: Project) -> dict[str, str]:
+    """The colours of these classes, on every screen."""
+    state = _state(project)
+    return class_colours({name: state.numbers[name] for name in state.classes})
+
+
+def _state(project: Project) -> LabelState:
+    run = run_in_use(project)
+    return project.labels.state(None if run is None else results_of(run).config.lineage)
 
 
 def _judge_each(project: Project, kind: Kind, classes: Mapping[str, str], annotator: str) -> None:

@@ -1,4 +1,4 @@
-"""The results and models of a project's runs, the newest above all, read once."""
+"""The results and models of a project's runs, those of the run in use above all, read once."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -7,38 +7,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.errors import NotFoundError, StateError
-from dgm_engine.labels.schema import Edit
+from dgm_engine.labels.schema import Edit, Use
+from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
+from dgm_engine.training.ownership import Owner
 from dgm_engine.training.results import Results, load_results
 
 if TYPE_CHECKING:
     from dgm_engine.models.base import DeepGenerativeModel
 
 
+def choice(project: Project) -> Use | None:
+    """Which run a person chose to see; None where that is left to the program."""
+    return project.labels.state().use
+
+
+def run_in_use(project: Project) -> RunPaths | None:
+    """The run whose results every screen shows and training goes on from; None before the first.
+
+    It is the newest whose results were kept, or the one that a person chose since.
+    """
+    return runs.latest_results(project.paths, choice(project))
+
+
 def latest_run(project: Project) -> RunPaths:
-    """The newest run that has results.
+    """`run_in_use`, where there has to be one.
 
     Raises:
         StateError: nothing was trained yet.
     """
-    run = runs.latest_results(project.paths)
+    run = run_in_use(project)
     if run is None:
         raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
     return run
 
 
 def run_of(project: Project, number: int | None = None) -> RunPaths:
-    """A run that has results, by its number; None asks for the newest.
+    """A run that has results, by its number; None asks for the one in use.
 
     Raises:
         StateError: nothing was trained yet.
         NotFoundError: there is no such run, or it has no results.
     """
-    newest = latest_run(project)
-    if number is None or number == newest.number:
-        return newest
+    in_use = latest_run(project)
+    if number is None or number == in_use.number:
+        return in_use
     with_results = [n for n in project.paths.run_numbers() if runs.has_results(project.paths.run(n))]
     if number not in with_results:
         known = ", ".join(map(str, with_results))
@@ -71,9 +86,14 @@ def q_y_of(run: RunPaths, edits: tuple[Edit, ...]) -> NDArray[np.floating]:
     return _q_y(run, results_stamp(run), edits)
 
 
+def owners_of(project: Project, run: RunPaths, labels: LabelState) -> Owner:
+    """(K,) the classes of the components of a run that has results, after labels with the names of its lineage."""
+    return results_of(run).owners(labels, q_y_of(run, labels.edits), project.pool.rows)
+
+
 def check_component(results: Results, component: int) -> None:
     """Raises NotFoundError unless the model has that component."""
-    n_components = results.config.model.n_components
+    n_components = len(results.owner)
     if not 0 <= component < n_components:
         raise NotFoundError(f"there is no component {component}; this model's run from 0 to {n_components - 1}")
 

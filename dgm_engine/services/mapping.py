@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.discovery.projections import align
-from dgm_engine.services.exploring import in_polygon
+from dgm_engine.services.exploring import View, in_polygon
 from dgm_engine.training.results import LiveMap
 
 STEPS = 65_535
@@ -140,26 +140,50 @@ class Followed:
         points: (n,) the browser's numbers of the items.
         xy: (2n,) x and y of each in turn, in the browser's unit square, to three decimals.
         component: (n,) their clusters now.
+        class_name: (n,) their labels, else the classes predicted for them now; "" for none of them.
+        under: (n,) of the clusters whose names are on the map, the one whose name they have now; -1 for none of them.
     """
 
     points: list[int]
     xy: list[float]
     component: NDArray[np.int32]
+    class_name: NDArray[np.str_]
+    under: NDArray[np.int32]
 
 
-def followed(where: Places, rows: NDArray[np.int64], live: LiveMap) -> Followed | None:
+def followed(where: Places, view: View, live: LiveMap) -> Followed | None:
     """A live map laid onto the places of the same items; None where too few of them are shown.
 
     Args:
         where: places of the items.
-        rows: (M,) their pool rows.
+        view: of them, in the same order.
         live: of a run at work.
     """
-    sample, of_rows, of_live = np.intersect1d(rows, live.rows, return_indices=True)
+    sample, of_view, of_live = np.intersect1d(view.rows, live.rows, return_indices=True)
     if len(sample) < 2:
         return None
-    xy = align(live.xy[of_live], where.xy[of_rows] / STEPS)
-    return Followed(where.points[of_rows].tolist(), np.round(xy, 3).ravel().tolist(), live.component[of_live])
+    xy = align(live.xy[of_live], where.xy[of_view] / STEPS)
+    component, predicted = live.component[of_live], live.class_name[of_live]
+    label = view.label[of_view]
+    return Followed(
+        where.points[of_view].tolist(),
+        np.round(xy, 3).ravel().tolist(),
+        component,
+        np.where(label == "", predicted, label),
+        _under(component, predicted, view.owner),
+    )
+
+
+def _under(
+    component: NDArray[np.int32], class_name: NDArray[np.str_], owner: Sequence[str | None]
+) -> NDArray[np.int32]:
+    """(n,) whose name items have: a component may hold others by now than those that its name was given to."""
+    owners = [name or "" for name in owner]
+    first = {name: k for k, name in reversed(list(enumerate(owners))) if name}
+    pairs = zip(component.tolist(), class_name.tolist(), strict=True)
+    return np.array(
+        [k if k >= len(owners) or owners[k] == name else first.get(name, -1) for k, name in pairs], dtype=np.int32
+    )
 
 
 def places(xy: NDArray[np.floating], token: str, order_token: str) -> Places:

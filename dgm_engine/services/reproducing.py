@@ -32,7 +32,7 @@ from dgm_engine.reproduction.results import ResultFiles, RunResult, Variant
 from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import CLASSIFIERS, N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
 from dgm_engine.services import jobs, labelling, projects
-from dgm_engine.services.latest import latest_run, results_of
+from dgm_engine.services.latest import latest_run, owners_of, results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.runs import TrainRequest
@@ -300,7 +300,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
     status = jobs.follow(run, progress)
     _check(status, run.log)
     results = results_of(latest_run(project))
-    owner = results.owners(project.labels.state(results.config.lineage))
+    owner = owners_of(project, run, project.labels.state(results.config.lineage))
     epochs = f"{status.details['epoch']:g}"
     return _Done(results.q_y, owner, status.seconds, epochs, status.details["device"], status.details["version"])
 

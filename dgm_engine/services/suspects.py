@@ -8,11 +8,14 @@ from numpy.typing import NDArray
 
 from dgm_engine.discovery.contradictions import contradicted
 from dgm_engine.services import exploring
-from dgm_engine.services.exploring import View
+from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import class_probabilities
 from dgm_engine.training.results import load_array
+
+LEAST_AGAINST = 2
+"""A name is suspected once so many more answers speak against it than for it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,64 @@ def suspects(project: Project) -> tuple[Suspect, ...]:
         StateError: nothing was trained yet.
     """
     return _suspects(project, exploring.view(project))
+
+
+@dataclass(frozen=True)
+class SuspectName:
+    """A cluster whose name answers about its images speak against.
+
+    Attributes:
+        component: its number.
+        name: its class.
+        expected: the class that most of these answers give; "" where they only say that it is not the name's.
+        rows: pool rows of the images that they are about, those of `expected` first.
+        agreed: how many of them give `expected`, or only say what the image is not.
+        support: how many answers about its images agree with the name.
+    """
+
+    component: int
+    name: str
+    expected: str
+    rows: tuple[int, ...]
+    agreed: int
+    support: int
+
+
+def suspect_names(project: Project) -> tuple[SuspectName, ...]:
+    """The named clusters of the results in use whose name answers contradict, by two more than agree with it.
+
+    Training follows such answers, see `training.settling`; this is what a person can see before. Cached as
+    `exploring.view` is.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    return _suspect_names(project, exploring.view(project))
+
+
+@lru_cache(maxsize=4)
+def _suspect_names(project: Project, seen: View) -> tuple[SuspectName, ...]:
+    rejected = seen.state == ItemState.NONE
+    place = {item: at for at, item in enumerate(seen.items.tolist())} if project.labels.state().rejected else {}
+    for item, classes in project.labels.state().rejected.items():
+        at = place.get(item)
+        if at is not None and seen.owner[seen.component[at]] in classes:
+            rejected[at] = True
+    owner = np.array([name or "" for name in seen.owner])[seen.component]
+    against = (owner != "") & ((seen.label != "") & (seen.label != owner) | rejected)
+    found: list[SuspectName] = []
+    for k in np.unique(seen.component[against]).tolist():
+        here = seen.component == k
+        support = int((here & (seen.label == owner) & ~rejected).sum())
+        spoken = np.flatnonzero(here & against)
+        if len(spoken) >= support + LEAST_AGAINST:
+            said = np.where(seen.label[spoken] == owner[spoken], "", seen.label[spoken])
+            names, counts = np.unique(said, return_counts=True)
+            most = len(counts) - 1 - int(counts[::-1].argmax())  # of as many, one that is a class
+            first = np.argsort(said != names[most], kind="stable")
+            rows = tuple(seen.rows[spoken[first]].tolist())
+            found.append(SuspectName(k, str(seen.owner[k]), str(names[most]), rows, int(counts[most]), support))
+    return tuple(sorted(found, key=lambda one: one.support - len(one.rows)))
 
 
 @lru_cache(maxsize=4)

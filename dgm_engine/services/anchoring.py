@@ -1,0 +1,44 @@
+"""The images that a person speaks of when they name a cluster, or change one that has a name."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.labels.schema import Anchored
+from dgm_engine.services import exploring
+from dgm_engine.services.exploring import View
+from dgm_engine.services.projects import Project
+from dgm_engine.training.naming import chosen_anchors
+
+
+def named(project: Project, seen: View, component: int) -> tuple[Anchored, ...]:
+    """The images that a new name of a cluster is kept by: some of those that it holds, and those that kept another one.
+
+    Args:
+        project: whose cluster it is.
+        seen: the view that the person saw.
+        component: its number.
+    """
+    place = np.flatnonzero(seen.component == component)
+    sure = np.asarray(exploring.shown_q_y(project, seen)[place, component], dtype=np.float64)
+    chosen = chosen_anchors(seen.rows[place], sure)
+    images = {one.item: one for one in earlier(project, seen, seen.component == component)}
+    for position in chosen.tolist():
+        item = str(seen.items[place[position]])
+        images[item] = Anchored(item, round(float(min(max(sure[position], 1e-3), 1.0)), 3))
+    return tuple(images.values())
+
+
+def earlier(project: Project, seen: View, which: NDArray[np.bool_]) -> tuple[Anchored, ...]:
+    """The images of a view that keep a name already, among some of them.
+
+    Args:
+        project: whose images.
+        seen: the view that the person saw.
+        which: (M,) bool.
+    """
+    lineage = exploring.lineage_of(project, seen)
+    anchors = project.labels.state(lineage).anchors
+    rows = project.pool.rows(list(anchors))
+    inside = np.isin(rows, seen.rows[which])
+    pairs = zip(anchors.items(), inside.tolist(), strict=True)
+    return tuple(Anchored(item, anchor.sure) for (item, anchor), keeps in pairs if keeps)

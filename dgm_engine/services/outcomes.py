@@ -1,0 +1,141 @@
+"""What came of training: whether the newest results are shown, what is left to do, what could not be learned."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from dgm_engine.paths import RunPaths
+from dgm_engine.services import exploring
+from dgm_engine.services.latest import choice, latest_run, results_of, run_in_use
+from dgm_engine.services.projects import Project
+from dgm_engine.training import runs
+from dgm_engine.training.comparing import Comparison
+
+
+@dataclass(frozen=True)
+class TurnedDown:
+    """The newest results, which were worse than those before, so that these stay until a person decides.
+
+    Attributes:
+        run: the run that left them.
+        in_use: the run whose results are shown.
+        comparison: the two side by side.
+    """
+
+    run: int
+    in_use: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a run that was stopped, or ended otherwise before its time, did not get to.
+
+    Attributes:
+        run: its number.
+        epochs: passes that are left, or None where time ends the run, or that is not known.
+        of_epochs: passes of the whole schedule; None as `epochs`.
+        seconds: about how long the rest takes; None where nothing can be said of that yet.
+    """
+
+    run: int
+    epochs: float | None
+    of_epochs: float | None
+    seconds: float | None
+
+
+class Moved(NamedTuple):
+    """A name that is no longer where a person gave it, as it belongs to the images and these are elsewhere.
+
+    Attributes:
+        component: the cluster that it was given to.
+        class_name: the name.
+        now: the clusters that have it; none where its images are no cluster's own any more.
+    """
+
+    component: int
+    class_name: str
+    now: tuple[int, ...]
+
+
+def turned_down(project: Project) -> TurnedDown | None:
+    """The newest results, where they are not shown because they were worse and nobody has decided about that yet.
+
+    None while a run is at work: what it leaves may change everything.
+    """
+    newest, in_use, chosen = _newest_results(project), run_in_use(project), choice(project)
+    if newest is None or in_use is None or runs.active_run(project.paths) is not None:
+        return None
+    compared = runs.comparison(newest)
+    decided = chosen is not None and chosen.newest >= newest.number
+    if compared is None or compared.kept or decided:
+        return None
+    return TurnedDown(newest.number, in_use.number, compared)
+
+
+def something_new(project: Project) -> bool:
+    """Whether people have said something that the results in use did not learn from."""
+    run = run_in_use(project)
+    learned = 0 if run is None else project.labels.known_at(results_of(run).labels_version)
+    return project.labels.state().known != learned
+
+
+def left_to_do(project: Project) -> Left | None:
+    """What the run in use did not get to; None where it came to its end, is at work, or there is none."""
+    run = run_in_use(project)
+    if run is None or not runs.unfinished(run):
+        return None
+    status = runs.status(run)
+    done, of_epochs = status.details.get("epoch") or 0.0, status.details.get("of_epochs")
+    if of_epochs is not None:
+        pace = _pace(run, run.metrics.stat().st_mtime_ns if run.metrics.exists() else 0)
+        pace = status.seconds / done if pace is None and done else pace
+        epochs = max(of_epochs - done, 0.0)
+        return Left(run.number, epochs, of_epochs, None if pace is None else pace * epochs)
+    budget = status.details.get("of_seconds")
+    if budget is not None:
+        return Left(run.number, None, None, max(budget - status.seconds, 0.0))
+    share = status.progress
+    return Left(run.number, None, None, status.seconds * (1 - share) / share if share else None)
+
+
+def moved_names(project: Project) -> tuple[Moved, ...]:
+    """The names of clusters that are no longer where they were given, by cluster.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    labels = project.labels.state(results_of(latest_run(project)).config.lineage)
+    given = [(k, name) for k, name in sorted(labels.names.items()) if k in labels.anchored and name is not None]
+    owner = exploring.view(project).owner if given else ()
+    return tuple(
+        Moved(k, name, tuple(other for other, owns in enumerate(owner) if owns == name))
+        for k, name in given
+        if k >= len(owner) or owner[k] != name
+    )
+
+
+def unlearned(project: Project) -> tuple[str, ...]:
+    """The classes that people speak of and the results in use cannot predict, though training knew of them.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    without = runs.unlearned(latest_run(project))
+    seen = exploring.view(project) if without else None
+    return tuple(name for name in without if seen and name in seen.classes and name not in seen.owner)
+
+
+def _newest_results(project: Project) -> RunPaths | None:
+    found = (project.paths.run(number) for number in reversed(project.paths.run_numbers()))
+    return next((run for run in found if runs.has_results(run)), None)
+
+
+@lru_cache(maxsize=4)  # a run's curves may be long
+def _pace(run: RunPaths, stamp: int) -> float | None:
+    """Seconds for one pass by the curves, without what came before the first; None where they are too short."""
+    told = [(record["epoch"], record["seconds"]) for record in runs.metrics(run) if record.get("epoch")]
+    if not told or told[-1][0] <= told[0][0]:
+        return None
+    (first, began), (last, ended) = told[0], told[-1]
+    return (ended - began) / (last - first)
