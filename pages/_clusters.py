@@ -7,13 +7,14 @@ import streamlit as st
 
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import clusters as cluster_service
-from dgm_engine.services import exploring, labelling, scoping
+from dgm_engine.services import exploring, labelling, scoping, suspects
 from dgm_engine.services.exploring import View
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
-from pages import _cluster_actions, _component, _standing, _state
+from pages import _cluster_actions, _component, _standing, _state, _suspect_names
 from pages._bulk import sureness
 from pages._pictures import data_uri, strip
+from pages._state import Key
 from pages._text import plain
 
 PROTOTYPE = 72
@@ -39,11 +40,14 @@ def cards(project: Project, view: View) -> None:
             icon=":material/lightbulb:",
         )
     classes, unlearned = labelling.class_names(project), cluster_service.unlearned(project, view)
+    doubtful = {suspect.component: suspect for suspect in suspects.suspect_names(project)}
     for cluster in used:
         with st.container(border=True, gap="xsmall", key=f"card_{cluster.component}"):
             st.html(
                 _picture(project, view, cluster, shown[cluster.component], learned=cluster.component not in unlearned)
             )
+            if cluster.component in doubtful:
+                _suspect_names.remark(project, view, doubtful[cluster.component])
             _controls(project, view, cluster, classes)
     keeper = _component.registered("dgm_focus", "<span></span>", (), ("focus.js",))
     keeper(key="focus", data={"labels": view.labels_version})
@@ -55,9 +59,10 @@ def cards(project: Project, view: View) -> None:
 def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...]) -> None:
     k = cluster.component
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        # The key holds the name that stands, so that the field of an earlier state can never speak for this one.
-        key = f"name_{view.run}_{k}_{cluster.class_name}"
-        st.session_state.setdefault(key, cluster.class_name)
+        key = _field(project, view, cluster)
+        # Each time, and not only the first: where the page is drawn once more before the browser has shown the first,
+        # the field would be empty there, and take the name away with the browser's next word.
+        st.session_state[key] = cluster.class_name
         st.selectbox(
             f"Name of cluster {k}",
             classes,
@@ -79,6 +84,19 @@ def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str
         )
         if st.button("", icon=":material/more_horiz:", key=f"more_{k}", help="Merge, split, dissolve or ignore it"):
             _cluster_actions.dialog(project, view, cluster)
+
+
+def _field(project: Project, view: View, cluster: Cluster) -> str:
+    """The key of a name's field: a new one whenever another name stands.
+
+    So the field of an earlier state can never speak for this one, nor the browser of what it remembers of one.
+    """
+    fields: dict[tuple[str, int], tuple[tuple[int, str | None], int]]
+    fields = st.session_state.setdefault(Key.NAME_FIELDS, {})
+    place, stands = (str(project.paths.root), cluster.component), (view.run, cluster.class_name)
+    if place not in fields or fields[place][0] != stands:
+        fields[place] = (stands, 1 + max((number for _, number in fields.values()), default=0))
+    return f"name_{cluster.component}_{fields[place][1]}"
 
 
 def _picture(project: Project, view: View, cluster: Cluster, n: int, *, learned: bool) -> str:

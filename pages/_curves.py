@@ -1,15 +1,20 @@
 """Charts of a training run: the curves, and the map as it changes."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from dgm_engine.services.jobs import LiveMap
-from dgm_engine.services.palette import DISTINCT, cluster_colour
+from dgm_engine.services.palette import DISTINCT, class_colour, cluster_colour
+from pages._state import Key
+from pages._text import escaped
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 BOUND = "elbo"
 PARTS = {
@@ -22,6 +27,7 @@ PARTS = {
     "mutual_information": ("Balance", "How unevenly the clusters are used; nearer 0 is better."),
 }
 HEIGHT = 210
+_BY_CLUSTER, _BY_CLASS = "Cluster", "Class"
 
 
 def figures(curves: "pd.DataFrame") -> None:
@@ -65,17 +71,27 @@ def curves(table: "pd.DataFrame") -> None:
                     _line(train, part, f"curve_{part}", height=150)
 
 
-def live_map(live: LiveMap) -> None:
-    """A sample of the images as the model sees them at this moment."""
-    figure = go.Figure(
-        go.Scattergl(
-            x=live.xy[:, 0],
-            y=live.xy[:, 1],
-            mode="markers",
-            marker={"size": 5, "color": [cluster_colour(int(k)) for k in live.component], "opacity": 0.8},
-            hoverinfo="skip",
-        )
-    )
+def live_map(live: LiveMap, colours: Mapping[str, str]) -> None:
+    """A sample of the images as the model sees them at this moment; once some have a class, by classes if wanted.
+
+    Args:
+        live: the sample.
+        colours: of the classes.
+    """
+    by = _BY_CLUSTER
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"**Map after pass {live.epoch}**: {len(live.rows):,} of the images", width="content")
+        if (live.class_name != "").any():
+            by = st.segmented_control(
+                "Colour by",
+                [_BY_CLUSTER, _BY_CLASS],
+                default=_BY_CLASS,
+                required=True,
+                key=Key.LIVE_COLOUR,
+                label_visibility="collapsed",
+                persist_state="session",
+            )
+    figure = go.Figure([_by_cluster(live)] if by == _BY_CLUSTER else _by_class(live, colours))
     figure.update_layout(
         height=300,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
@@ -83,8 +99,29 @@ def live_map(live: LiveMap) -> None:
         yaxis={"visible": False},
         uirevision="live",
     )
-    st.caption(f"**Map after pass {live.epoch}**: {len(live.rows):,} of the images, coloured by cluster")
     st.plotly_chart(figure, key="live_map", config={"displayModeBar": False}, alt="Map of a sample of the images")
+
+
+def _by_cluster(live: LiveMap) -> go.Scattergl:
+    colour = [cluster_colour(int(k)) for k in live.component]
+    return _points(live, slice(None), colour, showlegend=False)
+
+
+def _by_class(live: LiveMap, colours: Mapping[str, str]) -> list[go.Scattergl]:
+    names, count = np.unique(live.class_name, return_counts=True)
+    largest_first = names[np.lexsort((-count, names == ""))].tolist()  # those without a class last in the legend
+    shown = ((name, live.class_name == name) for name in largest_first)
+    return [
+        _points(live, here, class_colour(name, colours), name=escaped(name) or "no class yet") for name, here in shown
+    ]
+
+
+def _points(
+    live: LiveMap, which: "NDArray[np.bool_] | slice", colour: str | list[str], **settings: str | bool
+) -> go.Scattergl:
+    x, y = live.xy[which].T
+    marker = {"size": 5, "color": colour, "opacity": 0.8}
+    return go.Scattergl(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip", **settings)
 
 
 def _line(table: "pd.DataFrame", column: str, key: str, form: str = "", height: int = HEIGHT) -> None:

@@ -5,14 +5,14 @@ from typing import Literal
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.services import jobs, labelling
+from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.projects import Project
-from pages import _state
+from pages import _outcome, _state
 from pages._state import callback
 from pages._text import plain
 
 REFRESH_SECONDS = 1.0
-LOOK_SECONDS = 5.0  # how often a page looks whether somebody else has trained
+LOOK_SECONDS = 1.0  # how often a page looks whether somebody else has trained or said something
 _WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
     JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
     JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
@@ -34,21 +34,12 @@ def show(project: Project | None) -> None:
         st.markdown(f"**{plain(project.name)}**", width="content")
         st.caption(f"{project.manifest.items:,} images · {len(labels.positive):,} labelled", width="content")
         if status is not None and status.alive:
-            _state.polling(_progress, REFRESH_SECONDS)(project, jobs.newest_results(project))
+            _state.polling(_progress, REFRESH_SECONDS)(project, jobs.newest_results(project), labels.version)
         else:
             _badge(status)
             _state.polling(_notice, LOOK_SECONDS)(project, jobs.newest_results(project), labels.version)
-        learned = 0 if status is None else project.labels.known_at(status.details.get("labels_version", 0))
-        if status is not None and not status.alive and labels.known != learned:
-            st.button(
-                "Train with the new labels",
-                icon=":material/model_training:",
-                type="primary",
-                key="header_train",
-                help="Goes on from where the model stands, for about ten seconds. Settings are on the page Train.",
-                on_click=_state.start_training,
-                args=(project,),
-            )
+        if status is not None and not status.alive:
+            _offer(project)
         st.space("stretch")
         st.button(
             "Undo",
@@ -70,9 +61,32 @@ def show(project: Project | None) -> None:
         )
 
 
-def _progress(project: Project, shown: tuple[int, int] | None) -> None:
+def _offer(project: Project) -> None:
+    """The button that trains, where there is something to learn or a run did not get to the end of its schedule."""
+    left = outcomes.left_to_do(project)
+    if outcomes.something_new(project):
+        label, does = "Train with the new labels", "A short training that goes on from where the model stands."
+        if left is not None:
+            does = f"Goes on from where training was stopped, to its end: {_outcome.left_in_words(left)}."
+    elif left is not None:
+        label, does = "Finish training", f"It was stopped before its end. Left to do: {_outcome.left_in_words(left)}."
+    else:
+        return
+    st.button(
+        label,
+        icon=":material/model_training:",
+        type="primary",
+        key="header_train",
+        help=f"{does} Settings are on the page Train.",
+        on_click=_state.start_training,
+        args=(project,),
+    )
+
+
+def _progress(project: Project, shown: tuple[int, int] | None, said: int) -> None:
+    """How far a run is; draws the page again when it ends, shows other results, or somebody says something."""
     found = jobs.active_status(project)
-    if found is None or not found[1].alive or jobs.newest_results(project) != shown:
+    if found is None or not found[1].alive or _differs(project, shown, said):
         st.rerun(scope="app")
     st.progress(min(max(found[1].progress, 0.0), 1.0), text=plain(found[1].phase) or "Training", width=260)
 
@@ -80,9 +94,13 @@ def _progress(project: Project, shown: tuple[int, int] | None) -> None:
 def _notice(project: Project, shown: tuple[int, int] | None, said: int) -> None:
     """Draws the page again where another tab, a terminal or somebody else has trained or labelled meanwhile."""
     found = jobs.active_status(project)
-    trained = jobs.newest_results(project) != shown or (found is not None and found[1].alive)
-    if trained or project.labels.version() != said:
+    if (found is not None and found[1].alive) or _differs(project, shown, said):
         st.rerun(scope="app")
+
+
+def _differs(project: Project, shown: tuple[int, int] | None, said: int) -> bool:
+    """Whether the page was drawn with other results, or before somebody's last word."""
+    return project.labels.version() != said or jobs.newest_results(project) != shown
 
 
 def _badge(status: JobStatus | None) -> None:

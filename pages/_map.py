@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dgm_engine.services import exploring, jobs, mapping, scoping
 from dgm_engine.services.exploring import View
 from dgm_engine.services.jobs import LayoutState
-from dgm_engine.services.mapping import Look, Places
+from dgm_engine.services.mapping import Followed, Look, Places
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from pages import _component, _plotly_map, _state
@@ -81,18 +81,17 @@ def follow(project: Project, view: View, where: Places, colour: Colour) -> None:
     """Shows on the map what a run at work makes of a sample of the images; nothing where none is at work."""
     found, data = jobs.active_status(project), {}
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
-    if live is not None and (sample := mapping.followed(where, view.rows, live)) is not None:
-        # Of how sure it is, and of labels, the points keep the colours that they have.
-        told = colour in (Colour.CLUSTER, Colour.CLASS)
-        hues = [_hue(view, k, colour) for k in sample.component.tolist()] if told else None
-        data = {"order": where.order_token, "points": sample.points, "xy": sample.xy, "hues": hues}
-        data["components"] = sample.component.tolist()
+    if live is not None and (sample := mapping.followed(where, view, live)) is not None:
+        data = {"order": where.order_token, "points": sample.points, "xy": sample.xy}
+        data |= {"hues": _hues(view, sample, colour), "components": sample.under.tolist()}
     _component.registered("dgm_follow", "<span></span>", (), ("map/follow.js",))(key="map_follow", data=data)
 
 
-def _hue(view: View, component: int, colour: Colour) -> str:
-    name = view.owner[component] if component < len(view.owner) else None
-    return class_colour(name or "", view.colours) if colour is Colour.CLASS else cluster_colour(component)
+def _hues(view: View, sample: Followed, colour: Colour) -> list[str] | None:
+    """The colours of a sample; None where its points keep those that they have: of how sure it is, and of labels."""
+    if colour is Colour.CLASS:
+        return [class_colour(name, view.colours) for name in sample.class_name.tolist()]
+    return [cluster_colour(k) for k in sample.component.tolist()] if colour is Colour.CLUSTER else None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -108,7 +108,7 @@ _ADVANCED = (
 
 def form(project: Project, runs: list[RunSummary]) -> None:
     """The settings and the button that starts a run with them."""
-    before = next((run for run in runs if run.has_results), None)
+    before = next((run for run in runs if run.in_use), None)
     latest = before.model if before else None
     with st.container(border=True):
         st.subheader("Train again" if latest else "Find clusters")
@@ -120,7 +120,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             min(latest.n_components if latest else DEFAULT_COMPONENTS, most),
             help="More than the classes you expect, twice as many say: several clusters may have the same name.",
         )
-        duration = st.select_slider("How long", list(DURATIONS), value="20 s" if latest else "as long as it needs")
+        duration = st.select_slider("How long", list(DURATIONS), value="as long as it needs")
         fresh = st.checkbox(
             "Start again from scratch",
             disabled=latest is None,

@@ -40,15 +40,18 @@ class Key(StrEnum):
     PANEL = "panel"  # widget: what Discover shows beside the map
     METHOD = "method"  # widget: how the map is laid out
     COLOUR = "colour"  # widget: what the map's colours mean
+    LIVE_COLOUR = "live_colour"  # widget: what the colours of the map on Train mean
     BULK_CLASS = "bulk_class"  # widget: the class that a bulk action is about
     QUEUE = "queue"  # images that wait on the Label page
     LABEL_MODE = "label_mode"  # widget: one by one or as a grid
     SOURCE = "source"  # widget: where images to label come from
+    NAME_FIELDS = "name_fields"  # the name that each cluster's field was drawn for, and the field's number
     NEW_CLASS = "new_class"  # widget: the name of a class to add
     LABEL_FILE = "label_file"  # widget: labels to take in
     IMPORTED = "imported"  # the report on a label file that was just taken in
     LOOK = "look"  # widget: which figure Evaluate shows
     FORMAT = "format"  # widget: what a chart is saved as
+    MOVES_SEEN = "moves_seen"  # names that moved, of which the person knows
     TASK = "task"  # folder of the background task that this session waits for
 
 

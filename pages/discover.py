@@ -8,7 +8,7 @@ from dgm_engine.services.exploring import View
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
-from pages import _cluster_actions, _clusters, _filters, _map, _selection, _state
+from pages import _cluster_actions, _clusters, _filters, _map, _outcome, _selection, _state
 from pages._colours import Colour
 from pages._state import Key, Panel
 
@@ -37,6 +37,8 @@ def discover(project: Project, view: View) -> None:
     layout = jobs.ensure_layout(project, method)
     where = _map.places(project, layout)
     frame = right.container(key="panel_frame", height=MAP_HEIGHT, border=False, gap="small")
+    with frame:
+        _outcome.show(project)
     if panel == Panel.IMAGES:  # somebody waits for them more than for the map
         with frame:
             _selection.panel(project, view, picked, where)

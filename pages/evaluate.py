@@ -67,12 +67,19 @@ def evaluate(project: Project) -> None:
 
 
 def _run(project: Project) -> int | None:
-    """The run to look at; the newest unless the person chooses another."""
+    """The run to look at; the one in use unless the person chooses another."""
     runs = [run for run in jobs.runs(project) if run.has_results]
     if len(runs) < 2:
         return None
     titles = {run.number: f"Run {run.number}: {run.model.name}, {run.model.n_components} clusters" for run in runs}
-    return st.selectbox("Run", titles, format_func=titles.__getitem__, width=320, help="The newest comes first.")
+    return st.selectbox(
+        "Run",
+        titles,
+        next((place for place, run in enumerate(runs) if run.in_use), 0),
+        format_func=titles.__getitem__,
+        width=320,
+        help="The newest comes first; at first it is the one in use.",
+    )
 
 
 def _accuracies(result: Evaluation) -> None:

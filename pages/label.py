@@ -5,7 +5,7 @@ import streamlit as st
 from dgm_engine.services import auditing, exploring
 from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
-from pages import _board, _details, _queue, _standing, _state
+from pages import _board, _details, _queue, _standing, _state, _suspect_names
 from pages._board import Mode, Shown
 from pages._queue import Queued, Source
 from pages._state import Key
@@ -50,6 +50,8 @@ def label(project: Project) -> None:
 
 
 def _images(project: Project, source: Source, mode: Mode, audit: int) -> None:
+    if source is Source.SUSPECTS:
+        _suspect_names.listed(project, exploring.view(project))
     key = f"label_{mode}"
     queued = _queue.queue(project, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
     waiting = _queue.waiting(project, source, queued)

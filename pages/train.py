@@ -4,27 +4,19 @@ import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import RunPaths
-from dgm_engine.services import jobs
-from dgm_engine.services.jobs import RunSummary
+from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.projects import Project
-from pages import _curves, _settings, _state
+from pages import _curves, _outcome, _runs, _settings, _state
 from pages._text import plain
 
 REFRESH_SECONDS = 1.5
-_STATES = {
-    JobState.STARTING: "starting",
-    JobState.RUNNING: "at work",
-    JobState.FINISHED: "finished",
-    JobState.STOPPED: "stopped",
-    JobState.FAILED: "failed",
-    JobState.INTERRUPTED: "interrupted",
-}
 
 
 def train(project: Project) -> None:
     """The page."""
     found = jobs.active_status(project)
     alive = found is not None and found[1].alive
+    _outcome.show(project)
     left, right = st.columns([2, 3], gap="large")
     with left:
         if found is not None and alive:
@@ -38,7 +30,7 @@ def train(project: Project) -> None:
             _explain()
         else:
             _state.polling(_watch, REFRESH_SECONDS if alive else None)(project)
-    _history(jobs.runs(project))
+    _runs.listed(project, jobs.runs(project))
 
 
 def _at_work(project: Project) -> None:
@@ -51,7 +43,7 @@ def _at_work(project: Project) -> None:
         st.progress(min(max(status.progress, 0.0), 1.0), text=plain(status.phase) or "Starting")
         facts = [f"{status.seconds:.0f} s"]
         if status.details.get("epoch"):
-            facts.append(f"{status.details['epoch']} passes over the images")
+            facts.append(_passes(status))
         if status.details.get("components_used") is not None:
             facts.append(f"{status.details['components_used']} clusters in use")
         st.caption(" · ".join(facts))
@@ -62,14 +54,30 @@ def _at_work(project: Project) -> None:
     st.caption("You can go on labelling meanwhile, close this page, or even restart the program.")
 
 
+def _passes(status: JobStatus) -> str:
+    """``12.5 of 40 passes over the images``."""
+    of = status.details.get("of_epochs")
+    return f"{status.details['epoch']:g}{f' of {of:.4g}' if of else ''} passes over the images"
+
+
 def _last_word(project: Project, run: RunPaths, status: JobStatus) -> None:
-    if status.state is JobState.FINISHED:
-        return
+    """How the last run ended, unless it did so well, and what the run in use has left to do."""
+    left = outcomes.left_to_do(project)
+    ended_early = status.state is not JobState.FINISHED and (left is None or left.run != run.number)
     if status.state is JobState.FAILED:
         st.error(f"Run {run.number} failed: {plain(status.error) or 'see its worker.log'}", icon=":material/error:")
-    else:
-        st.warning(f"Run {run.number} was {_STATES[status.state]} after {status.seconds:.0f} s.")
-    st.button("Continue it", icon=":material/resume:", on_click=_resume, args=(project,))
+    elif ended_early:
+        st.warning(f"Run {run.number} was {_runs.STATES[status.state]} after {status.seconds:.0f} s.")
+    if left is not None:
+        button = "Train with the new labels" if outcomes.something_new(project) else "Finish training"
+        st.warning(
+            f"Run {left.run} was not trained to its end. Left to do: {_outcome.left_in_words(left)}. **{button}**, at "
+            "the top of the page, goes on with it.",
+            icon=":material/hourglass_bottom:",
+        )
+    in_use = (jobs.newest_results(project) or (None,))[0] == run.number
+    if ended_early and (in_use or not run.results.exists()):  # what is not in use is to stay as it is
+        st.button("Continue it", icon=":material/resume:", on_click=_resume, args=(project,))
 
 
 def _watch(project: Project) -> None:
@@ -84,7 +92,7 @@ def _watch(project: Project) -> None:
         _curves.figures(curves)
     live = jobs.live_map(run)
     if live is not None:
-        _curves.live_map(live)
+        _curves.live_map(live, labelling.colours(project))
     if not curves.empty:
         _curves.curves(curves)
 
@@ -95,29 +103,7 @@ def _explain() -> None:
         st.markdown(
             "1. It looks for groups of images that resemble each other: the **clusters**.\n"
             "2. You give names to clusters and label some images on the pages *Discover* and *Label*.\n"
-            "3. Training again goes on from where it stands and takes what you said into account; this takes seconds."
-        )
-
-
-def _history(runs: list[RunSummary]) -> None:
-    if not runs:
-        return
-    with st.expander(f"All runs ({len(runs)})"):
-        st.dataframe(
-            [
-                {
-                    "Run": run.number,
-                    "State": _STATES[run.status.state],
-                    "Continues": "from scratch" if run.parent is None else f"run {run.parent}",
-                    "Model": run.model.name.value,
-                    "Clusters": run.model.n_components,
-                    "In use": run.status.details.get("components_used"),
-                    "Passes": run.status.details.get("epoch"),
-                    "Seconds": round(run.status.seconds),
-                }
-                for run in runs
-            ],
-            hide_index=True,
+            "3. Training again goes on from where it stands and takes what you said into account; that is much shorter."
         )
 
 

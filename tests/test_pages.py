@@ -1,5 +1,7 @@
 """Every page, run without a browser on a real small project."""
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,19 +15,23 @@ from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
-from dgm_engine.labels.schema import Kind
+from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.labels.schema import Anchored, Kind, Use
 from dgm_engine.paths import write_json
 from dgm_engine.services import auditing, exploring, jobs, labelling, mapping, scoping
 from dgm_engine.services import projects as project_service
+from dgm_engine.services.palette import UNKNOWN, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
+from dgm_engine.training.results import LiveMap, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
-from pages import _bulk, _figures, _keys, _map, _plotly_map
+from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
 from pages._board import Mode
+from pages._colours import Colour
 from pages._create import _folder_name
 from pages._state import Key, Panel, default_annotator
 from pages._text import plain
-from tests.fabricated import fabricate_model, fabricate_run
+from tests.fabricated import fabricate_comparison, fabricate_model, fabricate_run
 
 ROOT = Path(__file__).parent.parent
 FAULT = "The program has a fault"
@@ -550,6 +556,13 @@ def test_evaluate_shows_the_run_that_is_chosen_and_says_what_it_lacks(trained: P
     assert "run 1 has not saved a model yet" in texts(app)
 
 
+def test_evaluate_begins_with_the_run_in_use(trained: Project) -> None:
+    fabricate_comparison(fabricate_run(trained, 2), 0.9, 0.5)
+    app = opened("evaluate", trained)
+    assert "Run 1, scored on 360 images" in texts(app)
+    assert next(s for s in app.selectbox if s.label == "Run").value == 1
+
+
 def test_export_offers_predictions_and_asks_for_a_class_first(trained: Project) -> None:
     assert "at least one class" in texts(opened("export", trained))
 
@@ -561,7 +574,201 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
     app = opened("train", trained)
 
     assert app.slider[0].value == 12
-    assert app.dataframe[0].value["State"].tolist() == ["finished"]
+    assert app.select_slider[0].value == "as long as it needs"
+    assert "**Run 1**  :gray[finished · begun anew · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(app)
+
+
+def in_use(project: Project) -> int:
+    return exploring.view(project).run
+
+
+def test_each_run_can_be_gone_back_to_but_not_while_one_is_at_work(mapped: Project) -> None:
+    run = fabricate_run(mapped, 2)
+    fabricate_comparison(run, 0.8, 0.81)
+    app = opened("train", mapped)
+    assert "predicts 81% as you said" in texts(app)
+    assert [button.key for button in app.button if button.label == "Go back to this run"] == ["use_1"]
+    app.button(key="use_1").click().run()
+    assert in_use(mapped) == 1
+    assert [button.key for button in without_fault(app).button if button.label == "Use this run"] == ["use_2"]
+    press(app, "Undo")
+    assert in_use(mapped) == 2
+
+    engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
+    assert opened("train", mapped).button(key="use_1").disabled
+
+
+@pytest.mark.parametrize(
+    ("page", "choice", "chosen"),
+    [("train", "keep_earlier", 1), ("train", "use_later", 2), ("discover", "use_later", 2)],
+)
+def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
+    mapped: Project, page: str, choice: str, chosen: int
+) -> None:
+    fabricate_comparison(fabricate_run(mapped, 2), 0.85, 0.34)
+    app = opened(page, mapped)
+    told = "**Run 2 came out worse: you still see run 1.** Of the images that you named or labelled it predicts **34%**"
+    assert told in texts(app)
+    assert in_use(mapped) == 1
+    app.button(key=choice).click().run()
+    assert told not in texts(without_fault(app))
+    assert mapped.labels.state().use == Use(chosen, 2)
+    assert in_use(mapped) == chosen
+    press(app, "Undo")
+    assert told in texts(app)
+    assert in_use(mapped) == 1
+
+
+@pytest.mark.parametrize("page", ["train", "discover"])
+def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: str) -> None:
+    view = exploring.view(mapped)
+    images = [Anchored(str(item), 0.9) for item in view.items[view.component == 7][:30]]
+    app = opened(page, mapped)
+    assert "follows its images" not in texts(app)
+    mapped.labels.name_component(1, 3, "RBC", images, annotator="ann")
+    app.run()
+    assert "“RBC” follows its images: from cluster 3 to cluster 7." in texts(app)
+    press(app, "Understood")
+    assert "follows its images" not in texts(app)
+    assert "follows its images" in texts(opened(page, mapped))  # another person has not seen it
+
+
+@pytest.fixture
+def doubted(mapped: Project) -> tuple[Project, list[str]]:
+    """Cluster 5 is named "five"; one answer agrees and three, of the images returned, say "seven"."""
+    labelling.name_component(mapped, 5, "five", default_annotator())
+    view = exploring.view(mapped)
+    first, *others = view.items[view.component == 5][-4:].tolist()
+    labelling.label_items(mapped, [first], "five", default_annotator())
+    labelling.label_items(mapped, others, "seven", default_annotator())
+    return mapped, others
+
+
+def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted: tuple[Project, list[str]]) -> None:
+    project, others = doubted
+    app = opened("discover", project)
+    assert "**3 answers say “seven”, 1 agrees.** The next training follows the answers." in texts(app)
+    app.button(key="against_5").click().run()
+    view = exploring.view(project)
+    shown = view.items[scoping.picked(project, view, app.session_state[Key.SCOPE])]
+    assert {*shown.tolist()} == {*others}
+    assert app.session_state[Key.PANEL] is Panel.IMAGES
+
+    app.session_state[Key.PANEL] = Panel.CLUSTERS
+    app.run()
+    app.button(key="rename_5").click().run()
+    assert exploring.view(project).owner[5] == "seven"
+    assert app.toast[0].value == "Cluster 5 is now seven"
+    assert next(s for s in app.selectbox if s.label == "Name of cluster 5").value == "seven"
+    assert "The next training follows" not in texts(without_fault(app))
+    press(app, "Undo")
+    assert "**3 answers say “seven”, 1 agrees.**" in texts(app)
+
+
+def test_a_name_that_images_are_only_said_not_to_have_is_told_and_no_other_is_offered(mapped: Project) -> None:
+    labelling.name_component(mapped, 5, "five", "ann")
+    view = exploring.view(mapped)
+    labelling.reject_class(mapped, view.items[view.component == 5][-2:].tolist(), "five", "ann")
+    app = opened("discover", mapped)
+    assert "**2 answers say not “five”, none agrees.**" in texts(app)
+    assert not [button for button in app.button if button.key == "rename_5"]
+
+
+def test_names_that_may_be_wrong_stand_with_the_labels_that_may_be(doubted: tuple[Project, list[str]]) -> None:
+    app = opened("label", doubted[0])
+    assert "may be wrong" not in texts(app)
+    app.selectbox(key=Key.SOURCE).set_value(_queue.Source.SUSPECTS).run()
+    told = "The name “five” of cluster 5 may be wrong: 3 answers say “seven”, 1 agrees."
+    assert told in texts(without_fault(app))
+    app.button(key="rename_5").click().run()
+    assert exploring.view(doubted[0]).owner[5] == "seven"
+    assert "may be wrong" not in texts(without_fault(app))
+
+
+def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: Project) -> None:
+    run, view = fabricate_run(mapped, 2), exploring.view(mapped)
+    rows, n = view.rows[:6], 6
+    xy, component = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32), np.zeros(n, dtype=np.int32)
+    engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
+    save_live_map(run, LiveMap(rows, xy, component, np.full(n, ""), 3))
+    app = opened("train", mapped)
+    assert Key.LIVE_COLOUR not in [group.key for group in app.segmented_control]
+    names = np.array(["three", "", "three", "four", "", "x < y"])
+    save_live_map(run, LiveMap(rows, xy, component, names, 4))
+    app.run()
+    assert "Map after pass 4" in texts(app)
+    assert traces(app) == {"three": 2, "four": 1, "x &lt; y": 1, "no class yet": 2}
+    app.segmented_control(key=Key.LIVE_COLOUR).set_value("Cluster").run()
+    assert list(traces(without_fault(app)).values()) == [n]
+
+    labelling.name_component(mapped, 0, "four", "ann")  # the run at work has component 0 for "three" by now
+    seen = exploring.view(mapped)
+    where = _map.places(mapped, jobs.ensure_layout(mapped))
+    live = jobs.live_map(run)
+    assert where is not None
+    assert live is not None
+    sample = mapping.followed(where, seen, live)
+    assert sample is not None
+    wanted = [UNKNOWN if name in ("", "x < y") else seen.colours[name] for name in sample.class_name.tolist()]
+    assert _map._hues(seen, sample, Colour.CLASS) == wanted
+    assert _map._hues(seen, sample, Colour.CLUSTER) == [cluster_colour(0)] * n
+    assert _map._hues(seen, sample, Colour.STATE) is None
+
+
+def traces(app: AppTest) -> dict[str, int]:
+    """The points of the live map under each name of its legend."""
+    drawn = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    return {
+        trace.get("name", ""): len(np.frombuffer(base64.b64decode(trace["x"]["bdata"]), trace["x"]["dtype"]))
+        for trace in drawn
+    }
+
+
+@pytest.mark.parametrize("page", ["train", "discover"])
+def test_a_class_that_cannot_be_predicted_is_told(mapped: Project, page: str) -> None:
+    run = fabricate_run(mapped, 2)
+    fabricate_comparison(run, 0.9, 0.9)
+    assert "cannot predict" not in texts(opened(page, mapped))
+    fabricate_comparison(run, 0.9, 0.9, unlearned=("three", "four"))
+    assert "The model cannot predict “three”, “four”" in texts(opened(page, mapped))
+
+
+def stopped(project: Project) -> None:
+    """Run 1 was stopped after a quarter of its passes."""
+    details = {"epoch": 10.0, "of_epochs": 40.0}
+    engine_jobs.write_status(project.paths.run(1).status, JobStatus(JobState.STOPPED, "Stopped", 0.3, 60, details))
+
+
+def test_training_that_was_stopped_can_be_finished(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Project] = []
+    monkeypatch.setattr(jobs, "retrain", asked.append)
+    assert all(button.key != "header_train" for button in opened("train", trained).button)
+    stopped(trained)
+    app = opened("train", trained)
+    offer = app.button(key="header_train")
+    assert offer.label == "Finish training"
+    assert "30 of 40 passes, about 3 minutes" in offer.help
+    assert "Left to do: 30 of 40 passes, about 3 minutes. **Finish training**" in texts(app)
+    assert "Continue it" not in [button.label for button in app.button]
+    labelling.label_items(trained, ["train/00007"], "seven", "ann")
+    app.run()
+    offer = app.button(key="header_train")
+    assert offer.label == "Train with the new labels"
+    assert "to its end: 30 of 40 passes, about 3 minutes" in offer.help
+    press(app, "Train with the new labels")
+    assert [project.name for project in asked] == [trained.name]
+
+
+def test_a_run_that_left_nothing_is_continued_itself(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fabricate_run(trained, 2)
+    run.results.unlink()
+    engine_jobs.write_status(run.status, JobStatus(JobState.STOPPED, "Stopped before there were clusters", 0.1, 9))
+    resumed: list[int] = []
+    monkeypatch.setattr(jobs, "resume_training", lambda project: resumed.append(project.paths.run_numbers()[-1]))
+    app = opened("train", trained)
+    assert "Run 2 was stopped after 9 s." in texts(app)
+    press(app, "Continue it")
+    assert resumed == [2]
 
 
 def settings_form(root: str) -> None:
@@ -597,6 +804,7 @@ def test_train_says_when_settings_mean_a_start_from_scratch(trained: Project) ->
         next(box for box in app.selectbox if box.label == label).set_value(value).run()
         assert not app.exception
 
+    app.select_slider[0].set_value("20 s").run()
     choose("Way of training", Preset.PAPER)
     assert "it starts from scratch" in texts(app)
     assert "choose a longer time" in texts(app)

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from dgm_engine.jobs import JobState, this_process, write_status
+from dgm_engine.jobs import JobState, JobStatus, this_process, write_status
+from dgm_engine.services import exploring, labelling
 from dgm_engine.services.projects import Project
 from tests.browser.screens import MapScreen, box, eventually, labels_of, selected_rows, selection, settled, show
 from tests.fabricated import fabricate_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SOON = 2_000
+"""Milliseconds until what anybody says is on all screens."""
 
 
 def test_what_one_tab_labels_the_other_shows_after_its_next_action(address: str, page: Page, named: Project) -> None:
@@ -80,6 +84,39 @@ def test_a_tab_notices_that_another_one_trains(address: str, page: Page, named: 
     expect(page.locator(".st-key-header")).to_contain_text("Looking for neighbours")
     fabricate_run(named, 2)
     expect(page.locator(".st-key-header")).to_contain_text("Trained")
+
+
+def test_a_label_a_name_and_an_undo_reach_the_other_tabs_within_two_seconds_while_a_run_is_at_work(
+    address: str, page: Page, named: Project
+) -> None:
+    write_status(named.paths.run(1).status, this_process(JobState.RUNNING, "Training"))
+    item = str(exploring.view(named).items[-1])  # of those that none of the pages asks about
+    other = page.context.new_page()
+    show(page, address, "label", named)
+    show(other, address, "discover", named)
+    tabs = [(page, page.locator(".st-key-header")), (other, other.locator(".st-key-header"))]
+    name = other.locator(".st-key-card_3 .chip")
+    expect(name).to_have_text("3")
+    for tab, header in tabs:
+        expect(header).to_contain_text("Training")
+        expect(header).to_contain_text("0 labelled")
+        settled(tab)
+
+    def all_show(labelled: int, cluster: str) -> None:
+        for _, header in tabs:
+            expect(header).to_contain_text(f"{labelled} labelled", timeout=SOON)
+        expect(name).to_have_text(cluster, timeout=SOON)
+
+    labelling.label_items(named, [item], "1", "bob")  # a third tab, or a terminal
+    all_show(1, "3")
+    labelling.name_component(named, 3, "boot", "bob")
+    all_show(1, "boot")
+    labelling.undo(named, "bob")
+    all_show(1, "3")
+    page.keyboard.press("2")  # what a tab itself says, the other one shows
+    all_show(2, "3")
+    expect(tabs[0][1]).to_contain_text("Training")
+    write_status(named.paths.run(1).status, JobStatus(JobState.FINISHED, "Finished", 1.0))
 
 
 def test_names_given_by_keys_leave_the_focus_in_their_cards(address: str, page: Page, trained: Project) -> None:

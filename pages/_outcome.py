@@ -1,0 +1,121 @@
+"""What came of training, in words: results that were turned down, names that moved, classes that were not learned."""
+
+import streamlit as st
+
+from dgm_engine.services import jobs, outcomes
+from dgm_engine.services.outcomes import Left, Moved, TurnedDown
+from dgm_engine.services.projects import Project
+from pages import _state
+from pages._state import Key
+from pages._text import count, plain
+
+_MOST = 4
+"""So many names that moved are told one by one."""
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def show(project: Project) -> None:
+    """Tells what somebody has to know, or to decide, about the results in use; nothing where all is well."""
+    if jobs.newest_results(project) is None:
+        return
+    if (down := outcomes.turned_down(project)) is not None:
+        _turned_down(project, down)
+    if unlearned := outcomes.unlearned(project):
+        names = ", ".join(_quoted(name) for name in unlearned)
+        st.warning(
+            f"The model cannot predict {names}: training found no cluster of its own for "
+            f"{'it' if len(unlearned) == 1 else 'them'}. Label some more of these images, or name a cluster that holds "
+            "them, and train again.",
+            icon=":material/visibility_off:",
+        )
+    _moved(project, [moved for moved in outcomes.moved_names(project) if moved.class_name not in unlearned])
+
+
+def left_in_words(left: Left) -> str:
+    """``30 of 40 passes, about 3 minutes``."""
+    parts = [] if left.epochs is None or left.of_epochs is None else [_passes(left.epochs, left.of_epochs)]
+    parts += [] if left.seconds is None else [f"about {duration(left.seconds)}"]
+    return ", ".join(parts) or "a part of its schedule"
+
+
+def duration(seconds: float) -> str:
+    """``20 seconds``, ``3 minutes``, ``2 hours``."""
+    size, unit = next((pair for pair in _UNITS if seconds >= 1.5 * pair[0]), _UNITS[-1])
+    return count(max(round(seconds / size), 1), unit)
+
+
+def _turned_down(project: Project, down: TurnedDown) -> None:
+    before, after = down.comparison.before, down.comparison.after
+    with st.container(border=True, key="turned_down", gap="small"):
+        told = ""
+        if before.agreement is not None and after.agreement is not None:
+            told = (
+                f"Of the images that you named or labelled it predicts **{after.agreement:.0%}** as you said, run "
+                f"{down.comparison.run} {before.agreement:.0%}. "
+            )
+        st.markdown(
+            f":orange[:material/history:] **Run {down.run} came out worse: you still see run {down.in_use}.** {told}"
+            f"It gives a class to **{after.coverage:.0%}** of all images, run {down.comparison.run} to "
+            f"{before.coverage:.0%}."
+        )
+        with st.container(horizontal=True, gap="small"):
+            st.button(
+                f"Keep run {down.in_use}",
+                type="primary",
+                key="keep_earlier",
+                help="This message goes. Later training goes on from the run that you keep.",
+                on_click=use,
+                args=(project, down.in_use),
+            )
+            st.button(
+                f"Use run {down.run} all the same",
+                key="use_later",
+                help="Shows its clusters and classes from now on; undo takes that back.",
+                on_click=use,
+                args=(project, down.run),
+            )
+
+
+@_state.callback
+def use(project: Project, number: int) -> None:
+    """A person's choice of the run that is shown."""
+    jobs.use_run(project, number, _state.annotator())
+    _state.notify(f"Run {number} is in use; Undo takes it back", ":material/history:")
+
+
+def _moved(project: Project, moved: list[Moved]) -> None:
+    """Says where names went, until the person has seen it."""
+    place = str(project.paths.root)
+    known: set[tuple[str, Moved]] = st.session_state.setdefault(Key.MOVES_SEEN, set())
+    new = [move for move in moved if (place, move) not in known]
+    if not new:
+        return
+    lines = [_where_to(move) for move in new[:_MOST]]
+    if len(new) > _MOST:
+        lines.append(f"So do {count(len(new) - _MOST, 'other name')}.")
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="moved_names"):
+        st.markdown(":blue[:material/label:] " + "  \n".join(lines), width="stretch")
+        st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))
+
+
+def _saw(place: str, moved: list[Moved]) -> None:
+    st.session_state[Key.MOVES_SEEN] |= {(place, move) for move in moved}
+
+
+def _where_to(moved: Moved) -> str:
+    name, k = _quoted(moved.class_name), moved.component
+    if not moved.now:
+        return f"{name} was cluster {k}; its images are in no cluster of their own any more. Name one, or label some."
+    clusters = "cluster" if len(moved.now) == 1 else "clusters"
+    return f"{name} follows its images: from cluster {k} to {clusters} {' and '.join(map(str, moved.now))}."
+
+
+def _passes(epochs: float, of_epochs: float) -> str:
+    def told(n: float) -> str:
+        return f"{n:,.0f}" if n >= 10 or n == round(n) else f"{n:.1f}"
+
+    return f"{told(epochs)} of {told(of_epochs)} passes"
+
+
+def _quoted(name: str) -> str:
+    return f"“{plain(name)}”"
