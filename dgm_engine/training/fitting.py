@@ -1,6 +1,6 @@
 """The steps of a fit that the worker, over a project's folder, and the estimator, over arrays, have in common."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from dgm_engine.training.naming import (
     NONE_OVERRULED,
     Claims,
     Overruled,
+    Rows,
     claims,
     held_by_names,
     names_by_number,
@@ -42,9 +43,6 @@ BATCH = 4096
 SEEN = 600_000
 """Images that a run sees, in 3 to 150 passes: ten over MNIST. Half as many gave Fashion-MNIST half a
 point less, in half the time."""
-
-Rows = Callable[[Sequence[str]], NDArray[np.int64]]
-"""From item ids to pool rows."""
 
 
 def default_epochs(n_items: int) -> int:

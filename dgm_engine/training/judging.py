@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.comparing import Comparison, Standing
+from dgm_engine.training.naming import Rows
 from dgm_engine.training.ownership import class_probabilities, unseen_items
-from dgm_engine.training.results import Results, Rows
+from dgm_engine.training.results import Results
 
 
 def compare(before: Results, after: Results, labels: LabelState, rows: Rows, named: Collection[str]) -> Comparison:

@@ -20,6 +20,9 @@ N_ANCHORS = 200
 CLAIM = 0.2
 """A component has a name's class if it holds this share of its anchors, and more of them than of any other name's."""
 
+Rows = Callable[[Sequence[str]], NDArray[np.int64]]
+"""From item ids to pool rows."""
+
 Claims = tuple[str | None, ...]
 """(K,) the class that a component has by its images; "" where they were left without one on purpose, None where nobody
 named any of them."""
@@ -130,9 +133,7 @@ def still_named(
     return kept
 
 
-def spoken_against(
-    labels: LabelState, rows: Callable[[Sequence[str]], NDArray[np.int64]], neighbours: NDArray[np.integer]
-) -> NDArray[np.bool_]:
+def spoken_against(labels: LabelState, rows: Rows, neighbours: NDArray[np.integer]) -> NDArray[np.bool_]:
     """(A,) whether the images next to one under a name are of another class.
 
     Either more of the labelled ones are of others than of the name's; or of those that are under a name themselves

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -18,12 +18,9 @@ from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.comparing import Comparison
-from dgm_engine.training.naming import Overruled, claims, overruled_from_json, overruled_to_json, still_overruled
+from dgm_engine.training.naming import Overruled, Rows, claims, overruled_from_json, overruled_to_json, still_overruled
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
-from dgm_engine.training.runs import RunConfig, comparison, model_now, read_config, unlearned
-
-Rows = Callable[[Sequence[str]], NDArray[np.int64]]
-"""From item ids to pool rows."""
+from dgm_engine.training.runs import RunConfig, read_config
 
 _ARRAYS = ("q_y", "z", "shown", "prototypes")
 """The fields of `Results` that are files."""
@@ -113,7 +110,9 @@ def load_results(run: RunPaths) -> Results:
     Raises:
         CorruptError: an array, or what they are of, is missing or damaged.
     """
-    about, config = read_json(run.results), replace(read_config(run), model=model_now(run))
+    about, config = read_json(run.results), read_config(run)  # once: a run at work may replace it at any moment
+    config = replace(config, model=config.model.replaced(n_components=len(about["owner"])))
+    compared = about.get("compared")
     edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
         **{name: load_array(run.array(name, about["step"])) for name in _ARRAYS},
@@ -123,8 +122,8 @@ def load_results(run: RunPaths) -> Results:
         step=about["step"],
         contained=Contained(edits, load_held(run, config.lineage, edits)),
         overruled=overruled_from_json(about.get("overruled", ())),
-        compared=comparison(run),
-        unlearned=unlearned(run),
+        compared=None if compared is None else Comparison.from_json(compared),
+        unlearned=tuple(about.get("unlearned", ())),
     )
 
 

@@ -22,9 +22,9 @@ from dgm_engine.discovery.halves import halves
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.batches import Table
-from dgm_engine.training.fitting import Learned, Rows, evident, predict
+from dgm_engine.training.fitting import Learned, evident, predict
 from dgm_engine.training.loop import TrainingState
-from dgm_engine.training.naming import Overruled, spoken_of
+from dgm_engine.training.naming import Overruled, Rows, spoken_of
 from dgm_engine.training.start import SAMPLE, principal_components
 from dgm_engine.training.takeover import begin_component
 
