@@ -8,7 +8,7 @@ from typing import TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from dgm_engine.jobs import JobState
 from dgm_engine.services import jobs
@@ -32,6 +32,13 @@ def settled(page: Page) -> None:
     """Waits until the header stands and no script of the page is at work."""
     page.locator(".st-key-header_undo").wait_for()
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
+def turn_to(page: Page, name: str, go: Callable[[Locator], None] = Locator.click) -> None:
+    """Goes to another page of the app by its link, and waits until it stands there instead of the one before."""
+    go(page.get_by_role("link", name=name, exact=True))
+    page.wait_for_url(f"**/{name.lower()}?**")
+    settled(page)
 
 
 def eventually(page: Page, read: Callable[[], T], wanted: T, seconds: float = PATIENCE) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services import labelling
 from dgm_engine.services.projects import Project
-from tests.browser.screens import eventually, labels_of, settled, show
+from tests.browser.screens import eventually, labels_of, settled, show, turn_to
 from tests.fabricated import fabricate_run
 
 pytestmark = pytest.mark.browser
@@ -72,9 +72,8 @@ def test_a_question_mark_shows_the_keys(page: Page, board: Locator) -> None:
 def test_keys_speak_of_images_whatever_was_clicked_before(
     address: str, page: Page, board: Locator, named: Project
 ) -> None:
-    page.get_by_role("link", name="Evaluate", exact=True).click()
-    page.get_by_role("link", name="Label", exact=True).click()
-    settled(page)
+    turn_to(page, "Evaluate")
+    turn_to(page, "Label")
     board.evaluate(SHOWN)
     page.keyboard.press(" ")
     board.locator(".large").click()

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from dgm_engine.services import evaluating, exploring
 from dgm_engine.services.projects import EXAMPLE, Project, open_project
-from tests.browser.screens import MapScreen, eventually, labels_of, settled, true_class, wait_until_trained
+from tests.browser.screens import MapScreen, eventually, labels_of, settled, true_class, turn_to, wait_until_trained
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -46,24 +46,24 @@ def test_digits_from_the_example_to_an_exported_classifier(
     settled(page)
 
     project = open_project(tmp_path / "home" / EXAMPLE)
-    go_to(page, "Train", go)
+    turn_to(page, "Train", go)
     train_briefly(page, project, go)
 
-    go_to(page, "Discover", go)
+    turn_to(page, "Discover", go)
     name_clusters(page, project, 4, go)
     if go is by_mouse:
         select_with_lasso(page)
 
-    go_to(page, "Label", go)
+    turn_to(page, "Label", go)
     label_suggestions(page, project, 3, go)
     go(page.get_by_role("button", name="Train with the new labels"))
     wait_until_trained(page, project, 2)
 
-    go_to(page, "Evaluate", go)
+    turn_to(page, "Evaluate", go)
     expect(page.get_by_text("What is taken for what")).to_be_visible()
     assert (evaluating.evaluate(project).accuracy_cluster_and_label or 0) > 0.6
 
-    go_to(page, "Export", go)
+    turn_to(page, "Export", go)
     go(page.get_by_role("button", name="Prepare the classifier"))
     button = page.get_by_role("button", name="Download as a zip")
     button.wait_for(timeout=90_000)
@@ -72,12 +72,6 @@ def test_digits_from_the_example_to_an_exported_classifier(
         go(button)
     names = zipfile.ZipFile(download.value.path()).namelist()
     assert {Path(name).name for name in names} >= {"model.onnx", "labels.json", "README.md", "SHA256SUMS"}
-
-
-def go_to(page: Page, name: str, go: Go) -> None:
-    go(page.get_by_role("link", name=name, exact=True))
-    page.wait_for_url(f"**/{name.lower()}?**")
-    settled(page)
 
 
 def train_briefly(page: Page, project: Project, go: Go) -> None:
