@@ -326,8 +326,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         changes = {name: value for name, value in limits.items() if value is not None}
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         config = TrainingConfig.for_preset(_choice(Preset, "preset", self.preset), seed=seed, **changes)
-        # No later run is compared with this one, and labels are not added one by one while a person looks on.
-        config = config.replaced(checked_fraction=0.0, full_weight_from=1)
+        # No later run is compared with this one, and nobody looks on, adding labels and names one by one.
+        config = config.replaced(checked_fraction=0.0, full_weight_from=1, warm_up_steps=0)
         config = TrainingConfig.from_json({**config.to_json(), **(self.training or {})})
         endless = config.max_epochs is None and config.max_minutes is None
         return config.replaced(max_epochs=default_epochs) if endless else config

@@ -21,7 +21,7 @@ from dgm_engine.training.runs import RunConfig
 from tests.small import CASES, generator, small_model
 
 N, K, BATCH, EPOCHS = 320, 3, 8, 2
-TRAINING = TrainingConfig(batch_size=BATCH, labelled_batch_size=4, learning_rate=1e-2, seed=3)
+TRAINING = TrainingConfig(batch_size=BATCH, labelled_batch_size=4, learning_rate=1e-2, warm_up_steps=0, seed=3)
 
 
 @pytest.fixture
@@ -237,7 +237,9 @@ def test_a_schedule_ends_by_its_clock_or_its_passes_whichever_is_first():
     assert Schedule(None, 0.0, 0.0, lambda: now).progress(0) == 1
 
 
-def test_a_run_lasts_as_long_as_its_clock_says_and_its_rate_falls_with_it(table):
+@pytest.mark.parametrize("rises", [0, 5])
+def test_a_run_lasts_as_long_as_its_clock_says_and_its_rate_falls_with_it_once_it_has_risen(table, rises):
+    config = TRAINING.replaced(warm_up_steps=rises)
     _, state = fresh(table)
     knowledge, rates = Knowledge.nothing(K, N), []
 
@@ -245,8 +247,9 @@ def test_a_run_lasts_as_long_as_its_clock_says_and_its_rate_falls_with_it(table)
         rates.append(state.optimiser.param_groups[0]["lr"])
         return 7 + state.step / 4  # a machine that does four steps in a second of work
 
-    records = list(train(state, table, lambda: knowledge, TRAINING, Schedule(None, 15.0, 7.0, clock)))
+    records = list(train(state, table, lambda: knowledge, config, Schedule(None, 15.0, 7.0, clock)))
     assert (state.step, records[-1].step, records[-1].progress) == (60, 60, 1)
     assert [record.progress for record in records] == [record.step / 60 for record in records]
     expected = [FINAL_RATE + (1 - FINAL_RATE) * (1 + np.cos(np.pi * step / 60)) / 2 for step in range(60)]
+    expected[:rises] = [(step + 1) / rises * share for step, share in enumerate(expected[:rises])]
     np.testing.assert_allclose(rates, TRAINING.learning_rate * np.array(expected))

@@ -208,7 +208,7 @@ def train(
         parts: list[dict[str, float]] = []
         order = table.shuffled(config.batch_size, np.random.default_rng([config.seed, state.epoch]))
         for rows in islice(order, state.batch, None):
-            _set_rate(state.optimiser, _rate(config, state.epoch, progress))
+            _set_rate(state.optimiser, _rate(config, state.epoch, state.step, progress))
             parts.append(step(rows))
             state.step += 1
             state.batch += 1
@@ -337,11 +337,12 @@ def bfloat16(device: torch.device, config: TrainingConfig) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def _rate(config: TrainingConfig, epoch: int, progress: float) -> float:
-    """The learning rate after so many epochs and so large a share of the run."""
+def _rate(config: TrainingConfig, epoch: int, step: int, progress: float) -> float:
+    """The learning rate after so many epochs and steps and so large a share of the run."""
+    full = config.learning_rate * min(1.0, (step + 1) / max(1, config.warm_up_steps))
     if config.learning_rate_decay is not None:
-        return config.learning_rate * config.learning_rate_decay ** (epoch // DECAY_EPOCHS)
-    return config.learning_rate * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
+        return full * config.learning_rate_decay ** (epoch // DECAY_EPOCHS)
+    return full * (FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def _set_rate(optimiser: torch.optim.Adam, rate: float) -> None:
