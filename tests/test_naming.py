@@ -260,18 +260,10 @@ def test_each_image_is_judged_by_its_own_neighbours(store):
     assert spoken_against(store.state(1), rows, alone(9)).tolist() == [False, False, False]
 
 
-def test_an_image_among_images_of_another_name_was_on_the_edge_of_its_cluster(store):
-    name(store, 0, "cat", [0, 5, 6])
+def test_other_names_around_an_image_say_nothing_of_its_own(store):
+    name(store, 0, "cat", [0])
     name(store, 1, "dog", [1, 2, 3, 4])
-    first = {
-        (1, 2, 3): True,
-        (1, 2): False,  # too few to tell
-        (1, 2, 3, 5): True,  # three times as many as of its own
-        (1, 2, 5): False,
-        (1, 5, 6): False,
-    }
-    for near, expected in first.items():
-        assert spoken_against(store.state(1), rows, alone(9, i0=near))[0] == expected
+    assert not spoken_against(store.state(1), rows, alone(9, i0=[1, 2, 3, 4])).any()
 
 
 def test_without_names_nothing_is_spoken_against(store):

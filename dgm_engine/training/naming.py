@@ -134,11 +134,10 @@ def still_named(
 
 
 def spoken_against(labels: LabelState, rows: Rows, neighbours: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """(A,) whether the images next to one under a name are of another class.
+    """(A,) whether, of the labelled images next to one under a name, more are of other classes than of the name's.
 
-    Either more of the labelled ones are of others than of the name's; or of those that are under a name themselves
-    (three or more), twice as many have another one: such an image was on the edge of its cluster, and what became of a
-    first clustering is better than that.
+    Names around it say nothing against its own: to heed them took 7 % of the images of grocery at 32 pixels out of
+    their names, and no more images were right at the end.
 
     Args:
         labels: what people said.
@@ -159,11 +158,7 @@ def spoken_against(labels: LabelState, rows: Rows, neighbours: NDArray[np.intege
     label, column = np.nonzero(beside >= 0)
     at = beside[label, column]
     np.add.at(balance, at, np.where(said[labelled[label]] == own[at], -1, 1))
-    named = np.full(len(neighbours), -1, dtype=np.int32)
-    named[anchored] = own
-    around = named[neighbours[anchored]]
-    same, others = (around == own[:, None]).sum(axis=1), ((around >= 0) & (around != own[:, None])).sum(axis=1)
-    return (balance > 0) | ((others > 2 * same) & (others + same >= 3))
+    return balance > 0
 
 
 def spoken_of(labels: LabelState, named: Collection[str]) -> tuple[str, ...]:
