@@ -214,6 +214,19 @@ class TrainingConfig(_Config):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be below 1")
 
     @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The configuration that `to_json` wrote, of this version or of an earlier one, which left no labels aside.
+
+        Raises:
+            InputError: as in the base class, or the preset is none.
+        """
+        try:
+            usual = cls.for_preset(Preset(value.get("preset", Preset.FAST)), checked_fraction=0.0).to_json()
+        except ValueError as error:
+            raise InputError(f"there is no preset {value['preset']!r}; there are {', '.join(Preset)}") from error
+        return super().from_json({**usual, **value})
+
+    @classmethod
     def for_preset(cls, preset: Preset, **changes: object) -> Self:
         """The settings of a preset, some of them changed."""
         return cls(preset=preset).replaced(**(_PAPER if preset is Preset.PAPER else {})).replaced(**changes)

@@ -104,6 +104,9 @@ def _saw(place: str, moved: list[Moved]) -> None:
 
 def _where_to(moved: Moved) -> str:
     name, k = _quoted(moved.class_name), moved.component
+    if moved.answered is not None:
+        made = f"made cluster {k} {_quoted(moved.answered)}" if moved.answered else f"left cluster {k} without a name"
+        return f"Your answers about single images {made}; it was {name}."
     if not moved.now:
         return f"{name} was cluster {k}; its images are in no cluster of their own any more. Name one, or label some."
     clusters = "cluster" if len(moved.now) == 1 else "clusters"

@@ -65,6 +65,8 @@ def _facts(run: RunSummary) -> list[str]:
     if (epoch := details.get("epoch")) is not None:
         facts.append(f"{epoch:g} passes")
     facts.append(f"{run.status.seconds:.0f} s")
+    if run.damaged:
+        facts.append("its results are damaged")
     if run.accuracy_held_out is not None:
         facts.append(f"predicts {run.accuracy_held_out:.0%} as you said")
     return facts

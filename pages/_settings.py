@@ -112,12 +112,12 @@ def form(project: Project, runs: list[RunSummary]) -> None:
     latest = before.model if before else None
     with st.container(border=True):
         st.subheader("Train again" if latest else "Find clusters")
-        most = max(min(100, len(project.pool.shown)), 3)
+        most = max(min(100, len(project.pool.shown)), 3, latest.n_components if latest else 0)
         components = st.slider(
             "How many clusters",
             2,
             most,
-            min(latest.n_components if latest else DEFAULT_COMPONENTS, most),
+            latest.n_components if latest else min(DEFAULT_COMPONENTS, most),
             help="More than the classes you expect, twice as many say: several clusters may have the same name.",
         )
         duration = st.select_slider("How long", list(DURATIONS), value="as long as it needs")

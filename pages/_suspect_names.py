@@ -29,7 +29,7 @@ def remark(project: Project, view: View, suspect: SuspectName) -> None:
     """
     k, shown = suspect.component, suspect.rows[:_SHOWN]
     with st.container(border=False, gap="xsmall", key=f"suspect_{k}"):
-        told = f"**{answers(suspect)}.** The next training follows the answers."
+        told = f"**{answers(suspect)}.** Training follows the answers where enough of them agree."
         st.markdown(f":small[:orange[:material/contrast:] {told}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.html(strip(_pictures(source(project), shown, project), len(shown), PICTURE), width="content")

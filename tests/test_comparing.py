@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from dgm_engine.labels.schema import Anchored, Use
-from dgm_engine.services import labelling
+from dgm_engine.services import jobs, labelling
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
 from dgm_engine.training.comparing import Comparison, Standing
 from dgm_engine.training.judging import compare
+from dgm_engine.training.naming import Overruled
 from dgm_engine.training.ownership import unseen_items
 from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_comparison, fabricate_run, made_up_components
@@ -24,6 +25,12 @@ def test_agreement_is_weighed_by_how_sure_the_model_was_and_coverage_is_of_all_i
     standing = Standing.of(predicted, np.array([0, 1, 2]), ["cat", "cat", "dog"], [0.5, 0.25, 0.25])
     assert standing == Standing(0.5, 0.6, 3)
     assert Standing.of(predicted, np.array([3, 0]), ["cat", "cat"], [0.1, 1.0]) == Standing(1.0, 0.6, 2)
+
+
+def test_that_images_have_no_class_which_people_refused_them_is_no_loss_of_coverage():
+    predicted, nothing = np.array(["cat", "", "", "dog"]), np.empty(0, dtype=np.int64)
+    assert Standing.of(predicted, nothing, [], [], np.array([False, True, False, False])).coverage == 2 / 3
+    assert Standing.of(predicted, nothing, [], [], np.ones(4, dtype=bool)).coverage == 0.0
 
 
 def test_where_nobody_said_anything_there_is_no_agreement():
@@ -137,6 +144,23 @@ def test_what_labels_spoke_against_is_not_expected_and_names_of_images_that_are_
         assert found.before == found.after
 
 
+def test_a_run_that_takes_a_name_away_as_answers_ask_is_no_worse_for_it(trained: Project):
+    fabricate_run(trained, 2)
+    threes = named_cluster(trained, 3, "three")
+    named_cluster(trained, 4, "four")
+    labelling.mark_none_of_named(trained, threes[:3], "ann")
+    before, after = (load_results(trained.paths.run(n)) for n in (1, 2))
+    labels = trained.labels.state(1)
+    said = Overruled("", frozenset(anchor.event for anchor in labels.anchors.values()), frozenset(threes[:3]))
+    found = compare(before, replace(after, overruled={3: said}), labels, trained.pool.rows, ())
+    assert found.kept
+    assert found.before == found.after
+    labelling.clear_labels(trained, threes[:3], "ann")  # nobody says so any more
+    found = compare(before, replace(after, overruled={3: said}), trained.labels.state(1), trained.pool.rows, ())
+    assert found.before == found.after
+    assert found.after.coverage > 0.1
+
+
 # Which results are in use
 
 
@@ -193,6 +217,16 @@ def test_a_later_run_that_was_not_kept_takes_no_ones_place(three: Project, use, 
 
 def test_a_choice_among_runs_without_results_chooses_nothing(three: Project):
     assert in_use(three, Use(2, 3), upto=0) is None
+
+
+def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Project):
+    three.paths.run(3).results.write_text("{")
+    assert in_use(three) == 1
+    found = {run.number: run for run in jobs.runs(three)}
+    assert [found[n].damaged for n in (1, 2, 3)] == [False, False, True]
+    assert [found[n].has_results for n in (1, 2, 3)] == [True, True, False]
+    jobs.use_run(three, 2, "ann")
+    assert in_use(three, three.labels.state().use) == 2
 
 
 def test_runs_of_before_results_were_compared_count_as_kept(three: Project):

@@ -29,15 +29,15 @@ def test_of_an_image_that_was_named_twice_the_last_name_holds(store):
     first = store.name_component(1, 0, "cat", images("a", "b"), annotator=ANN)
     second = store.name_component(1, 1, "dog", images("b", "c", sure=1.0), annotator=ANN)
     assert store.state(1).anchors == {
-        "a": Anchor("cat", 0.5, first),
-        "b": Anchor("dog", 1.0, second),
-        "c": Anchor("dog", 1.0, second),
+        "a": Anchor("cat", 0.5, first, 2),
+        "b": Anchor("dog", 1.0, second, 2),
+        "c": Anchor("dog", 1.0, second, 2),
     }
     assert store.state(1).names == {0: "cat", 1: "dog"}
     assert store.state(1).anchored == {0, 1}
     assert store.state(1).known == second
     store.undo(annotator=ANN)
-    assert store.state(1).anchors == {"a": Anchor("cat", 0.5, first), "b": Anchor("cat", 0.5, first)}
+    assert store.state(1).anchors == {"a": Anchor("cat", 0.5, first, 2), "b": Anchor("cat", 0.5, first, 2)}
     store.redo(annotator=ANN)
     assert said(store) == {"a": "cat", "b": "dog", "c": "dog"}
 
@@ -59,12 +59,27 @@ def test_the_name_that_a_merge_leaves_is_that_of_its_images(store):
     store.name_component(1, 0, "cat", images("a", "b"), annotator=ANN)
     store.name_component(1, 1, "dog", images("c"), annotator=ANN)
     event = store.edit_component(Kind.MERGE, 1, 0, 1, "dog", images("a", "b", sure=0.25), annotator=ANN)
-    assert store.state(1).anchors["a"] == Anchor("dog", 0.25, event)
+    assert store.state(1).anchors["a"] == Anchor("dog", 0.25, event, 2)
     assert said(store) == {"a": "dog", "b": "dog", "c": "dog"}
     assert (store.state(1).names, store.state(1).anchored) == ({1: "dog"}, {1})
     store.undo(annotator=ANN)
     assert said(store) == {"a": "cat", "b": "cat", "c": "dog"}
     assert store.state(1).anchored == {0, 1}
+
+
+def test_of_images_that_had_left_a_cluster_before_its_name_was_changed_nothing_is_left_of_the_name(store):
+    store.name_component(1, 3, "kat", images(*"abcdefgh"), annotator=ANN)
+    store.name_component(1, 3, "cat", images(*"abcdefg"), annotator=ANN)  # "h" is elsewhere by now
+    assert said(store) == dict.fromkeys("abcdefg", "cat")
+    assert store.state(1).classes == ("cat",)
+    store.undo(annotator=ANN)
+    assert said(store) == dict.fromkeys("abcdefgh", "kat")
+
+
+def test_of_a_name_whose_images_are_in_two_clusters_the_other_one_keeps_it(store):
+    store.name_component(1, 3, "cat", images(*"abcdefgh"), annotator=ANN)
+    store.name_component(1, 3, "dog", images(*"abcde"), annotator=ANN)
+    assert said(store) == {**dict.fromkeys("abcde", "dog"), **dict.fromkeys("fgh", "cat")}
 
 
 @pytest.mark.parametrize(("kind", "other"), [(Kind.SPLIT, 5), (Kind.DISSOLVE, None), (Kind.MERGE, 5)])

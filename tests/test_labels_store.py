@@ -366,7 +366,7 @@ def test_names_of_a_store_of_schema_2_are_of_numbers_and_new_ones_of_images(stor
     assert (before.names, before.anchors, before.anchored, before.use) == ({3: "shoe"}, {}, frozenset(), None)
     event = opened.name_component(1, 5, "boot", [Anchored("a", 0.5)], annotator=ANN)
     opened.use_run(2, 4, annotator=ANN)
-    assert other.state(1).anchors == {"a": ("boot", 0.5, event)}
+    assert other.state(1).anchors == {"a": ("boot", 0.5, event, 1)}
     assert other.state(1).use == (2, 4)
     assert other.undo(annotator=ANN).description == "using run 2"
     opened.close()

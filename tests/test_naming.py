@@ -1,7 +1,7 @@
 """Names that belong to images: which images keep a name, which component has it, and what speaks against it."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -9,9 +9,11 @@ import pytest
 from dgm_engine.labels.schema import Anchored
 from dgm_engine.labels.state import Anchor
 from dgm_engine.labels.store import LabelStore
+from dgm_engine.training import naming
 from dgm_engine.training.naming import (
     CLAIM,
     N_ANCHORS,
+    OUTGROWN,
     Overruled,
     chosen_anchors,
     claims,
@@ -74,107 +76,133 @@ def test_half_of_a_middling_cluster_would_be_too_few():
 # Which component has a name
 
 
-def held(*components, k=4, share=1.0):
-    """(A, K): each image with this probability in its component, and the rest in the next one."""
-    q_y = np.zeros((len(components), k), dtype=np.float16)
-    for image, component in enumerate(components):
-        q_y[image, component] += share
-        q_y[image, (component + 1) % k] += 1 - share
-    return q_y
+def anchors(*names, event=1, sure=1.0, named=None):
+    return [Anchor(class_name, sure, event, named or len(names)) for class_name in names]
 
 
-def anchors(*names, event=1, sure=1.0):
-    return [Anchor(class_name, sure, event) for class_name in names]
+def have(components, said, overruled=naming.NONE_OVERRULED, sizes=(0, 0, 0, 0)):
+    """`claims` where components hold no more images than those under a name, or so many."""
+    return claims(np.array(components, dtype=np.int64), said, overruled, np.array(sizes))
 
 
 def test_a_name_goes_where_its_images_go():
     cats = anchors("cat", "cat", "cat")
-    assert claims(held(1, 1, 1), cats, {}) == (None, "cat", None, None)
-    assert claims(held(3, 3, 3), cats, {}) == (None, None, None, "cat")
+    assert have([1, 1, 1], cats) == (None, "cat", None, None)
+    assert have([3, 3, 3], cats) == (None, None, None, "cat")
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"), [(0.5, ("cat", "cat")), (0.75, ("cat", "cat")), (0.875, ("cat", None)), (1.0, ("cat", None))]
+    ("beside", "expected"), [(5, ("cat", "cat")), (2, ("cat", "cat")), (1, ("cat", None)), (0, ("cat", None))]
 )
-def test_two_components_have_a_name_whose_images_lie_in_both(share, expected):
-    assert 1 - 0.875 < CLAIM <= 1 - 0.75
-    assert claims(held(0, 0, k=2, share=share), anchors("cat", "cat"), {}) == expected
+def test_two_components_have_a_name_whose_images_lie_in_both(beside, expected):
+    assert 1 / 10 < CLAIM <= 2 / 10
+    assert have([0] * (10 - beside) + [1] * beside, anchors(*["cat"] * 10), sizes=(0, 0)) == expected
 
 
-def test_images_in_many_components_leave_the_name_to_those_with_most():
-    q_y = np.full((5, 8), 0.125, dtype=np.float16)
-    q_y[:, 2], q_y[:, 3] = 0.15, 0.1
-    assert claims(q_y, anchors(*["cat"] * 5), {}) == (None, None, "cat", *[None] * 5)
+def test_images_in_many_components_leave_the_name_to_the_one_with_most():
+    assert have([0, 1, 2, 2, 3, 4, 5, 6], anchors(*["cat"] * 8, named=12), sizes=[0] * 7) == (
+        *[None] * 2,
+        "cat",
+        *[None] * 4,
+    )
+
+
+@pytest.mark.parametrize(
+    ("components", "sizes", "expected"),
+    [
+        ([0, 0, 0, 0, 1], (4, 500), ("cat", None)),  # a fifth of them, which are nothing there
+        ([0, 0, 0, 0, 1], (4, 5), ("cat", "cat")),
+        ([1, 1, 1, 1, 0], (40, 500), (None, None)),  # the component that they all went to is another one
+        ([1, 1, 1, 1, 0], (40, 80), (None, "cat")),  # it has grown
+    ],
+)
+def test_a_few_images_do_not_name_a_much_larger_component_that_they_came_to_lie_in(components, sizes, expected):
+    assert 4 / 500 < OUTGROWN <= 4 / 80 < CLAIM <= 1 / 5
+    assert have(components, anchors(*["cat"] * 5), sizes=sizes) == expected
+
+
+def test_of_a_large_cluster_only_some_images_keep_the_name_and_they_stand_for_all():
+    many = anchors(*["cat"] * N_ANCHORS)
+    assert have([0] * N_ANCHORS, many, sizes=(100 * N_ANCHORS, 0)) == ("cat", None)
+    halves = [0, 1] * (N_ANCHORS // 2)
+    assert have(halves, many, sizes=(50 * N_ANCHORS, 50 * N_ANCHORS)) == ("cat", "cat")
 
 
 def test_of_two_names_in_a_component_the_one_with_more_images_has_it():
     both = [*anchors("cat", "cat", "cat"), *anchors("dog", "dog", event=2)]
-    assert claims(held(0, 0, 0, 0, 0), both, {}) == ("cat", None, None, None)
-    assert claims(held(0, 0, 0, 1, 0), both, {}) == ("cat", "dog", None, None)
+    assert have([0, 0, 0, 0, 0], both) == ("cat", None, None, None)
+    assert have([0, 0, 0, 1, 0], both) == ("cat", "dog", None, None)
     sure = [*anchors("cat", "cat", "cat", sure=0.5), *anchors("dog", "dog", event=2, sure=0.9)]
-    assert claims(held(0, 0, 0, 0, 0), sure, {})[0] == "dog"  # images count as much as the model was sure of them
+    assert have([0, 0, 0, 0, 0], sure)[0] == "dog"  # images count as much as the model was sure of them
+
+
+def test_a_name_whose_images_are_mostly_there_comes_before_one_that_has_most_elsewhere():
+    both = [*anchors(*["cat"] * 100), *anchors(*["dog"] * 10, event=2)]
+    components = [0] * 70 + [1] * 30 + [1] * 10
+    assert have(components, both, sizes=(70, 40)) == ("cat", "dog")
 
 
 def test_names_of_a_class_in_several_clusters_add_up():
     three = [*anchors("cat", "cat"), *anchors("dog", "dog", "dog", event=2), *anchors("cat", "cat", event=3)]
-    assert claims(held(0, 0, 0, 0, 0, 0, 0), three, {})[0] == "cat"
-    each = claims(held(0, 0, 2, 2, 2, 1, 1), three, {})
-    assert each == ("cat", "cat", "dog", None)  # a fifth of a naming's images is a fifth of this naming's
+    assert have([0] * 7, three)[0] == "cat"
+    assert have([0, 0, 2, 2, 2, 1, 1], three) == ("cat", "cat", "dog", None)
 
 
 def test_images_without_a_name_on_purpose_leave_their_component_without_one():
     said = [*anchors("", "", ""), *anchors("cat", "cat", event=2)]
-    assert claims(held(0, 0, 0, 1, 1), said, {}) == ("", "cat", None, None)
-    assert claims(held(1, 1, 1, 1, 1), said, {}) == (None, "", None, None)
+    assert have([0, 0, 0, 1, 1], said) == ("", "cat", None, None)
+    assert have([1, 1, 1, 1, 1], said) == (None, "", None, None)
 
 
 def test_what_overrules_a_name_holds_until_another_name_has_more_images_there():
     overruled = {0: Overruled("dog", frozenset({1}))}
-    assert claims(held(0, 0), anchors("cat", "cat"), overruled)[0] == "dog"
-    assert claims(held(1, 1), anchors("cat", "cat"), overruled)[:2] == (
-        "dog",
-        "cat",
-    )  # the component is still the dog's
+    assert have([0, 0], anchors("cat", "cat"), overruled)[0] == "dog"
+    # The component is still the dog's where the cats are elsewhere.
+    assert have([1, 1], anchors("cat", "cat"), overruled)[:2] == ("dog", "cat")
     for n, expected in ((1, "dog"), (2, "dog"), (3, "cow")):
         later = [*anchors("cat", "cat"), *anchors(*["cow"] * n, event=2)]
-        assert claims(held(*[0] * (2 + n)), later, overruled)[0] == expected
+        assert have([0] * (2 + n), later, overruled)[0] == expected
     again = [*anchors("cat", "cat"), *anchors("cat", "cat", "cat", event=2)]  # named once more, and by more images
-    assert claims(held(0, 0, 0, 0, 0), again, overruled)[0] == "cat"
+    assert have([0] * 5, again, overruled)[0] == "cat"
 
 
 def test_without_names_there_is_what_overruled_them():
-    assert claims(np.empty((0, 3)), [], {}) == (None, None, None)
-    assert claims(np.empty((0, 3)), [], {1: Overruled("dog", frozenset())}) == (None, "dog", None)
+    assert have([], []) == (None,) * 4
+    assert have([], [], {1: Overruled("dog", frozenset())}) == (None, "dog", None, None)
 
 
 def test_what_was_overruled_in_components_that_are_no_more_is_passed_over():
-    assert claims(held(0, k=2), anchors("cat"), {5: Overruled("dog", frozenset())}) == ("cat", None)
+    assert have([0], anchors("cat"), {5: Overruled("dog", frozenset())}, (0, 0)) == ("cat", None)
 
 
-def claimed(q_y, said, overruled):
+def outweighed(k, components, said, names):
+    """Whether of the images in a component as many, by weight, have names that labels spoke against as have others."""
+    there = [anchor for anchor, at in zip(said, components, strict=True) if at == k]
+    over = sum(anchor.sure for anchor in there if anchor.event in names)
+    return over >= sum(anchor.sure for anchor in there if anchor.event not in names)
+
+
+def claimed(components, said, overruled, sizes):
     """`claims`, one image, naming and component after the other."""
-    n_components = q_y.shape[1]
-    mass, has = defaultdict(float), set()
+    first, second = defaultdict(float), defaultdict(float)
     for event in {anchor.event for anchor in said}:
-        mine = [(anchor, q) for anchor, q in zip(said, q_y.tolist(), strict=True) if anchor.event == event]
-        of = [sum(anchor.sure * q[k] for anchor, q in mine) for k in range(n_components)]
-        for k in range(n_components):
-            mass[mine[0][0].class_name, k] += of[k]
-            if of[k] >= CLAIM * sum(of) or of[k] == max(of):
-                has.add((mine[0][0].class_name, k))
+        mine = [(anchor, k) for anchor, k in zip(said, components, strict=True) if anchor.event == event]
+        (name, *_, named), there = mine[0][0], Counter(k for _, k in mine)
+        most = min(k for k, n in there.items() if n == max(there.values()))
+        for k, n in there.items():
+            sure = sum(anchor.sure for anchor, other in mine if other == k)
+            part = 1.0 if named >= N_ANCHORS else n / max(sizes[k], n)
+            if k == most and part >= OUTGROWN:
+                first[k, name] += sure
+            elif k != most and n >= CLAIM * named and part >= CLAIM:
+                second[k, name] += sure
     found = []
-    for k in range(n_components):
-        here = [(mass[key], key[0]) for key in has if key[1] == k]
-        found.append(max(here)[1] if here else None)
-        if k in overruled:
-            over, rest = 0.0, 0.0
-            for anchor, q in zip(said, q_y.tolist(), strict=True):
-                if anchor.event in overruled[k].names:
-                    over += anchor.sure * q[k]
-                else:
-                    rest += anchor.sure * q[k]
-            if over >= rest:
-                found[k] = overruled[k].class_name
+    for k in range(len(sizes)):
+        here = {key[1]: mass for of in (second, first) for key, mass in of.items() if key[0] == k}
+        main = {key[1]: mass for key, mass in first.items() if key[0] == k} or here
+        found.append(max(main, key=lambda name: main[name]) if main else None)
+        if k in overruled and outweighed(k, components, said, overruled[k].names):
+            found[k] = overruled[k].class_name
     return tuple(found)
 
 
@@ -182,14 +210,33 @@ def claimed(q_y, said, overruled):
 def test_claims_equal_those_that_are_counted_one_by_one(seed):
     rng = np.random.default_rng(seed)
     names = {event: rng.choice(["cat", "dog", "cow", ""]).item() for event in range(1, 7)}
-    said = [Anchor(names[event], rng.random() + 0.01, event) for event in rng.integers(1, 7, 40).tolist()]
-    q_y = rng.dirichlet(np.full(5, 0.2), 40)
+    named = {event: rng.choice([5, 8, 12, N_ANCHORS]).item() for event in names}
+    said = [Anchor(names[e], rng.random() + 0.01, e, named[e]) for e in rng.integers(1, 7, 40).tolist()]
+    components = rng.choice(5, 40, p=rng.dirichlet(np.full(5, 0.5)))
+    sizes = rng.integers(0, 200, 5)
     overruled = {2: Overruled("owl", frozenset({1, 2, 3})), 4: Overruled("", frozenset({4}))}
-    assert claims(q_y, said, overruled) == claimed(q_y, said, overruled)
+    assert claims(components, said, overruled, sizes) == claimed(components.tolist(), said, overruled, sizes.tolist())
+
+
+def test_what_answers_overruled_holds_while_most_of_them_hold(store):
+    said = {
+        0: Overruled("dog", frozenset({1}), frozenset({"i1", "i2", "i3"})),
+        1: Overruled("", frozenset({1}), frozenset({"i4", "i5"})),
+    }
+    store.label(["i1", "i2", "i3", "i6"], "dog", annotator=ME)
+    store.none_of_named(["i4"], annotator=ME)
+    store.reject(["i5"], "cat", annotator=ME)
+    assert still_overruled(said, store.state(1)) == said
+    store.clear(["i1"], annotator=ME)
+    assert still_overruled(said, store.state(1)) == said
+    store.clear(["i2", "i4"], annotator=ME)
+    assert still_overruled(said, store.state(1)) == {}
+    store.undo(annotator=ME)
+    assert still_overruled(said, store.state(1)) == said
 
 
 def test_what_was_overruled_survives_as_json_and_while_its_class_is_spoken_of(store):
-    overruled = {3: Overruled("dog", frozenset({7, 2})), 0: Overruled("", frozenset())}
+    overruled = {3: Overruled("dog", frozenset({7, 2}), frozenset({"i1"})), 0: Overruled("", frozenset())}
     assert overruled_from_json(json.loads(json.dumps(overruled_to_json(overruled)))) == overruled
     assert still_overruled(overruled, store.state(1)) == {0: overruled[0]}  # "" is none of the classes
     store.label(["i1"], "dog", annotator=ME)

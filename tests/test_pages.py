@@ -647,7 +647,7 @@ def doubted(mapped: Project) -> tuple[Project, list[str]]:
 def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted: tuple[Project, list[str]]) -> None:
     project, others = doubted
     app = opened("discover", project)
-    assert "**3 answers say “seven”, 1 agrees.** The next training follows the answers." in texts(app)
+    assert "**3 answers say “seven”, 1 agrees.** Training follows the answers where enough of them agree." in texts(app)
     app.button(key="against_5").click().run()
     view = exploring.view(project)
     shown = view.items[scoping.picked(project, view, app.session_state[Key.SCOPE])]
@@ -660,7 +660,7 @@ def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted
     assert exploring.view(project).owner[5] == "seven"
     assert app.toast[0].value == "Cluster 5 is now seven"
     assert next(s for s in app.selectbox if s.label == "Name of cluster 5").value == "seven"
-    assert "The next training follows" not in texts(without_fault(app))
+    assert "Training follows the answers" not in texts(without_fault(app))
     press(app, "Undo")
     assert "**3 answers say “seven”, 1 agrees.**" in texts(app)
 

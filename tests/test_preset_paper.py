@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dgm_engine.config import LikelihoodName, ModelConfig, Preset, TrainingConfig
+from dgm_engine.errors import InputError
 from dgm_engine.models.registry import build_model
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
@@ -92,6 +93,17 @@ def test_gradients_are_clipped_elementwise():
     assert any(0 < float(g.abs().min()) < 1 < float(g.abs().max()) for g in free)
     for a, b in zip(free, clipped, strict=True):
         torch.testing.assert_close(a.clamp(-1, 1), b)
+
+
+@pytest.mark.parametrize("preset", list(Preset))
+def test_a_run_of_an_earlier_version_has_what_its_preset_says_and_left_no_labels_aside(preset):
+    config = TrainingConfig.for_preset(preset, seed=3, checked_fraction=0.0)
+    later = {"warm_up_steps", "full_weight_from", "checked_fraction"}
+    written = {name: value for name, value in config.to_json().items() if name not in later}
+    assert TrainingConfig.from_json(written) == config
+    assert TrainingConfig.from_json(TrainingConfig().to_json()) == TrainingConfig()
+    with pytest.raises(InputError, match="there is no preset 'slow'"):
+        TrainingConfig.from_json({"preset": "slow"})
 
 
 def test_learning_rate_falls_by_a_quarter_every_200_epochs():

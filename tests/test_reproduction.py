@@ -245,6 +245,7 @@ def dgm(capsys: pytest.CaptureFixture[str], data_root: Path, tmp_path: Path):
     return run
 
 
+@pytest.mark.slow
 def test_runs_of_models_and_peers_end_in_one_table_and_are_not_repeated(dgm, tmp_path: Path):
     given = [
         "table1",

@@ -301,6 +301,27 @@ def test_a_merge_gives_its_name_to_the_images_that_come_in(trained: Project, giv
     assert names(trained) == before
 
 
+def test_a_cluster_without_a_name_on_purpose_takes_that_of_one_that_is_merged_into_it(trained: Project):
+    labelling.name_component(trained, 7, "seven", ANN)
+    labelling.name_component(trained, 3, None, ANN)
+    clusters.merge(trained, 7, 3, ANN)
+    assert exploring.view(trained).owner[3] == "seven"
+
+
+def test_what_was_done_with_a_cluster_that_a_run_does_not_have_leaves_it_as_it_is(trained: Project):
+    """A later run may have grown, and a person gone back."""
+    before = exploring.view(trained)
+    n = len(before.owner)
+    trained.labels.edit_component(Kind.MERGE, 1, 5, n, annotator=ANN)
+    labelling.name_component(trained, 4, "four", ANN)
+    clusters.merge(trained, 7, 3, ANN)
+    seen = exploring.view(trained)
+    assert not seen.clusters[5].closed
+    assert seen.clusters[7].closed
+    np.testing.assert_array_equal(seen.component, np.where(before.component == 7, 3, before.component))
+    assert seen.owner[4] == "four"
+
+
 def test_the_new_half_of_a_split_has_no_name_and_the_other_keeps_its_own(trained: Project):
     labelling.name_component(trained, 4, "four", ANN)
     labelling.name_component(trained, 5, "five", ANN)

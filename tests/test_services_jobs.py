@@ -10,7 +10,7 @@ import pytest
 from dgm_engine import jobs as engine_jobs
 from dgm_engine.config import Preset, TrainingConfig, batches_per_epoch
 from dgm_engine.discovery.projections import Method
-from dgm_engine.errors import NotFoundError, StateError
+from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.paths import read_json, write_json
 from dgm_engine.services import evaluating, exploring, jobs, labelling
@@ -71,6 +71,26 @@ def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_f
     assert jobs.continues(trained, TrainRequest())
     assert not jobs.continues(trained, TrainRequest(fresh=True))
     assert not jobs.continues(trained, TrainRequest(n_components=13))
+
+
+def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_added(trained: Project):
+    first, asked = trained.paths.run(1), read_config(trained.paths.run(1)).model.n_components
+    grown = len(trained.pool.shown) + 1  # more than there are images
+    write_json(first.results, {**read_json(first.results), "owner": [None] * grown})
+    assert training_runs.model_now(first).n_components == grown
+    for n in (None, asked, grown):
+        assert jobs.continues(trained, TrainRequest(n_components=n))
+    assert not jobs.continues(trained, TrainRequest(n_components=asked + 1))
+    with pytest.raises(InputError, match="ask for fewer clusters"):
+        jobs.continues(trained, TrainRequest(n_components=grown + 1))
+
+
+@pytest.mark.parametrize(("progress", "unfinished"), [(0.2, True), (0.89, True), (0.95, False)])
+def test_a_run_that_was_stopped_just_before_its_end_is_not_gone_on_with(trained: Project, progress, unfinished):
+    run = trained.paths.run(1)
+    status = replace(training_runs.status(run), state=JobState.STOPPED, progress=progress)
+    engine_jobs.write_status(run.status, status)
+    assert training_runs.unfinished(run) == unfinished
 
 
 @pytest.mark.parametrize("preset", list(Preset))

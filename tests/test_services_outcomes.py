@@ -11,6 +11,7 @@ from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
 from dgm_engine.services.projects import Project
+from dgm_engine.training.naming import Overruled, overruled_to_json
 from dgm_engine.training.results import append_metrics
 from tests.fabricated import fabricate_comparison, fabricate_run, made_up_components
 
@@ -75,6 +76,7 @@ def test_a_finished_run_and_one_at_work_have_nothing_left_to_do(project: Project
         ({"epoch": 0, "of_epochs": 40.0}, Left(1, 40.0, 40.0, None)),
         ({"of_seconds": 100.0, "epoch": 3}, Left(1, None, None, 40.0)),
         ({"of_seconds": 50.0}, Left(1, None, None, 0.0)),
+        ({"of_seconds": 50.0, "work": 20.0}, Left(1, None, None, 30.0)),
         ({"epoch": 3}, Left(1, None, None, 180.0)),  # a run of an earlier version: a quarter in 60 s
     ],
 )
@@ -149,6 +151,20 @@ def test_a_name_whose_images_are_elsewhere_has_moved(trained: Project):
     trained.labels.undo(annotator="ann")
     trained.labels.undo(annotator="ann")
     assert outcomes.moved_names(trained) == ()
+
+
+def test_a_name_that_was_given_up_or_that_answers_took_is_not_said_to_have_lost_its_images(trained: Project):
+    name_images(trained, 5, "five", of=7)
+    labelling.name_component(trained, 7, "seven", "ann")  # the cluster that it went to
+    assert outcomes.moved_names(trained) == ()
+    labelling.name_component(trained, 3, "three", "ann")
+    event = trained.labels.version()
+    threes = [str(trained.pool.items[row]) for row in range(3)]
+    labelling.label_items(trained, threes, "seven", "ann")
+    run = trained.paths.run(1)
+    overruled = overruled_to_json({3: Overruled("seven", frozenset({event}), frozenset(threes))})
+    write_json(run.results, {**read_json(run.results), "overruled": overruled})
+    assert outcomes.moved_names(trained) == (Moved(3, "three", (), "seven"),)
 
 
 def test_classes_that_cannot_be_predicted_are_told_while_somebody_speaks_of_them(trained: Project):

@@ -180,6 +180,15 @@ def test_a_name_whose_images_all_went_elsewhere_gets_a_component_of_its_own(name
     assert named.owner == ("a", "b", "c", "d")
 
 
+def test_none_is_made_with_a_number_that_people_did_something_with_in_another_run(named):
+    named.label(named.centre(3, 1), "d")
+    scene = named.scene()
+    (new,) = settle(scene).new
+    assert make_component(scene, new, (Edit(9, Kind.MERGE, K, 1),), {}) is None
+    assert named.state.model.config.n_components == K
+    assert make_component(scene, new, (Edit(9, Kind.MERGE, K + 1, 1),), {}) == K
+
+
 # A wrong name
 
 
@@ -188,7 +197,8 @@ def test_a_wrong_name_gives_way_to_three_answers_about_typical_images(play):
     play.label(play.centre(0, 2), "a")
     assert settle(play.scene()).overruled == {}  # two are not more than a name is worth
     play.label(play.centre(0, 3), "a")
-    assert play.settle() == Settlement({0: Overruled("a", frozenset({events[0]}))}, ())
+    answers = frozenset(f"i{row}" for row in play.centre(0, 3))
+    assert play.settle() == Settlement({0: Overruled("a", frozenset({events[0]}), answers)}, ())
     assert play.owner == ("a", "b", "c")
     assert play.state.model.config.n_components == K
     named, held = play.learned().named, {f"i{row}" for row in np.flatnonzero(play.component() == 0)}

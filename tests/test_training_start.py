@@ -38,7 +38,7 @@ def test_neighbours_are_the_nearest_other_points(points):
     np.testing.assert_array_equal(start.find_neighbours(points), nearest(points))
 
 
-@pytest.mark.parametrize("limit", [start.EXACT_LIMIT, 10])
+@pytest.mark.parametrize("limit", [start.EXACT_LIMIT, pytest.param(10, marks=pytest.mark.slow)])
 def test_none_of_many_equals_is_its_own_neighbour(points, monkeypatch, limit):
     monkeypatch.setattr(start, "EXACT_LIMIT", limit)
     found = start.find_neighbours(np.repeat(points[:20], 30, axis=0))

@@ -140,6 +140,7 @@ def test_a_warm_run_shows_its_answers_while_it_is_at_work_and_they_can_be_gone_o
     assert wait(after).state is JobState.FINISHED, jobs.tail(after.log)
 
 
+@pytest.mark.slow
 def test_labels_before_the_first_run_take_their_own_clusters_and_no_others(digits_template, tmp_path):
     """Many labels for five classes: the components of the other five must stay free for them."""
     from dgm_engine.services.projects import open_project
@@ -161,6 +162,7 @@ def test_labels_before_the_first_run_take_their_own_clusters_and_no_others(digit
     assert (predicted[truth >= 5] == "").mean() > 0.75
 
 
+@pytest.mark.slow
 def test_two_clusters_and_labels_train(copied):
     items = copied.pool.items[copied.pool.shown]
     copied.labels.label(items[:20].tolist(), "a", annotator="tester")
@@ -251,6 +253,7 @@ def test_a_failure_of_the_search_for_neighbours_is_the_runs(copied, monkeypatch)
         Worker(Setting.of(run)).work()
 
 
+@pytest.mark.slow
 def test_neighbours_that_were_cut_short_are_found_anew(copied):
     run = start(copied, TrainRequest(epochs=1))
     setting = Setting.of(run)
@@ -261,6 +264,7 @@ def test_neighbours_that_were_cut_short_are_found_anew(copied):
     assert setting.neighbours.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(copied):
     run = start(copied, TrainRequest(epochs=3, fresh=True, n_components=8))
     wait(run, lambda status: status.phase.startswith("Learning what"))
@@ -512,6 +516,7 @@ PLAIN = {"bfloat16": False}
 """Whether matrix products are taken in bfloat16 is tried out by each process anew, and is no part of these tests."""
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stopped(copied, monkeypatch):
     def started():
         request = TrainRequest(epochs=6, fresh=True, n_components=8, overrides=PLAIN, seed=4)

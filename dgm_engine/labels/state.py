@@ -7,9 +7,10 @@ set with what was there before.
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self, TypeVar
 
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import CLUSTER_EDITS, Edit, Event, Kind, Use
@@ -28,11 +29,13 @@ class Anchor(NamedTuple):
         class_name: the cluster's class; "" where its name was taken away on purpose.
         sure: how sure the model was then that the image belongs to the cluster, above 0, at most 1.
         event: the id of the event that named the cluster.
+        named: how many images that event named.
     """
 
     class_name: str
     sure: float
     event: int
+    named: int
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ class LabelState:
     anchored: frozenset[int] = frozenset()
     use: Use | None = None
 
+    def within(self, n: int) -> Self:
+        """This for a run that has n components."""
+        return replace(self, edits=possible_edits(self.edits, n))
+
     @property
     def closed(self) -> frozenset[int]:
         """The components that hold no images any more: merged or dissolved, and not brought back by a split."""
@@ -99,6 +106,11 @@ def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
         if edit.other is not None:
             mass[edit.other] = both / 2 if edit.kind is Kind.SPLIT else both
     return tuple(mass)
+
+
+def possible_edits(edits: Sequence[Edit], n: int) -> tuple[Edit, ...]:
+    """The edits that n components allow: a run that a person went back to may lack some that a later one has."""
+    return tuple(edit for edit in edits if max(edit.component, edit.other or 0) < n)
 
 
 def closed_components(edits: Sequence[Edit]) -> frozenset[int]:
@@ -125,6 +137,8 @@ class Judgement(NamedTuple):
 
 
 NOTHING = Judgement()
+REMNANT = 0.2
+"""Where the images of a name were named anew, but for less than this share of them, that name says nothing any more."""
 _USE = "run"
 _VIEWS = {
     "positive": "positive",
@@ -254,7 +268,8 @@ class Fold:
         names = {component: name or None for (of, component), name in self._names.items() if of == lineage}
         views = self._up_to_date_views()
         by_number = (name for key, name in self._names.items() if key not in self._anchored)
-        in_use = {*views["positive"].values(), *by_number, *(a.class_name for a in self._anchors.values())}
+        anchors = self._standing_anchors()
+        in_use = {*views["positive"].values(), *by_number, *(a.class_name for a in anchors.values())}
         return LabelState(
             version=self.version,
             known=self.known_at(self.version),
@@ -270,10 +285,15 @@ class Fold:
             annotators=dict(views["annotators"]),
             confirmed=frozenset(views["confirmed"]),
             said=dict(views["said"]),
-            anchors={item: anchor for (of, item), anchor in self._anchors.items() if of == lineage},
+            anchors={item: anchor for (of, item), anchor in anchors.items() if of == lineage},
             anchored=frozenset(component for of, component in self._anchored if of == lineage),
             use=self._used.get(_USE),
         )
+
+    def _standing_anchors(self) -> dict[tuple[int, str], Anchor]:
+        """The anchors without remnants: the few images that had left a cluster before its name was changed."""
+        left = Counter(anchor.event for anchor in self._anchors.values())
+        return {key: one for key, one in self._anchors.items() if left[one.event] >= REMNANT * one.named}
 
     def _hold(self, item: str, judgement: Judgement | None) -> None:
         """Makes this what holds of an item."""
@@ -341,7 +361,7 @@ class Fold:
         """Gives the name that an event leaves to its images, or takes the one that they have."""
         keeps = event.kind is Kind.NAME or event.class_name
         for item, sure in event.images:
-            anchor = Anchor(event.class_name or "", sure, event.id) if keeps else None
+            anchor = Anchor(event.class_name or "", sure, event.id, len(event.images)) if keeps else None
             _change(self._anchors, step.anchors, (lineage, item), anchor)
 
     def _move(self, source: list[Step], target: list[Step], event: Event) -> None:

@@ -68,6 +68,8 @@ def merge(project: Project, component: int, into: int, annotator: str, seen: Vie
     name, kept = _filled(clusters, component).class_name, _filled(clusters, into).class_name
     view = exploring.view(project) if seen is None else seen
     images = anchoring.named(project, view, component) if name or kept else ()
+    if name and not kept:  # the other may have been left without a name on purpose
+        images += anchoring.earlier(project, view, view.component == into)
     project.labels.edit_component(Kind.MERGE, lineage, component, into, kept or name, images, annotator=annotator)
 
 

@@ -429,7 +429,8 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
 
 def _named(project: Project, run: RunPaths, stamp: int, state: LabelState) -> tuple[Cluster, ...]:
     """The clusters of a run with all that people said of them."""
-    owner, ignored, closed = owners_of(project, run, state), state.ignored, state.closed
+    owner, ignored = owners_of(project, run, state), state.ignored
+    closed = state.within(len(owner)).closed
     return tuple(
         replace(c, class_name=owner[c.component], ignored=c.component in ignored, closed=c.component in closed)
         for c in _clusters(run, stamp, state.edits)

@@ -45,7 +45,7 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
         raise StateError(f"run {run.number} is still at work; wait for it, or stop it, and export what it has learned")
     results, pool = results_of(run), project.pool
     state = project.labels.state(results.config.lineage)
-    if state.edits != results.contained.edits:
+    if state.within(len(results.owner)).edits != results.contained.edits:
         raise StateError(
             "clusters were split, merged or dissolved, or that was undone, and the model does not know it yet; "
             "train again, then export"

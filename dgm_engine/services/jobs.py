@@ -15,7 +15,7 @@ from dgm_engine import jobs
 from dgm_engine.config import ModelConfig, TrainingConfig
 from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import Method, default_method
-from dgm_engine.errors import StateError
+from dgm_engine.errors import CorruptError, StateError
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import RunPaths, write_atomic
 from dgm_engine.progress import Progress
@@ -65,6 +65,7 @@ class RunSummary:
             predict as people said; None where that was not measured.
         in_use: whether its results are those that every screen shows.
         kept: whether its results took the place of those before; so do the first ones.
+        damaged: whether its results cannot be read.
     """
 
     number: int
@@ -77,6 +78,7 @@ class RunSummary:
     accuracy_held_out: float | None
     in_use: bool
     kept: bool
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,18 +276,23 @@ def ensure_layout(project: Project, method: Method | None = None, *, retry: bool
 
 
 def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
-    config, compared = training_runs.read_config(run), training_runs.comparison(run)
+    config, damaged = training_runs.read_config(run), False
+    try:
+        compared, model = training_runs.comparison(run), training_runs.model_now(run)
+    except CorruptError:  # the others can be used all the same
+        compared, model, damaged = None, config.model, True
     return RunSummary(
         number=run.number,
         status=training_runs.status(run),
-        model=training_runs.model_now(run),
+        model=model,
         training=config.training,
         parent=config.parent,
         lineage=config.lineage,
-        has_results=training_runs.has_results(run),
+        has_results=training_runs.has_results(run) and not damaged,
         accuracy_held_out=None if compared is None else compared.after.agreement,
         in_use=run == in_use,
-        kept=compared is None or compared.kept,
+        kept=training_runs.is_kept(run),
+        damaged=damaged,
     )
 
 

@@ -10,6 +10,7 @@ from dgm_engine.services.latest import choice, latest_run, results_of, run_in_us
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
 from dgm_engine.training.comparing import Comparison
+from dgm_engine.training.naming import still_overruled
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,14 @@ class Moved(NamedTuple):
         component: the cluster that it was given to.
         class_name: the name.
         now: the clusters that have it; none where its images are no cluster's own any more.
+        answered: the class that the cluster has by answers about its images instead; "" where they left it without one,
+            None where it was no answer that moved the name.
     """
 
     component: int
     class_name: str
     now: tuple[int, ...]
+    answered: str | None = None
 
 
 def turned_down(project: Project) -> TurnedDown | None:
@@ -94,7 +98,8 @@ def left_to_do(project: Project) -> Left | None:
         return Left(run.number, epochs, of_epochs, None if pace is None else pace * epochs)
     budget = status.details.get("of_seconds")
     if budget is not None:
-        return Left(run.number, None, None, max(budget - status.seconds, 0.0))
+        spent = status.details.get("work", status.seconds)  # of this run and of those that it went on from
+        return Left(run.number, None, None, max(budget - spent, 0.0))
     share = status.progress
     return Left(run.number, None, None, status.seconds * (1 - share) / share if share else None)
 
@@ -105,11 +110,14 @@ def moved_names(project: Project) -> tuple[Moved, ...]:
     Raises:
         StateError: nothing was trained yet.
     """
-    labels = project.labels.state(results_of(latest_run(project)).config.lineage)
-    given = [(k, name) for k, name in sorted(labels.names.items()) if k in labels.anchored and name is not None]
+    results = results_of(latest_run(project))
+    labels = project.labels.state(results.config.lineage)
+    hold = {anchor.class_name for anchor in labels.anchors.values()}  # a name that was given up since is not missed
+    given = [(k, name) for k, name in sorted(labels.names.items()) if k in labels.anchored and name in hold]
     owner = exploring.view(project).owner if given else ()
+    answered = {k: said.class_name for k, said in still_overruled(results.overruled, labels).items()}
     return tuple(
-        Moved(k, name, tuple(other for other, owns in enumerate(owner) if owns == name))
+        Moved(k, name, tuple(other for other, owns in enumerate(owner) if owns == name), answered.get(k))
         for k, name in given
         if k >= len(owner) or owner[k] != name
     )

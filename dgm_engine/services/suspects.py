@@ -75,7 +75,7 @@ class SuspectName:
 def suspect_names(project: Project) -> tuple[SuspectName, ...]:
     """The named clusters of the results in use whose name answers contradict, by two more than agree with it.
 
-    Training follows such answers, see `training.settling`; this is what a person can see before. Cached as
+    Training follows such answers where they agree, see `training.settling`; a person sees them before. Cached as
     `exploring.view` is.
 
     Raises:

@@ -24,7 +24,7 @@ class Standing:
     Attributes:
         agreement: share of the images under a cluster's name, and of the labels kept aside, that are predicted as
             people said; None where there are none.
-        coverage: share of the images that are predicted as one of the named classes.
+        coverage: share of the images that are predicted as one of the named classes; of those that may be.
         n: images that the agreement is of.
     """
 
@@ -34,10 +34,19 @@ class Standing:
 
     @classmethod
     def of(
-        cls, predicted: NDArray[np.str_], rows: NDArray[np.int64], said: Sequence[str], sure: Sequence[float]
+        cls,
+        predicted: NDArray[np.str_],
+        rows: NDArray[np.int64],
+        said: Sequence[str],
+        sure: Sequence[float],
+        refused: NDArray[np.bool_] | None = None,
     ) -> Self:
-        """Of predictions (M,), "" for none of the named classes; those at `rows` (A,) should be as said, as surely."""
-        coverage = float((predicted != "").mean()) if len(predicted) else 0.0
+        """Of predictions (M,), "" for none of the named classes; those at `rows` (A,) should be as said, as surely.
+
+        Images (M,) whose cluster people refused a name are no part of the coverage: that they have no class is no loss.
+        """
+        counted = predicted if refused is None else predicted[~refused]
+        coverage = float((counted != "").mean()) if len(counted) else 0.0
         if not len(rows):
             return cls(None, coverage, 0)
         right = predicted[rows] == np.array(said)

@@ -17,6 +17,7 @@ from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.loop import Knowledge, TrainingState
 from dgm_engine.training.naming import (
     NONE_OVERRULED,
+    SIZE_SAMPLE,
     Claims,
     Overruled,
     Rows,
@@ -37,8 +38,6 @@ from dgm_engine.training.ownership import (
 )
 
 EVIDENCE_SAMPLE = 5_000
-SIZE_SAMPLE = 2_000
-"""Items that the sizes of the components are judged by."""
 BATCH = 4096
 SEEN = 600_000
 """Images that a run sees, in 3 to 150 passes: ten over MNIST. Half as many gave Fashion-MNIST half a
@@ -108,8 +107,10 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
     examples = evident(labels, config)
     overruled = still_overruled(overruled, labels)
     items, by_number = list(labels.anchors), names_by_number(labels)
-    q_y = predict(model, table, rows(items))[0]
-    claimed = claims(q_y, list(labels.anchors.values()), overruled)
+    component = predict(model, table, rows(items))[0].argmax(axis=1)
+    # Asked again and again while training, so only where it is of use.
+    sizes = _sizes(model, table) if examples or items else np.zeros(len(given))
+    claimed = claims(component, list(labels.anchors.values()), overruled, sizes)
     named = frozenset(k for k, name in enumerate(claimed) if name) | {k for k, name in by_number.items() if name}
     unnamed = frozenset(k for k, name in enumerate(claimed) if name == "") | {
         k for k, name in by_number.items() if name is None
@@ -119,7 +120,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
         _evidence(model, table, rows, examples),
         labels.closed | named,
         unnamed - named,
-        size=_sizes(model, table) if examples else None,  # asked again and again while training
+        size=sizes if examples else None,
         several=config.several_components,
         strays=strays,
     )
@@ -133,7 +134,6 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
         component_prior(owner, config.n_classes, component_mass(labels.edits, len(owner))).log().to(device),
         len(table.x),
     )
-    component = q_y.argmax(axis=1)
     still = still_named(labels, component, overruled)
     if neighbours is not None and items:
         still &= ~spoken_against(labels, rows, neighbours)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.comparing import Comparison, Standing
-from dgm_engine.training.naming import Rows
+from dgm_engine.training.naming import Rows, still_overruled
 from dgm_engine.training.ownership import class_probabilities, unseen_items
 from dgm_engine.training.results import Results
 
@@ -16,7 +16,7 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
     """Both as they stand to what people have said by now.
 
     They should predict the names that people gave to images, but for those that labels spoke against, and the labels
-    that training did not see.
+    that the later training did not see.
 
     Args:
         before: of the run that the later one went on from.
@@ -33,9 +33,17 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
     items = [item for item, row in zip(expected, rows(list(expected)).tolist(), strict=True) if row in place]
     positions = np.array([place[row] for row in rows(items).tolist()], dtype=np.int64)
     said, weights = [expected[item] for item in items], [sure.get(item, 1.0) for item in items]
-    standings = (Standing.of(_predicted(one, labels, rows), positions, said, weights) for one in (before, after))
+    refused = np.isin(after.edited(labels.edits)[0][after.shown].argmax(axis=1), _refused(after, labels))
+    standings = (
+        Standing.of(_predicted(one, labels, rows), positions, said, weights, refused) for one in (before, after)
+    )
     number = after.config.parent
     return Comparison(0 if number is None else number, *standings)
+
+
+def _refused(results: Results, labels: LabelState) -> list[int]:
+    """The components that labels said are of none of the classes."""
+    return [k for k, said in still_overruled(results.overruled, labels).items() if not said.class_name]
 
 
 def _predicted(results: Results, labels: LabelState, rows: Rows) -> NDArray[np.str_]:

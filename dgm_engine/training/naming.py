@@ -18,7 +18,13 @@ from dgm_engine.labels.state import Anchor, LabelState
 N_ANCHORS = 200
 """Images that a name is kept by, and that training holds under it, at most."""
 CLAIM = 0.2
-"""A component has a name's class if it holds this share of its anchors, and more of them than of any other name's."""
+"""A component beside the one with most of a name's images has the name too if it holds this share of them, and they are
+this share of what it holds. Where a name has `N_ANCHORS` images, they stand for a cluster of unknown size."""
+OUTGROWN = 0.05
+"""That with most of them does not have it where they are less than this share of what it holds."""
+
+SIZE_SAMPLE = 2_000
+"""Items that the sizes of the components are judged by."""
 
 Rows = Callable[[Sequence[str]], NDArray[np.int64]]
 """From item ids to pool rows."""
@@ -33,12 +39,22 @@ class Overruled:
     """A component whose name labels of single images spoke against, until the training gave it to their class.
 
     Attributes:
-        class_name: that class.
+        class_name: that class; "" is none of the classes.
         names: the events that named its images otherwise. A later name stands above the labels again.
+        answers: the items whose labels spoke so; none where the component was made for a class that had none.
     """
 
     class_name: str
     names: frozenset[int]
+    answers: frozenset[str] = frozenset()
+
+    def holds(self, labels: LabelState) -> bool:
+        """Whether people still say so: of the class, and of most of the items."""
+        if self.class_name not in ("", *labels.classes):
+            return False
+        none = labels.none_of_named | labels.rejected.keys()
+        left = sum(labels.positive.get(i) == self.class_name if self.class_name else i in none for i in self.answers)
+        return 2 * left > len(self.answers) or not self.answers
 
 
 NONE_OVERRULED: Mapping[int, Overruled] = MappingProxyType({})
@@ -46,17 +62,17 @@ NONE_OVERRULED: Mapping[int, Overruled] = MappingProxyType({})
 
 def overruled_to_json(overruled: Mapping[int, Overruled]) -> list[list[Any]]:
     """As plain JSON values."""
-    return [[k, said.class_name, sorted(said.names)] for k, said in sorted(overruled.items())]
+    return [[k, said.class_name, sorted(said.names), sorted(said.answers)] for k, said in sorted(overruled.items())]
 
 
 def overruled_from_json(values: Sequence[Sequence[Any]]) -> dict[int, Overruled]:
     """What `overruled_to_json` wrote."""
-    return {k: Overruled(class_name, frozenset(names)) for k, class_name, names in values}
+    return {k: Overruled(name, frozenset(names), frozenset(answers)) for k, name, names, answers in values}
 
 
 def still_overruled(overruled: Mapping[int, Overruled], labels: LabelState) -> dict[int, Overruled]:
-    """Those whose class somebody still speaks of; "" is none of the classes."""
-    return {k: said for k, said in overruled.items() if said.class_name in ("", *labels.classes)}
+    """Those that what people say still bears out."""
+    return {k: said for k, said in overruled.items() if said.holds(labels)}
 
 
 def chosen_anchors(rows: NDArray[np.int64], sure: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -75,36 +91,49 @@ def chosen_anchors(rows: NDArray[np.int64], sure: NDArray[np.floating]) -> NDArr
     return surest[np.linspace(0, len(surest) - 1, min(N_ANCHORS, len(surest))).astype(np.int64)]
 
 
-def claims(q_y: NDArray[np.floating], anchors: Sequence[Anchor], overruled: Mapping[int, Overruled]) -> Claims:
+def claims(
+    component: NDArray[np.integer],
+    anchors: Sequence[Anchor],
+    overruled: Mapping[int, Overruled],
+    sizes: NDArray[np.integer] | NDArray[np.floating],
+) -> Claims:
     """Which class each component has by its images.
 
+    A name goes to the component that most of its images are in, and to others with a fair share of them (`CLAIM`) that
+    are no other name's. A few images do not name a much larger component that they came to lie in.
+
     Args:
-        q_y: (A, K) of the images under a name.
+        component: (A,) where the images under a name are.
         anchors: (A,) what the names say of them.
         overruled: by component, where labels spoke against the names given so far.
+        sizes: (K,) about how many images each component holds.
     """
-    n_components = q_y.shape[1]
-    if not anchors:
-        return tuple(overruled[k].class_name if k in overruled else None for k in range(n_components))
+    n_components = len(sizes)
     names = sorted({anchor.class_name for anchor in anchors})
     number = {name: index for index, name in enumerate(names)}
-    strength, claimed = np.zeros((len(names), n_components)), np.zeros((len(names), n_components), dtype=bool)
-    events = np.array([anchor.event for anchor in anchors])
-    sure = np.array([anchor.sure for anchor in anchors])
-    of_class = np.array([number[anchor.class_name] for anchor in anchors])
+    events = np.array([anchor.event for anchor in anchors], dtype=np.int64)
+    sure = np.array([anchor.sure for anchor in anchors], dtype=np.float64)
+    first, second = np.zeros((len(names), n_components)), np.zeros((len(names), n_components))
     for event in np.unique(events):
-        mine = events == event
-        held = sure[mine] @ np.asarray(q_y[mine], dtype=np.float64)
-        share = held / max(held.sum(), np.finfo(np.float64).tiny)
-        which = of_class[mine][0]
-        strength[which] += held
-        claimed[which] |= (share >= CLAIM) | (share == share.max())
-    strength[~claimed] = 0
-    best = strength.argmax(axis=0)
-    found: list[str | None] = [names[c] if strength[c, k] > 0 else None for k, c in enumerate(best.tolist())]
+        mine = np.flatnonzero(events == event)
+        said = anchors[mine[0]]
+        count = np.bincount(component[mine], minlength=n_components)
+        strength = np.bincount(component[mine], sure[mine], minlength=n_components)
+        whole = np.maximum(sizes, np.maximum(count, 1))
+        share_of_component = np.ones(n_components) if said.named >= N_ANCHORS else count / whole
+        most = int(count.argmax())
+        fair = (count >= CLAIM * said.named) & (share_of_component >= CLAIM)
+        fair[most] = False
+        second[number[said.class_name]] += strength * fair
+        if share_of_component[most] >= OUTGROWN:
+            first[number[said.class_name], most] += strength[most]
+    strength = np.where(first.any(axis=0), first, second)
+    found: list[str | None] = [None] * n_components
+    for k in np.flatnonzero(strength.any(axis=0)).tolist():
+        found[k] = names[int(strength[:, k].argmax())]
     for k, overrule in overruled.items():
         if k < n_components:
-            held = sure * q_y[:, k]
+            held = sure * (component == k)
             over = np.isin(events, list(overrule.names))
             if held[over].sum() >= held[~over].sum():
                 found[k] = overrule.class_name

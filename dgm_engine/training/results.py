@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,18 @@ from numpy.typing import NDArray
 from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Edit
-from dgm_engine.labels.state import LabelState
+from dgm_engine.labels.state import LabelState, possible_edits
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.comparing import Comparison
-from dgm_engine.training.naming import Overruled, Rows, claims, overruled_from_json, overruled_to_json, still_overruled
+from dgm_engine.training.naming import (
+    SIZE_SAMPLE,
+    Overruled,
+    Rows,
+    claims,
+    overruled_from_json,
+    overruled_to_json,
+    still_overruled,
+)
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
 from dgm_engine.training.runs import RunConfig, read_config
 
@@ -63,7 +70,7 @@ class Results:
 
         It is `q_y` itself where the model knows just these. Everything that people see of results comes through here.
         """
-        return edited(self.q_y, self.z, self.shown, self.contained, self._possible(edits))
+        return edited(self.q_y, self.z, self.shown, self.contained, possible_edits(edits, len(self.owner)))
 
     def owners(self, labels: LabelState, q_y: NDArray[np.floating], rows: Rows) -> Owner:
         """(K,) the owners of the components after what people said; their names are of this run's lineage.
@@ -73,16 +80,20 @@ class Results:
             q_y: (N, K) under these labels' edits, as `edited` gives it.
             rows: from item ids to pool rows.
         """
-        _, done = difference(self.contained.edits, self._possible(labels.edits))
+        labels = labels.within(len(self.owner))
+        _, done = difference(self.contained.edits, labels.edits)
         items, other = list(labels.anchors), begun_anew(done)
         overruled = {k: said for k, said in still_overruled(self.overruled, labels).items() if k not in other}
-        claimed = claims(q_y[rows(items)], list(labels.anchors.values()), overruled)
+        component = q_y[rows(items)].argmax(axis=1)
+        claimed = claims(component, list(labels.anchors.values()), overruled, self._sizes(q_y))
         return effective_owner(unowned(self.owner, done), labels, claimed)
 
-    def _possible(self, edits: Sequence[Edit]) -> tuple[Edit, ...]:
-        """The edits up to the first one of a component that this run does not have yet, and a later one does."""
-        n = len(self.owner)
-        return tuple(takewhile(lambda edit: max(edit.component, edit.other or 0) < n, edits))
+    def _sizes(self, q_y: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(K,) about how many of the shown items each component holds."""
+        n = min(SIZE_SAMPLE, len(self.shown))
+        chosen = self.shown[np.linspace(0, len(self.shown) - 1, n).astype(np.int64)]
+        count = np.bincount(q_y[chosen].argmax(axis=1), minlength=q_y.shape[1])
+        return count.astype(np.float64) * len(self.shown) / max(n, 1)
 
 
 @dataclass(frozen=True)

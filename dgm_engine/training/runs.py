@@ -23,8 +23,11 @@ PAPER_LATENT = 200
 WARM_STEPS = 100
 """How long a retrain from a finished run is where nothing else is asked for. Steps and not seconds: on
 a loaded machine it takes longer and gives the same model."""
-_ASKED_FOR = frozenset({"seed", "max_minutes", "max_epochs", "n_classes"})
-"""The fields of a training's configuration that have one of their own in a `TrainRequest`."""
+NEARLY_DONE = 0.9
+"""A run that was stopped beyond this share of its schedule is not gone on with."""
+_NOT_TAKEN_OVER = frozenset({"seed", "max_minutes", "max_epochs", "n_classes", "checked_fraction"})
+"""The fields of a training's configuration that have one of their own in a `TrainRequest`, and what is left aside to
+compare runs by: of runs of earlier versions nothing was."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class TrainRequest:
         n_components: K; None keeps the earlier run's, or takes `DEFAULT_COMPONENTS`, in a small pile
             one for each image.
         preset: where the other settings come from.
-        minutes: wall-clock budget.
+        minutes: budget of time, as `TrainingConfig.max_minutes`.
         epochs: passes over the pool.
         seed: of every random draw.
         fresh: start from nothing even where an earlier run could be continued.
@@ -160,9 +163,12 @@ def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use |
 
 
 def unfinished(run: RunPaths) -> bool:
-    """Whether a run that has results was ended before its schedule was."""
+    """Whether a run that has results was ended before its schedule was, and not just before its end.
+
+    There the learning rate has all but come to nothing, and to go on at it would teach the model no new label.
+    """
     now = status(run)
-    return not now.alive and now.state is not jobs.JobState.FINISHED and now.progress < 1
+    return not now.alive and now.state is not jobs.JobState.FINISHED and now.progress < NEARLY_DONE
 
 
 def as_before(paths: ProjectPaths, use: Use | None = None) -> TrainRequest:
@@ -177,7 +183,7 @@ def as_before(paths: ProjectPaths, use: Use | None = None) -> TrainRequest:
         seed=before.training.seed,
         n_latent=before.model.n_latent,
         n_classes=before.training.n_classes,
-        overrides={k: v for k, v in chosen.items() if v != usual[k] and k not in _ASKED_FOR},
+        overrides={k: v for k, v in chosen.items() if v != usual[k] and k not in _NOT_TAKEN_OVER},
         brief=True,
     )
 
@@ -232,9 +238,12 @@ def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | No
 
 
 def is_kept(run: RunPaths) -> bool:
-    """Whether the results of a run that has some took the place of those before."""
-    compared = comparison(run)
-    return compared is None or compared.kept
+    """Whether a run's results took the place of those before; not so damaged ones, or where there are none."""
+    try:
+        compared = comparison(run)
+    except CorruptError:
+        return False
+    return has_results(run) and (compared is None or compared.kept)
 
 
 def comparison(run: RunPaths) -> Comparison | None:
@@ -273,6 +282,8 @@ def _plan(
     """The model of a new run, and the run that it continues from."""
     latest = latest_results(paths, use)
     before = None if latest is None else model_now(latest)
+    if latest is not None and request.n_components == _first_asked_for(paths, latest):
+        request = replace(request, n_components=None)  # whoever asks for the same once more has seen them grow
     model = _model_config(pool, request, before)
     # A model that was trained without a look at edges, as by preset `paper`, goes on without.
     if before is None or request.fresh or before not in (model, replace(model, image_shape=None)):
@@ -280,10 +291,16 @@ def _plan(
     return before, latest
 
 
+def _first_asked_for(paths: ProjectPaths, run: RunPaths) -> int | None:
+    """The number of clusters with which a run's lineage began; None where that run is gone."""
+    first = paths.run(read_config(run).lineage)
+    return read_config(first).model.n_components if first.config.exists() else None
+
+
 def _model_config(pool: Pool, request: TrainRequest, before: ModelConfig | None) -> ModelConfig:
     usual = before.n_components if before else min(DEFAULT_COMPONENTS, max(2, len(pool.shown)))
     components = request.n_components or usual
-    if len(pool.shown) < components:
+    if len(pool.shown) < components != usual:  # a small pile's may have grown beyond its images
         raise InputError(
             f"{components} clusters were asked for and there are {len(pool.shown)} images; ask for fewer clusters"
         )

@@ -50,11 +50,18 @@ class NewComponent:
         class_name: whose it is; `NO_CLASS` leaves it free.
         source: the component that it begins as a copy of.
         rows: (n,) pool rows that it begins with.
+        answers: the items whose labels parted it from its source; none for a class that owns nothing.
     """
 
     class_name: str
     source: int
     rows: NDArray[np.int64]
+    answers: frozenset[str] = frozenset()
+
+    @property
+    def cause(self) -> tuple[int | None, str]:
+        """What it is made for, once in a run."""
+        return (self.source if self.answers else None, self.class_name)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,8 @@ class Scene:
         self.rejection = np.array([name for _, name in rejected], dtype=object)
         self.rejection_said = np.array([labels.said.get(item, 0) for item, _ in rejected], dtype=np.int64)
         self.rejected_component = self.components(self.rejected)
+        self._item = dict(zip(self.answered.tolist(), (item for item, _ in answers), strict=True))
+        self._item |= dict(zip(self.rejected.tolist(), (item for item, _ in rejected), strict=True))
         self.anchored = rows(list(labels.anchors))
         self.anchored_component = learned.component
         self.event = np.array([anchor.event for anchor in labels.anchors.values()], dtype=np.int64)
@@ -150,6 +159,10 @@ class Scene:
         """The events that named images which the component holds now."""
         return frozenset(self.event[self.anchored_component == component].tolist())
 
+    def items(self, rows: NDArray[np.int64]) -> frozenset[str]:
+        """The items of rows that answers are about."""
+        return frozenset(self._item[row] for row in rows.tolist())
+
     def members(self, component: int) -> NDArray[np.int64]:
         """(n,) rows of a sample of the pool that a component holds, ascending."""
         rows, holds = self._sampled
@@ -169,7 +182,7 @@ class Scene:
         return int(np.bincount(self.components(rows)).argmax())
 
     def likes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) these images and their neighbours, but for those that people said something else of."""
+        """(n,) these images and their neighbours, but for those that people labelled, or said to be of no class."""
         if self.state.neighbours is None:
             return rows
         near = np.setdiff1d(self.state.neighbours[rows].ravel().astype(np.int64), self.answered)
@@ -232,9 +245,10 @@ def settle(scene: Scene) -> Settlement:
             continue
         group, typical = _parted(scene, dispute)
         if group is not None:
-            new.append(NewComponent(dispute.against, dispute.component, group))
+            new.append(NewComponent(dispute.against, dispute.component, group, scene.items(dispute.rows)))
         elif typical:
-            overruled[dispute.component] = Overruled(dispute.against, scene.names_in(dispute.component))
+            names, answers = scene.names_in(dispute.component), scene.items(dispute.rows)
+            overruled[dispute.component] = Overruled(dispute.against, names, answers)
         else:
             continue
         settled.add(dispute.against)
@@ -245,19 +259,26 @@ def settle(scene: Scene) -> Settlement:
     return Settlement(overruled, tuple(new))
 
 
-def make_component(scene: Scene, new: NewComponent, edits: Sequence[Edit], overruled: dict[int, Overruled]) -> int:
+def make_component(
+    scene: Scene, new: NewComponent, edits: Sequence[Edit], overruled: dict[int, Overruled]
+) -> int | None:
     """Makes a component, in the model and in `overruled`; returns its number. K grows by one where none is empty.
+
+    Not where people did something with a component of that number, which a run has that was not gone on from: it would
+    be done to this one. Then None is returned.
 
     Args:
         scene: whose model it is.
         new: what is to be made.
-        edits: what people did with components.
+        edits: what people did with components, also with those that the model does not have.
         overruled: by component, where labels spoke against names.
     """
     empty = scene.empty(edits, overruled)
+    if empty is None and any(scene.state.model.config.n_components in (edit.component, edit.other) for edit in edits):
+        return None
     made = begin_component(scene.state, scene.table, new.source, new.rows, scene.config, empty)
     others = scene.event[(scene.components(scene.anchored) == made) & (scene.anchor_class != new.class_name)]
-    overruled[made] = Overruled(new.class_name, frozenset(others.tolist()))
+    overruled[made] = Overruled(new.class_name, frozenset(others.tolist()), new.answers)
     return made
 
 

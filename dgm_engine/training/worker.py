@@ -208,7 +208,7 @@ class Worker:
         self.edits: tuple[Edit, ...] = ()  # what people did with clusters that the model knows of
         self.overruled: dict[int, Overruled] = {}  # by component, where labels spoke against names
         self.named: frozenset[str] = frozenset()  # images that still have the name of their cluster
-        self.made: set[str] = set()  # classes that got a component of their own in this run
+        self.made: set[tuple[int | None, str]] = set()  # what components were made for: `NewComponent.cause`
         self.settled = -1  # the version of the labels that was last held against the names
         self.state, self.given = self._state(checkpoint)
         self.work_began = self.clock() - self.state.work
@@ -362,12 +362,13 @@ class Worker:
 
     def _learn(self) -> Knowledge:
         """Gives components to classes, and allowed sets to items."""
-        labels = self.setting.label_state()
+        said = self.setting.label_state()
+        labels = said.within(len(self.given))
         self.labels_version = labels.version
         if labels.edits != self.edits:
             self._take_over(labels.edits)
         learned = self._learned(labels)
-        if self.config.clustering_start and self._settle(labels, learned):
+        if self.config.clustering_start and self._settle(labels, learned, said.edits):
             learned = self._learned(labels)
         self.given, self.owner, self.named = learned.given, learned.owner, learned.named
         held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
@@ -390,9 +391,10 @@ class Worker:
             strays=strays,
         )
 
-    def _settle(self, labels: LabelState, learned: Learned) -> bool:
+    def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
         """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
-        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, self.made)
+        given_one = (name for source, name in self.made if source is None)
+        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
         if not waiting and labels.known == self.settled:
             return False
         self.settled = labels.known
@@ -401,10 +403,10 @@ class Worker:
         for component, said in found.overruled.items():
             self.overruled[component] = said
         for new in found.new:
-            if new.class_name not in self.made:
+            if new.cause not in self.made:
                 self.reporter.phase(f"Making room for {new.class_name}".rstrip(), self.reporter.progress)
-                make_component(scene, new, self.edits, self.overruled)
-                self.made.add(new.class_name)
+                make_component(scene, new, edits, self.overruled)
+                self.made.add(new.cause)
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
         return bool(found.overruled or found.new)
 
@@ -432,6 +434,7 @@ class Worker:
             elbo=record.elbo,
             components_used=used,
             labels_version=self.labels_version,
+            work=round(self.clock() - self.work_began, 1),
         )
 
     def _check_stop(self) -> None:
