@@ -11,8 +11,10 @@ from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
 from dgm_engine.services.projects import Project
+from dgm_engine.training import runs
 from dgm_engine.training.naming import Overruled, overruled_to_json
 from dgm_engine.training.results import append_metrics
+from dgm_engine.training.runs import read_config
 from tests.fabricated import fabricate_comparison, fabricate_run, made_up_components
 
 
@@ -103,6 +105,23 @@ def test_only_the_run_in_use_has_anything_left_to_do(trained: Project):
     found = outcomes.left_to_do(trained)
     assert found is not None
     assert found.run == 1
+
+
+@pytest.mark.parametrize(("goes_on", "state"), [(True, JobState.STOPPED), (False, JobState.FINISHED)])
+def test_what_a_later_run_came_to_the_end_of_is_not_left_to_do(trained: Project, goes_on, state):
+    stop(trained.paths.run(1), {"epoch": 10.0, "of_epochs": 40.0})
+    later = fabricate_run(trained, 2)
+    fabricate_comparison(later, 0.9, 0.1)
+
+    def left(**changes: object) -> bool:
+        write_json(later.config, {**read_config(later).to_json(), "parent": 1, **changes})
+        found = outcomes.left_to_do(trained)
+        assert found is None or found.run == 1
+        return found is not None
+
+    assert not left(goes_on=True)
+    engine_jobs.write_status(later.status, replace(runs.status(later), state=state))
+    assert left(goes_on=goes_on)
 
 
 def test_what_is_new_is_what_the_results_in_use_have_not_learned(trained: Project):
