@@ -92,7 +92,7 @@ def _moved(project: Project, moved: list[Moved]) -> None:
         return
     lines = [_where_to(move) for move in new[:_MOST]]
     if len(new) > _MOST:
-        lines.append(f"So do {count(len(new) - _MOST, 'other name')}.")
+        lines.append(f"The same goes for {count(len(new) - _MOST, 'other name')}.")
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="moved_names"):
         st.markdown(":blue[:material/label:] " + "  \n".join(lines), width="stretch")
         st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))
