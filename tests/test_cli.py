@@ -310,14 +310,14 @@ def test_a_first_run_is_kept_and_compared_with_nothing(asked, project: Project, 
 def test_from_a_stopped_training_to_predictions_elsewhere(asked, dgm, project: Project, tmp_path: Path):
     root = project.paths.root
     process = start("train", root, "--components", 12, "--minutes", 5, "--json")
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while not (status(root).get("details") or {}).get("epoch"):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert "still at work" in dgm("train", root)[2]
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     run = json.loads(out)
     assert (run["run"], run["state"]) == (1, "stopped")
