@@ -399,7 +399,7 @@ def test_a_run_goes_on_where_it_was_killed(data_root: Path, tmp_path: Path):
     third = wait_until_it_trains(run, process, second["details"]["epoch"] + 1)
     assert third["pid"] == second["pid"]  # it was waited for, not started again
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode == 130
     assert json.loads((run / "status.json").read_text())["state"] == "stopped"
 
