@@ -28,7 +28,7 @@ from dgm_engine.services.latest import (
 )
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
-from dgm_engine.training.ownership import class_probabilities
+from dgm_engine.training.ownership import Owner, class_probabilities
 from dgm_engine.training.results import load_array
 
 LINKED = 20_000
@@ -184,7 +184,8 @@ def view(project: Project) -> View:
 
 def clusters_of(project: Project, run: RunPaths) -> tuple[Cluster, ...]:
     """The clusters of a run that has results, one per component, under the current labels; exemplars are pool rows."""
-    return _named(project, run, results_stamp(run), project.labels.state(results_of(run).config.lineage))
+    state = project.labels.state(results_of(run).config.lineage)
+    return _named(run, results_stamp(run), state, owners_of(project, run, state))
 
 
 def component_seen(project: Project, component: int, seen: View | None) -> int:
@@ -420,17 +421,16 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
         state=_states(project, rows, state, label),
         edits=state.edits,
         ignored=np.isin(opinion.component, list(state.ignored)),
-        clusters=_named(project, run, stamp, state),
+        clusters=_named(run, stamp, state, owner),
         classes=state.classes,
         colours=class_colours({name: state.numbers[name] for name in state.classes}),
         owner=owner,
     )
 
 
-def _named(project: Project, run: RunPaths, stamp: int, state: LabelState) -> tuple[Cluster, ...]:
+def _named(run: RunPaths, stamp: int, state: LabelState, owner: Owner) -> tuple[Cluster, ...]:
     """The clusters of a run with all that people said of them."""
-    owner, ignored = owners_of(project, run, state), state.ignored
-    closed = state.within(len(owner)).closed
+    ignored, closed = state.ignored, state.within(len(owner)).closed
     return tuple(
         replace(c, class_name=owner[c.component], ignored=c.component in ignored, closed=c.component in closed)
         for c in _clusters(run, stamp, state.edits)

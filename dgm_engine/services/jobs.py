@@ -64,7 +64,7 @@ class RunSummary:
         accuracy_held_out: share of the images under a cluster's name, and of the labels kept aside, that its results
             predict as people said; None where that was not measured.
         in_use: whether its results are those that every screen shows.
-        kept: whether its results took the place of those before; so do the first ones.
+        kept: whether its results took the place of those before; so do the first ones, and so may those to come.
         damaged: whether its results cannot be read.
     """
 
@@ -291,7 +291,7 @@ def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
         has_results=training_runs.has_results(run) and not damaged,
         accuracy_held_out=None if compared is None else compared.after.agreement,
         in_use=run == in_use,
-        kept=training_runs.is_kept(run),
+        kept=training_runs.is_kept(run) or not training_runs.has_results(run),
         damaged=damaged,
     )
 

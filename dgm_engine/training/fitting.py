@@ -17,13 +17,13 @@ from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.loop import Knowledge, TrainingState
 from dgm_engine.training.naming import (
     NONE_OVERRULED,
-    SIZE_SAMPLE,
     Claims,
     Overruled,
     Rows,
     claims,
     held_by_names,
     names_by_number,
+    size_sample,
     spoken_against,
     still_named,
     still_overruled,
@@ -179,8 +179,7 @@ def predict(
 
 def _sizes(model: DeepGenerativeModel, table: Table) -> NDArray[np.float64]:
     """(K,) about how many of the items to train on each component holds."""
-    chosen = table.rows[np.linspace(0, len(table.rows) - 1, min(SIZE_SAMPLE, len(table.rows))).astype(np.int64)]
-    return predict(model, table, chosen)[0].astype(np.float64).mean(0) * len(table.rows)
+    return predict(model, table, size_sample(table.rows))[0].astype(np.float64).mean(0) * len(table.rows)
 
 
 def _evidence(

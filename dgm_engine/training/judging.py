@@ -33,9 +33,10 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
     items = [item for item, row in zip(expected, rows(list(expected)).tolist(), strict=True) if row in place]
     positions = np.array([place[row] for row in rows(items).tolist()], dtype=np.int64)
     said, weights = [expected[item] for item in items], [sure.get(item, 1.0) for item in items]
-    refused = np.isin(after.edited(labels.edits)[0][after.shown].argmax(axis=1), _refused(after, labels))
+    seen = [(one, one.edited(labels.edits)[0]) for one in (before, after)]
+    refused = np.isin(seen[-1][1][after.shown].argmax(axis=1), _refused(after, labels))
     standings = (
-        Standing.of(_predicted(one, labels, rows), positions, said, weights, refused) for one in (before, after)
+        Standing.of(_predicted(one, q_y, labels, rows), positions, said, weights, refused) for one, q_y in seen
     )
     number = after.config.parent
     return Comparison(0 if number is None else number, *standings)
@@ -46,8 +47,7 @@ def _refused(results: Results, labels: LabelState) -> list[int]:
     return [k for k, said in still_overruled(results.overruled, labels).items() if not said.class_name]
 
 
-def _predicted(results: Results, labels: LabelState, rows: Rows) -> NDArray[np.str_]:
-    """(M,) the classes that results predict for the shown items, "" for none of the named ones."""
-    q_y = results.edited(labels.edits)[0]
+def _predicted(results: Results, q_y: NDArray[np.floating], labels: LabelState, rows: Rows) -> NDArray[np.str_]:
+    """(M,) the classes that results, edited, predict for the shown items, "" for none of the named ones."""
     owner = results.owners(labels, q_y, rows)
     return class_probabilities(np.asarray(q_y[results.shown], dtype=np.float32), owner).predicted()

@@ -52,9 +52,13 @@ class Overruled:
         """Whether people still say so: of the class, and of most of the items."""
         if self.class_name not in ("", *labels.classes):
             return False
-        none = labels.none_of_named | labels.rejected.keys()
-        left = sum(labels.positive.get(i) == self.class_name if self.class_name else i in none for i in self.answers)
+        left = sum(self._stands(item, labels) for item in self.answers)
         return 2 * left > len(self.answers) or not self.answers
+
+    def _stands(self, item: str, labels: LabelState) -> bool:
+        if self.class_name:
+            return labels.positive.get(item) == self.class_name
+        return item in labels.none_of_named or item in labels.rejected
 
 
 NONE_OVERRULED: Mapping[int, Overruled] = MappingProxyType({})
@@ -73,6 +77,11 @@ def overruled_from_json(values: Sequence[Sequence[Any]]) -> dict[int, Overruled]
 def still_overruled(overruled: Mapping[int, Overruled], labels: LabelState) -> dict[int, Overruled]:
     """Those that what people say still bears out."""
     return {k: said for k, said in overruled.items() if said.holds(labels)}
+
+
+def size_sample(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some of the rows (n,), evenly spread, that the sizes of the components are judged by."""
+    return rows[np.linspace(0, len(rows) - 1, min(SIZE_SAMPLE, len(rows))).astype(np.int64)]
 
 
 def chosen_anchors(rows: NDArray[np.int64], sure: NDArray[np.floating]) -> NDArray[np.int64]:

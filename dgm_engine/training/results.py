@@ -18,12 +18,12 @@ from dgm_engine.labels.state import LabelState, possible_edits
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.naming import (
-    SIZE_SAMPLE,
     Overruled,
     Rows,
     claims,
     overruled_from_json,
     overruled_to_json,
+    size_sample,
     still_overruled,
 )
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
@@ -90,10 +90,9 @@ class Results:
 
     def _sizes(self, q_y: NDArray[np.floating]) -> NDArray[np.float64]:
         """(K,) about how many of the shown items each component holds."""
-        n = min(SIZE_SAMPLE, len(self.shown))
-        chosen = self.shown[np.linspace(0, len(self.shown) - 1, n).astype(np.int64)]
+        chosen = size_sample(self.shown)
         count = np.bincount(q_y[chosen].argmax(axis=1), minlength=q_y.shape[1])
-        return count.astype(np.float64) * len(self.shown) / max(n, 1)
+        return count.astype(np.float64) * len(self.shown) / max(len(chosen), 1)
 
 
 @dataclass(frozen=True)
