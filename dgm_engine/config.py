@@ -139,6 +139,8 @@ class TrainingConfig(_Config):
         warm_up_steps: over so many steps the learning rate rises to its start. Adam's first steps are as large as any,
             whatever the gradient, and within five of them a clustering of photographs into 40 had fallen into a few
             clusters, so that names given at first sight found their images mixed up.
+        retrain_rate: what the learning rate is multiplied by in a run that goes on from a finished one, which has a few
+            labels to take in and all else to keep.
         learning_rate_decay: what the learning rate is multiplied by every 200 epochs (the authors' released code);
             None lets it fall along a cosine to almost nothing at the end of the run.
         gradient_clip: every element of a gradient is kept within this of zero (the authors' released code).
@@ -179,6 +181,7 @@ class TrainingConfig(_Config):
     n_samples: int = 1
     learning_rate: float = 1e-3
     warm_up_steps: int = 25
+    retrain_rate: float = 0.5
     learning_rate_decay: float | None = None
     gradient_clip: float | None = None
     full_weight_from: int = 32
@@ -207,7 +210,7 @@ class TrainingConfig(_Config):
         _at_least(self, 0, "seed", "warm_up_steps", "exact_components", "weight_decay", "min_pixel_std")
         _at_least(self, 0, "consistency_weight", "neighbour_weight", "mutual_information_weight")
         _at_least(self, 0, "held_out_fraction", "checked_fraction")
-        _above_zero(self, "learning_rate", "output_scale", "max_epochs", "max_minutes", "n_classes")
+        _above_zero(self, "learning_rate", "retrain_rate", "output_scale", "max_epochs", "max_minutes", "n_classes")
         _above_zero(self, "classification_weight", "learning_rate_decay", "gradient_clip")
         for name in ("held_out_fraction", "checked_fraction"):
             if getattr(self, name) >= 1:
@@ -243,6 +246,7 @@ _PAPER: dict[str, object] = {
     "n_samples": 2,
     "learning_rate": 3e-4,
     "warm_up_steps": 0,
+    "retrain_rate": 1.0,
     "learning_rate_decay": 0.75,
     "gradient_clip": 1.0,
     "full_weight_from": 1,

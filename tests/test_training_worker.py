@@ -467,6 +467,28 @@ def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_take
     assert load_results(run).step == 1
 
 
+def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(copied):
+    before, moved = load_results(runs.latest_results(copied.paths)), {}
+    for rate in (1e-6, 1.0):
+        overrides = {**PLAIN, "retrain_rate": rate}
+        run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=2, overrides=overrides))
+        Worker(Setting.of(run)).work()
+        moved[rate] = np.abs(load_results(run).z - before.z).max()
+        shutil.rmtree(run.root)
+    assert moved[1e-6] < 1e-3
+    assert moved[1.0] > 0.01
+
+
+def test_a_fresh_run_learns_at_the_full_rate(copied):
+    trained = []
+    for rate in (1e-6, 1.0):
+        request = TrainRequest(epochs=1, fresh=True, n_components=8, overrides={**PLAIN, "retrain_rate": rate})
+        run = runs.create_run(copied.paths, copied.pool, request)
+        Worker(Setting.of(run)).work()
+        trained.append(load_results(run).z)
+    np.testing.assert_array_equal(*trained)
+
+
 @pytest.mark.parametrize(("limit", "saved"), [(10_000, 2), (100, 1)])
 def test_a_warm_run_shows_early_answers_of_a_pile_that_is_not_too_large(copied, monkeypatch, limit, saved):
     steps = []

@@ -196,8 +196,10 @@ class Worker:
     """
 
     def __init__(self, setting: Setting) -> None:
-        self.config = setting.config.training
-        self.config = self.config.replaced(seed=seed_of(setting.project, setting.run))
+        config = setting.config.training
+        retrains = setting.config.parent is not None and not setting.config.goes_on
+        rate = config.learning_rate * (config.retrain_rate if retrains else 1.0)
+        self.config = config.replaced(seed=seed_of(setting.project, setting.run), learning_rate=rate)
         checkpoint = read_checkpoint(setting.run)
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
         self.reporter = Reporter(setting.run, time.monotonic() - spent)
