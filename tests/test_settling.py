@@ -160,6 +160,9 @@ def test_an_empty_component_is_taken_before_one_is_made(named):
     assert named.scene().empty((), {}) == empty == K
     assert named.scene().empty((), {empty: Overruled("x", frozenset())}) is None
     assert named.scene().empty((Edit(9, Kind.DISSOLVE, empty),), {}) is None  # somebody closed it
+    named.store.edit_component(Kind.IGNORE, 1, empty, annotator=ME)
+    assert named.scene().empty((), {}) is None  # "ignored" would be said of what comes into it
+    named.store.undo(annotator=ME)
     named.label(named.centre(3, 1), "d")
     named.settle()
     assert named.state.model.config.n_components == K + 1

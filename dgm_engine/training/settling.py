@@ -206,10 +206,12 @@ class Scene:
             edits: what people did with components.
             taken: components that are somebody's meanwhile.
         """
-        holds = set(self._sampled[1].tolist())
-        touched = {*taken, *(k for edit in edits for k in (edit.component, edit.other))}
-        free = (k for k, name in enumerate(self.owner) if name is None and k not in holds and k not in touched)
-        return next(free, None)
+        kept = {*self._sampled[1].tolist(), *taken, *self.touched(edits)}
+        return next((k for k, name in enumerate(self.owner) if name is None and k not in kept), None)
+
+    def touched(self, edits: Sequence[Edit]) -> frozenset[int | None]:
+        """The numbers of components that people did something with; it would be done to a new one of that number."""
+        return self.labels.ignored.union(*((edit.component, edit.other) for edit in edits))
 
     def _worth(self, name: str, other: str) -> int:
         spared = other not in self.owner and self.owner.count(name) > 1
@@ -264,8 +266,8 @@ def make_component(
 ) -> int | None:
     """Makes a component, in the model and in `overruled`; returns its number. K grows by one where none is empty.
 
-    Not where people did something with a component of that number, which a run has that was not gone on from: it would
-    be done to this one. Then None is returned.
+    Not where people did something with a component of that number, which a run has that was not gone on from. Then
+    None is returned.
 
     Args:
         scene: whose model it is.
@@ -274,7 +276,7 @@ def make_component(
         overruled: by component, where labels spoke against names.
     """
     empty = scene.empty(edits, overruled)
-    if empty is None and any(scene.state.model.config.n_components in (edit.component, edit.other) for edit in edits):
+    if empty is None and scene.state.model.config.n_components in scene.touched(edits):
         return None
     made = begin_component(scene.state, scene.table, new.source, new.rows, scene.config, empty)
     others = scene.event[(scene.components(scene.anchored) == made) & (scene.anchor_class != new.class_name)]
