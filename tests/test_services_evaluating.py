@@ -1,5 +1,6 @@
 """Accuracies against ground truth, and agreement with later labels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import StateError
 from dgm_engine.services import evaluating, labelling, projects
 from dgm_engine.services.projects import Project
+from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_run, made_up_components
 
 N_TEST, N_WRONG = 360, 18  # 18 of the rows 1437 to 1796 are divisible by 20
@@ -52,6 +54,27 @@ def test_named_accuracy_counts_new_as_wrong_and_merges_clusters_of_a_class(train
     assert figures["9"].recall == pytest.approx(float((merged == 9)[truth == 9].mean()))
     assert figures["9"].precision == pytest.approx(float((truth == 9)[merged == 9].mean()))
     assert figures["5"].recall == 0
+
+
+def test_the_matrix_counts_the_classes_that_are_predicted_and_not_the_most_probable_clusters(trained: Project):
+    run, truth = trained.paths.run(1), trained.pool.truth
+    results = load_results(run)
+    q_y = np.array(results.q_y)
+    q_y[truth == 9] = 0
+    q_y[np.ix_(truth == 9, [9, 10, 11])] = [0.3, 0.3, 0.4]  # more for nine than for the cluster that has no name
+    q_y[truth == 5] = 0
+    q_y[np.ix_(truth == 5, [9, 5, 6])] = [0.4, 0.35, 0.25]  # the likeliest cluster has a name, and more speaks for none
+    save_results(run, replace(results, q_y=q_y))
+    for component, name in ((9, "9"), (10, "9")):
+        labelling.name_component(trained, component, name, "ann")
+    scores = evaluating.evaluate(trained)
+    confusion, n = scores.confusion, np.bincount(truth[trained.pool.split == "test"], minlength=10)
+    assert confusion is not None
+    counts = dict(zip(confusion.predicted, confusion.counts[confusion.truth.index("9")].tolist(), strict=True))
+    assert counts["9"] == n[9]
+    assert confusion.counts[confusion.truth.index("5"), confusion.predicted.index("cluster 5")] == n[5]
+    recalls = {one.class_name: one.recall for one in scores.per_class}
+    assert (recalls["9"], recalls["5"]) == (1, 0)
 
 
 def test_a_label_alone_makes_a_class_old(trained: Project):

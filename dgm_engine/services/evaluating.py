@@ -50,8 +50,8 @@ class Evaluation:
         old: of that, on the classes that people labelled or named; None where there are none.
         new: of that, on the other classes; None where there are none.
         components_used: components that are the most probable one of at least one shown item.
-        confusion: ground-truth classes against named classes and "cluster 7" for each used component without a name;
-            None where truth is unknown.
+        confusion: ground-truth classes against predicted ones and, for items of none of them, "cluster 7", the most
+            probable component that nobody owns; None where truth is unknown.
         best_naming: the same, square: what has no name, or one that is no ground-truth class, counts as the class that
             is most frequent in it.
         per_class: of the named predictions, by ground-truth class; empty where truth is unknown or nothing is named.
@@ -158,15 +158,18 @@ class _Scores:
         group = group_names(owner)[component]
         truth_name = np.array(classes)[truth]
         predicted = class_probabilities(q_y, owner).predicted()
+        unowned = np.where([name is None for name in owner], q_y, -1).argmax(axis=1)
+        taken_for = np.where(predicted == "", group_names(owner)[unowned], predicted)
         anything_named = any(name is not None for name in owner)
         return cls(
             cluster_and_label=metrics.accuracy_cluster_and_label(component, truth),
             named=metrics.accuracy_named(predicted, truth_name) if anything_named else None,
             hungarian=metrics.accuracy_hungarian(component, truth),
             by_novelty=metrics.all_old_new(group, truth, old),
-            confusion=metrics.confusion_matrix(truth_name, group),
+            confusion=metrics.confusion_matrix(truth_name, taken_for),
             best_naming=metrics.confusion_matrix(
-                truth_name, np.where(np.isin(group, classes), group, metrics.majority(group, truth_name))
+                truth_name,
+                np.where(np.isin(taken_for, classes), taken_for, metrics.majority(taken_for, truth_name)),
             ),
             per_class=tuple(metrics.per_class(truth_name, predicted)) if anything_named else (),
             old_classes=tuple(name for name, is_old in zip(classes, old, strict=True) if is_old),
