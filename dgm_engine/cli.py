@@ -246,7 +246,7 @@ def name(
     ],
     as_json: Json = False,
 ) -> None:
-    """Give a cluster to a class; clusters of one class are merged."""
+    """Give a cluster to a class; a class may have several clusters."""
     owner = class_name.strip() or None
     labelling.name_component(projects.open_project(project), component, owner, _annotator())
     done = f"cluster {component} has no name any more" if owner is None else f"cluster {component} is {owner}"

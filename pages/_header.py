@@ -5,8 +5,10 @@ from typing import Literal
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.projects import Project
+from dgm_engine.training.runs import WARM_STEPS
 from pages import _outcome, _state
 from pages._state import callback
 from pages._text import plain
@@ -37,6 +39,7 @@ def show(project: Project | None) -> None:
             _state.polling(_progress, REFRESH_SECONDS)(project, jobs.newest_results(project), labels.version)
         else:
             _badge(status)
+            _chosen(project, found)
             _state.polling(_notice, LOOK_SECONDS)(project, jobs.newest_results(project), labels.version)
         if status is not None and not status.alive:
             _offer(project)
@@ -65,7 +68,10 @@ def _offer(project: Project) -> None:
     """The button that trains, where there is something to learn or a run did not get to the end of its schedule."""
     left = outcomes.left_to_do(project)
     if outcomes.something_new(project):
-        label, does = "Train with the new labels", "A short training that goes on from where the model stands."
+        label, does = (
+            "Train with the new labels",
+            f"A short training, {WARM_STEPS} steps, that goes on from where the model stands.",
+        )
         if left is not None:
             does = f"Goes on from where training was stopped, to its end: {_outcome.left_in_words(left)}."
     elif left is not None:
@@ -109,6 +115,15 @@ def _badge(status: JobStatus | None) -> None:
     else:
         words, colour, icon = _WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)
+
+
+def _chosen(project: Project, last: tuple[RunPaths, JobStatus] | None) -> None:
+    """Says which run every page shows, where that is not the last one."""
+    shown = jobs.newest_results(project)
+    if last is not None and shown is not None and shown[0] != last[0].number:
+        st.badge(
+            f"Run {shown[0]} in use", color="gray", icon=":material/history:", help="The page Train lists all runs."
+        )
 
 
 @callback

@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import streamlit as st
@@ -17,6 +17,8 @@ FEW = 8
 """Images that are left when the next ones are chosen, in a thread: it takes seconds where there are many."""
 PATIENCE = 0.3
 """Seconds that a page waits for them, so that with few images they are there at once."""
+
+EARLIER = "Why this one: it was chosen by the results before these"
 
 
 class Source(StrEnum):
@@ -105,6 +107,8 @@ def _kept_up(kept: _Kept, project: Project, source: Source, n: int, looked: str 
         kept.queued, kept.coming = [], None
     left = _from_the_one_in_view(project, source, kept.queued, looked)
     old = looked is not None and kept.made_from != results and not (training and training[1].alive)
+    if old and source in _STRATEGY:  # what was said of the clusters then may be true no more
+        left = [replace(one, note=EARLIER) for one in left]
     few = looked is not None and len(left) <= FEW and len(kept.queued) >= n
     first = left[:FEW]
     others = _coming(kept, project, source, n, first) if few and not old else []

@@ -59,11 +59,11 @@ def _facts(run: RunSummary) -> list[str]:
     used = details.get("components_used")
     facts = [
         STATES[run.status.state],
-        "begun anew" if run.parent is None else f"from run {run.parent}",
+        "a fresh start" if run.parent is None else f"from run {run.parent}",
         f"{run.model.name.value.upper()}, {run.model.n_components} clusters" + (f" ({used} used)" if used else ""),
     ]
     if (epoch := details.get("epoch")) is not None:
-        facts.append(f"{epoch:g} passes")
+        facts.append(f"{epoch:g} passes" + (f" with those of run {run.parent}" if run.goes_on else ""))
     facts.append(f"{run.status.seconds:.0f} s")
     if run.damaged:
         facts.append("its results are damaged")

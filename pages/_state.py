@@ -145,8 +145,8 @@ def _offer_training(project: projects.Project) -> None:
         polling(_wait_for_results, _REFRESH_SECONDS)(project)
         return
     st.write(
-        "Let the program look for groups of similar images first. It needs no labels. The first ones appear within a "
-        "minute or so, and get better for another one, where there are many images for some more."
+        "Let the program look for groups of similar images first. It needs no labels. The first ones appear after a "
+        "minute or so. They get better for another minute, with many images for several."
     )
     st.button("Find clusters", type="primary", icon=":material/play_arrow:", on_click=start_training, args=(project,))
     st.page_link("pages/train.py", label="Choose the settings first", icon=":material/arrow_forward:")

@@ -5,6 +5,7 @@ import streamlit as st
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
+from dgm_engine.services.latest import run_in_use
 from dgm_engine.services.projects import Project
 from pages import _curves, _outcome, _runs, _settings, _state
 from pages._text import plain
@@ -81,10 +82,14 @@ def _last_word(project: Project, run: RunPaths, status: JobStatus) -> None:
 
 
 def _watch(project: Project) -> None:
+    """The run at work, or else the one that every page shows."""
     found = jobs.active_status(project)
     if found is None:
         return
     run, status = found
+    if not status.alive:
+        run = run_in_use(project) or run
+        st.caption(f"How run {run.number} was trained")
     curves = jobs.curves(run)
     if curves.empty:
         st.caption("The curves appear after the first pass over the images." if status.alive else "")

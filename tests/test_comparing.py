@@ -244,7 +244,7 @@ def test_a_choice_is_a_step_that_is_undone(three: Project):
     three.labels.use_run(2, 3, annotator="ann")
     assert in_use(three, three.labels.state(1).use) == 2
     assert three.labels.state().known == known == 0  # there is nothing to learn
-    assert labelling.undo(three, "ann") == "using run 2"
+    assert labelling.undo(three, "ann") == "choosing run 2"
     assert three.labels.state().use == Use(1, 3)
     labelling.undo(three, "ann")
     assert in_use(three, three.labels.state().use) == 3

@@ -32,6 +32,13 @@ def test_a_small_cluster_shows_what_it_has():
     assert cluster.exemplars.tolist() == [0]
 
 
+def test_where_few_are_sure_the_others_follow():
+    q = np.array([0.6, 0.9, 0.7, 0.8])
+    z = np.array([[0.0], [3.0], [1.0], [0.5]])  # their mean is 1.125
+    (cluster, _) = summarise(np.stack([q, 1 - q], axis=1), z, [None, None])
+    assert cluster.exemplars.tolist() == [3, 1, 2, 0]
+
+
 def test_arrays_of_different_runs_are_refused():
     with pytest.raises(InputError, match=r"q_y has shape \(3, 2\), z \(3, 4\) and owner 5 entries"):
         summarise(np.zeros((3, 2)), np.zeros((3, 4)), [None] * 5)

@@ -368,7 +368,7 @@ def test_names_of_a_store_of_schema_2_are_of_numbers_and_new_ones_of_images(stor
     opened.use_run(2, 4, annotator=ANN)
     assert other.state(1).anchors == {"a": ("boot", 0.5, event, 1)}
     assert other.state(1).use == (2, 4)
-    assert other.undo(annotator=ANN).description == "using run 2"
+    assert other.undo(annotator=ANN).description == "choosing run 2"
     opened.close()
     other.close()
 

@@ -17,7 +17,7 @@ from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.schema import Anchored, Kind, Use
-from dgm_engine.paths import write_json
+from dgm_engine.paths import read_json, write_json
 from dgm_engine.services import auditing, exploring, jobs, labelling, mapping, scoping
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.palette import UNKNOWN, cluster_colour
@@ -123,6 +123,9 @@ def test_the_images_to_label_stay_while_a_run_is_at_work_and_are_chosen_anew_whe
         app.run()
         assert app.session_state[Key.QUEUE].queued is not first
         first = app.session_state[Key.QUEUE].queued
+        notes = [one.note for one in first]
+        assert notes[: _queue.FEW] == [_queue.EARLIER] * _queue.FEW
+        assert _queue.EARLIER not in notes[_queue.FEW :]
 
 
 def test_other_images_are_others_until_all_have_been_in_view(trained: Project) -> None:
@@ -575,7 +578,15 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
 
     assert app.slider[0].value == 12
     assert app.select_slider[0].value == "as long as it needs"
-    assert "**Run 1**  :gray[finished · begun anew · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(app)
+    assert "**Run 1**  :gray[finished · a fresh start · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(app)
+
+
+def test_the_list_says_which_passes_are_of_the_run_before(trained: Project) -> None:
+    config = fabricate_run(trained, 2).config
+    assert "finished · from run 1 · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(opened("train", trained))
+    write_json(config, {**read_json(config), "goes_on": True})
+    told = "finished · from run 1 · GM-DGM, 12 clusters · 3 passes with those of run 1 · 0 s]"
+    assert told in texts(opened("train", trained))
 
 
 def in_use(project: Project) -> int:
@@ -588,11 +599,16 @@ def test_each_run_can_be_gone_back_to_but_not_while_one_is_at_work(mapped: Proje
     app = opened("train", mapped)
     assert "predicts 81% as you said" in texts(app)
     assert [button.key for button in app.button if button.label == "Go back to this run"] == ["use_1"]
+    assert "How run 2 was trained" in texts(app)
     app.button(key="use_1").click().run()
     assert in_use(mapped) == 1
     assert [button.key for button in without_fault(app).button if button.label == "Use this run"] == ["use_2"]
+    assert "How run 1 was trained" in texts(app)
+    for page in ("train", "discover"):
+        assert "Run 1 in use" in texts(opened(page, mapped))
     press(app, "Undo")
     assert in_use(mapped) == 2
+    assert "Run 2 in use" not in texts(app)
 
     engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
     assert opened("train", mapped).button(key="use_1").disabled

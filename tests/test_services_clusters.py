@@ -173,7 +173,7 @@ def test_nothing_is_suggested_from_ignored_clusters(trained: Project, strategy):
 
 @pytest.mark.parametrize("act", [clusters.split, clusters.dissolve, clusters.ignore])
 def test_what_cannot_be_done_is_refused_and_leaves_no_trace(trained: Project, act):
-    with pytest.raises(NotFoundError, match=r"component 12.*0 to 11"):
+    with pytest.raises(NotFoundError, match=r"cluster 12.*0 to 11"):
         act(trained, 12, ANN)
     with pytest.raises(StateError, match="cluster 11 holds no images"):
         act(trained, EMPTY, ANN)
@@ -205,7 +205,7 @@ def test_a_cluster_that_somebody_else_changed_meanwhile_is_left_as_it_is(trained
 def test_merges_that_make_no_sense_are_refused(trained: Project):
     with pytest.raises(InputError, match="cluster 3 cannot be merged with itself"):
         clusters.merge(trained, 3, 3, ANN)
-    with pytest.raises(NotFoundError, match="component 12"):
+    with pytest.raises(NotFoundError, match="cluster 12"):
         clusters.merge(trained, 3, 12, ANN)
     for pair in ((3, EMPTY), (EMPTY, 3)):
         with pytest.raises(StateError, match="cluster 11 holds no images"):

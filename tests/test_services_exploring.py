@@ -161,7 +161,7 @@ def test_features_are_drawn_as_bars_of_their_height(tmp_path: Path):
 def test_prototypes_are_drawn_for_components_that_exist(trained: Project):
     prototypes = results_of(trained.paths.run(1)).prototypes
     assert (picture(exploring.prototype_image(trained, 4, size=8))[..., 0] == prototypes[4, ..., 0]).all()
-    with pytest.raises(NotFoundError, match="component 12"):
+    with pytest.raises(NotFoundError, match="cluster 12"):
         exploring.prototype_image(trained, 12)
 
 

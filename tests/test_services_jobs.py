@@ -191,7 +191,7 @@ def test_going_back_to_a_run_is_undone_like_a_label(trained: Project):
     assert exploring.view(trained).run == evaluating.evaluate(trained).run == 1
     assert jobs.newest_results(trained) != before
     assert jobs.ensure_layout(trained, Method.PCA).status is not None
-    assert labelling.undo(trained, "ann") == "using run 1"
+    assert labelling.undo(trained, "ann") == "choosing run 1"
     assert (in_use(trained), jobs.newest_results(trained)) == ([2], before)
     labelling.redo(trained, "ann")
     assert in_use(trained) == [1]

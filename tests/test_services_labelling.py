@@ -69,7 +69,7 @@ def test_naming_gives_and_takes_a_cluster(trained: Project):
     assert labelling.class_names(trained) == ("three", "nought")
     labelling.name_component(trained, 3, None, "ann")
     assert labelling.class_names(trained) == ("nought",)
-    with pytest.raises(NotFoundError, match=r"component 12.*0 to 11"):
+    with pytest.raises(NotFoundError, match=r"cluster 12.*0 to 11"):
         labelling.name_component(trained, 12, "three", "ann")
 
 

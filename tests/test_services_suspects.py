@@ -88,10 +88,22 @@ def test_a_name_is_suspected_once_two_more_answers_speak_against_it(named: Proje
     labelling.label_items(named, against[2:], "kind 7", "ann")
     [found] = suspect_names(named)
     assert (found.component, found.name, found.expected) == (2, "kind 2", "kind 7")
+    assert suspects(named) == ()
     assert named.pool.items[list(found.rows)].tolist() == against
     assert (found.agreed, found.support) == (3, 1)
     labelling.name_component(named, 2, "kind 7", "ann")
     assert suspect_names(named) == ()
+
+
+def test_labels_against_a_name_are_suspected_until_the_name_is(named: Project):
+    one, *others = in_cluster(named, 2, 3)
+    labelling.label_items(named, [one], "kind 1", "ann")
+    assert [(s.item, s.expected) for s in suspects(named)] == [(one, "kind 2")]
+    labelling.label_items(named, others, "kind 1", "ann")
+    assert len(suspect_names(named)) == 1
+    assert suspects(named) == ()
+    labelling.label_items(named, [of_component(named, 3)], "kind 1", "ann")  # nobody doubts the name of cluster 3
+    assert [s.expected for s in suspects(named)] == ["kind 3"]
 
 
 def test_what_images_are_not_speaks_against_a_name_too(named: Project):

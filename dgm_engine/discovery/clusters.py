@@ -42,7 +42,8 @@ class Cluster:
 def summarise(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> list[Cluster]:
     """One cluster per component, in the order of the components.
 
-    Exemplars are the items nearest the mean of the component's z among the surer half of its items.
+    Exemplars are the items nearest the mean of the component's z among the surer half of its items; where these are
+    few, then those of the other half.
 
     Args:
         q_y: (N, K) probabilities of the components.
@@ -83,8 +84,7 @@ def _cluster(k: int, rows: np.ndarray, q_y: np.ndarray, z: np.ndarray, class_nam
     probability = q_y[rows, k].astype(np.float32)
     latent = z[rows].astype(np.float32)
     distance = np.linalg.norm(latent - latent.mean(axis=0), axis=1)
-    sure = np.flatnonzero(probability >= np.median(probability))
-    typical = sure[np.argsort(distance[sure], kind="stable")[:N_EXEMPLARS]]
+    typical = np.lexsort((distance, probability < np.median(probability)))[:N_EXEMPLARS]
     two_like = rows.size > 1 and halves(latent).two_like
     return Cluster(k, rows.size, class_name, float(probability.mean()), rows[typical], two_like)
 

@@ -215,7 +215,7 @@ class Step:
             Kind.DISSOLVE: f"dissolving cluster {first.component}",
             Kind.IGNORE: f"ignoring cluster {first.component}",
             Kind.UNIGNORE: f"no longer ignoring cluster {first.component}",
-            Kind.USE: f"using run {first.run}",
+            Kind.USE: f"choosing run {first.run}",
         }.get(first.kind, f"skipping {what}")
 
 

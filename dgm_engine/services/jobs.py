@@ -60,6 +60,7 @@ class RunSummary:
         training: how it was, or is, trained.
         parent: the run that it continued from, or None.
         lineage: the fresh run that it descends from.
+        goes_on: whether it took up its parent's schedule where that was stopped; its passes are of both then.
         has_results: whether its clusters can be shown.
         accuracy_held_out: share of the images under a cluster's name, and of the labels kept aside, that its results
             predict as people said; None where that was not measured.
@@ -74,6 +75,7 @@ class RunSummary:
     training: TrainingConfig
     parent: int | None
     lineage: int
+    goes_on: bool
     has_results: bool
     accuracy_held_out: float | None
     in_use: bool
@@ -288,6 +290,7 @@ def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
         training=config.training,
         parent=config.parent,
         lineage=config.lineage,
+        goes_on=config.goes_on,
         has_results=training_runs.has_results(run) and not damaged,
         accuracy_held_out=None if compared is None else compared.after.agreement,
         in_use=run == in_use,

@@ -95,7 +95,9 @@ def check_component(results: Results, component: int) -> None:
     """Raises NotFoundError unless the model has that component."""
     n_components = len(results.owner)
     if not 0 <= component < n_components:
-        raise NotFoundError(f"there is no component {component}; this model's run from 0 to {n_components - 1}")
+        raise NotFoundError(
+            f"there is no cluster {component}; the clusters of this model are numbered 0 to {n_components - 1}"
+        )
 
 
 @lru_cache(maxsize=2)  # large, unless nothing was edited

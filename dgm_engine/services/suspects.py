@@ -41,7 +41,8 @@ def suspects(project: Project) -> tuple[Suspect, ...]:
     """The labelled items whose label the newest results contradict, the most suspicious first; see `contradicted`.
 
     Whoever gives a suspect the class that it has once more (see `LabelState.confirmed`), or says that it is not what is
-    expected, confirms it, and it is suspected no longer. Labels of classes that own no cluster yet contradict nothing.
+    expected, confirms it, and it is suspected no longer. Labels of classes that own no cluster yet contradict nothing,
+    nor do those that speak against a name which is suspected itself: there the name is in question, and not the labels.
     Runs that looked for no neighbours (preset `paper`) have only their predictions to go by. Cached as `exploring.view`
     is.
 
@@ -123,7 +124,12 @@ def _suspects(project: Project, seen: View) -> tuple[Suspect, ...]:
         Suspect(str(seen.items[labelled[c.row]]), int(rows[c.row]), str(label[c.row]), c.expected, c.reason)
         for c in found
     )
-    return tuple(one for one in made if one.expected not in state.rejected.get(one.item, ()))
+    doubted = {(row, name.name) for name in _suspect_names(project, seen) for row in name.rows}
+    return tuple(
+        one
+        for one in made
+        if one.expected not in state.rejected.get(one.item, ()) and (one.row, one.expected) not in doubted
+    )
 
 
 def _nearest(project: Project, seen: View, rows: NDArray[np.int64]) -> NDArray[np.str_]:
