@@ -16,7 +16,16 @@ from dgm_engine.paths import ProjectPaths
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.fitting import predict
-from dgm_engine.training.loop import FINAL_RATE, GIVES_WAY, Knowledge, Schedule, TrainingState, _Step, train
+from dgm_engine.training.loop import (
+    FINAL_RATE,
+    GIVES_WAY,
+    HELD_WEIGHT,
+    Knowledge,
+    Schedule,
+    TrainingState,
+    _Step,
+    train,
+)
 from dgm_engine.training.runs import RunConfig
 from tests.small import CASES, generator, small_model
 
@@ -178,24 +187,26 @@ def test_held_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_held(
     for image, (p, firm) in enumerate(zip(probability, firmness, strict=True)):
         logits, change = np.log([p, 0.25 * (1 - p), 0.75 * (1 - p)]), 1e-6 * np.eye(K)
         slope = [(q_loss(logits + step) - q_loss(logits - step)) / 2e-6 for step in change]
-        np.testing.assert_allclose(found[image], -30 * firm / sum(firmness) * np.array(slope), rtol=1e-6, atol=1e-8)
+        weight = HELD_WEIGHT * 30 * firm / sum(firmness)
+        np.testing.assert_allclose(found[image], -weight * np.array(slope), rtol=1e-6, atol=1e-8)
 
 
-def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_held_as_a_label_is():
+def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_held_like_a_label():
     by_label = np.array([1, -0.25, -0.75])  # the gradient of log p is (1 - p) times this
     for p, least, most in ((1e-12, 0.0, 1e-3), (0.999, 0.999, 1.0)):
-        share = pulls([p], [0.7])[0] / (30 * (1 - p) * by_label)
+        share = pulls([p], [0.7])[0] / (HELD_WEIGHT * 30 * (1 - p) * by_label)
         assert ((least <= share) & (share <= most)).all()
     strength = [np.abs(pulls([p], [1.0])).max() for p in (1e-12, 1e-8, 1e-4, 1e-2)]
     assert strength == sorted(strength)  # that of a label falls as the probability grows
-    assert strength[0] < 30 * 1e-3
+    assert strength[0] < HELD_WEIGHT * 30 * 1e-3
 
 
 def test_how_much_held_images_pull_grows_with_the_pool_and_falls_with_how_many_they_are():
     """Without a weight in the configuration, after Kingma: 0.1 N / H for each, which are averaged."""
     one, two = pulls([0.5], [1.0], None), pulls([0.5, 0.5], [1.0, 1.0], None)
-    np.testing.assert_allclose(one[0] / 0.5**GIVES_WAY, 0.1 * 2 * np.array([0.5, -0.125, -0.375]))
-    np.testing.assert_allclose(two[0] / 0.5**GIVES_WAY, 0.1 * 3 / 2 / 2 * np.array([0.5, -0.125, -0.375]))
+    by_label = HELD_WEIGHT * 0.5**GIVES_WAY * np.array([0.5, -0.125, -0.375])
+    np.testing.assert_allclose(one[0], 0.1 * 2 * by_label)
+    np.testing.assert_allclose(two[0], 0.1 * 3 / 2 / 2 * by_label)
 
 
 @pytest.mark.parametrize(("n", "share"), [(1, 1 / 8), (4, 1 / 2), (8, 1), (12, 1)])

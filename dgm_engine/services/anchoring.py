@@ -20,9 +20,8 @@ def named(project: Project, seen: View, component: int) -> tuple[Anchored, ...]:
     """
     place = np.flatnonzero(seen.component == component)
     sure = np.asarray(exploring.shown_q_y(project, seen)[place, component], dtype=np.float64)
-    chosen = chosen_anchors(seen.rows[place], sure)
     images = {one.item: one for one in earlier(project, seen, seen.component == component)}
-    for position in chosen.tolist():
+    for position in chosen_anchors(seen.rows[place]).tolist():
         item = str(seen.items[place[position]])
         images[item] = Anchored(item, round(float(min(max(sure[position], 1e-3), 1.0)), 3))
     return tuple(images.values())

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from dgm_engine.labels.state import Anchor, LabelState
 
-N_ANCHORS = 200
-"""Images that a name is kept by, and that training holds under it, at most."""
+N_ANCHORS = 1_000
+"""Images that a name is kept by, and that training holds under it, at most. Of Fashion-MNIST, named at first sight,
+93 % of the images kept their name, or had their true one, with 200 of the surer half of a cluster, and 98 % with 1,000
+of all; at the end 74.4 and 75.3 % of all images were right."""
 CLAIM = 0.2
 """A component beside the one with most of a name's images has the name too if it holds this share of them, and they are
 this share of what it holds. Where a name has `N_ANCHORS` images, they stand for a cluster of unknown size."""
@@ -84,20 +86,14 @@ def size_sample(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return rows[np.linspace(0, len(rows) - 1, min(SIZE_SAMPLE, len(rows))).astype(np.int64)]
 
 
-def chosen_anchors(rows: NDArray[np.int64], sure: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Positions of the images (n,) of a cluster that its name is kept by.
-
-    Of many images, the surer half, evenly spread over the order of the pool: the others may be of something else, and
-    the model may still find that out.
+def chosen_anchors(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of the images of a cluster that its name is kept by; of many some, evenly spread over the pool's order.
 
     Args:
-        rows: (n,) pool rows.
-        sure: (n,) probability of the cluster.
+        rows: (n,) pool rows of its images.
     """
-    n_sure = max((len(rows) + 1) // 2, min(N_ANCHORS, len(rows)))
-    surest = np.argsort(-sure, kind="stable")[:n_sure]
-    surest = surest[np.argsort(rows[surest], kind="stable")]
-    return surest[np.linspace(0, len(surest) - 1, min(N_ANCHORS, len(surest))).astype(np.int64)]
+    order = np.argsort(rows, kind="stable")
+    return order[np.linspace(0, len(order) - 1, min(N_ANCHORS, len(order))).astype(np.int64)]
 
 
 def claims(
