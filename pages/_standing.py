@@ -18,12 +18,13 @@ def line(project: Project) -> None:
 def _parts(now: Standing) -> list[str]:
     parts = [f"{now.labelled:,} labelled", f"{now.named_clusters} of {count(now.clusters, 'cluster')} have a class"]
     if now.sure_share is not None:
-        parts.append(
-            f"the model gives {now.named_share:.0%} of the images a class, and is sure of {now.sure_share:.0%} of these"
-        )
+        parts.append(f"{now.named_share:.0%} of the images get a class, {now.sure_share:.0%} of these surely")
     if now.accuracy is not None and now.accuracy.n:
         of = "" if now.audited is None else f" of run {now.audited}"
         parts.append(f"accuracy{of} {estimate(now.accuracy)}")
+    if now.doubted_names:
+        clusters = "cluster" if now.doubted_names == 1 else "clusters"
+        parts.append(f":orange[answers speak against the name of {now.doubted_names} {clusters}]")
     return parts
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dgm_engine.errors import StateError
-from dgm_engine.services import auditing, labelling
+from dgm_engine.services import auditing, exploring, labelling
 from dgm_engine.services.projects import FOLDERS_ANNOTATOR, Project
 from dgm_engine.services.standing import Standing, standing
 from tests.fabricated import fabricate_run, made_up_components
@@ -32,6 +32,14 @@ def test_names_labels_and_audits_count(trained: Project):
     assert standing(trained) is standing(trained)
     fabricate_run(trained, 2)
     assert standing(trained).audited == 1
+
+
+def test_names_that_answers_speak_against_count(trained: Project):
+    labelling.name_component(trained, 2, "two", "ann")
+    assert standing(trained).doubted_names == 0
+    view = exploring.view(trained)
+    labelling.label_items(trained, view.items[view.component == 2][:2].tolist(), "seven", "ann")
+    assert standing(trained).doubted_names == 1
 
 
 def test_no_standing_before_training(project: Project):

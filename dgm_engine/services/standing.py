@@ -10,6 +10,7 @@ from dgm_engine.services import auditing, exploring
 from dgm_engine.services.auditing import Audit
 from dgm_engine.services.exploring import View
 from dgm_engine.services.projects import FOLDERS_ANNOTATOR, Project
+from dgm_engine.services.suspects import suspect_names
 
 SURE = 0.8
 """From this confidence on a prediction counts as a sure one."""
@@ -27,6 +28,7 @@ class Standing:
         sure_share: of these, the share that it is sure of (`SURE`); None where there are none.
         accuracy: by the newest audit; None where there was none.
         audited: the run that this is the accuracy of, where that is not the newest with results; else None.
+        doubted_names: clusters whose name answers speak against, see `suspects.suspect_names`.
     """
 
     labelled: int
@@ -36,6 +38,7 @@ class Standing:
     sure_share: float | None
     accuracy: Proportion | None
     audited: int | None
+    doubted_names: int = 0
 
 
 def standing(project: Project) -> Standing:
@@ -61,4 +64,5 @@ def _standing(project: Project, seen: View, audit: Audit | None) -> Standing:
         sure_share=float(np.mean(seen.confidence[named] >= SURE)) if named.any() else None,
         accuracy=None if audit is None else audit.accuracy,
         audited=None if audit is None or audit.run == seen.run else audit.run,
+        doubted_names=len(suspect_names(project)),
     )

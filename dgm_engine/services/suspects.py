@@ -88,11 +88,12 @@ def suspect_names(project: Project) -> tuple[SuspectName, ...]:
 @lru_cache(maxsize=4)
 def _suspect_names(project: Project, seen: View) -> tuple[SuspectName, ...]:
     rejected = seen.state == ItemState.NONE
-    place = {item: at for at, item in enumerate(seen.items.tolist())} if project.labels.state().rejected else {}
-    for item, classes in project.labels.state().rejected.items():
-        at = place.get(item)
-        if at is not None and seen.owner[seen.component[at]] in classes:
-            rejected[at] = True
+    refused = project.labels.state().rejected
+    refused_rows = project.pool.rows(list(refused))
+    places = np.searchsorted(seen.rows, refused_rows).tolist()  # they ascend
+    for row, at, classes in zip(refused_rows.tolist(), places, refused.values(), strict=True):
+        if at < len(seen.rows) and seen.rows[at] == row:
+            rejected[at] |= seen.owner[seen.component[at]] in classes
     owner = np.array([name or "" for name in seen.owner])[seen.component]
     against = (owner != "") & ((seen.label != "") & (seen.label != owner) | rejected)
     found: list[SuspectName] = []

@@ -1,0 +1,130 @@
+"""How long it takes until the other tabs show what was said elsewhere, in headless Chromium, beside the goal of 2 s.
+
+    python -m benchmarks.tabs --data-root DIR [--sizes 10000 70000] [--repeats 5] [--home FOLDER]
+
+Two tabs are open, Label and Discover. A label, then a name, then two undos are given as by a third tab or a terminal.
+Seconds are from there to the moment when both tabs show it: the labels in the header; on Discover, the name on the
+card of the cluster. Measured at rest, and while a training run is at work on the same cores. FOLDER keeps the projects.
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import Locator, Page, expect
+
+from benchmarks import piles
+from benchmarks.browser import PATIENCE, done, screen
+from dgm_engine import machine
+from dgm_engine.services import exploring, jobs, labelling
+from dgm_engine.services.exploring import ItemState
+from dgm_engine.services.projects import Project
+from dgm_engine.training.runs import TrainRequest
+
+GOAL = 2.0
+WHO = "somebody else"
+NAME = "a name from elsewhere"
+SETTLING = 15_000
+"""Milliseconds after which a run that was started trains."""
+Times = dict[str, list[float]]
+
+
+def seconds_until(act: Callable[[], object], shown: list[tuple[Locator, str]]) -> float:
+    """From an act to the moment when every place on the screens shows its text."""
+    act()
+    began = time.monotonic()
+    for place, text in shown:
+        expect(place).to_contain_text(text, timeout=PATIENCE)
+    return time.monotonic() - began
+
+
+def turn(project: Project, headers: list[Locator], chip: Locator, component: int) -> Times:
+    """A label, a name and the undos of both; seconds of each."""
+    view = exploring.view(project)
+    item, before = str(view.items[view.state == ItemState.UNLABELLED][-1]), len(project.labels.state().positive)
+    labels, name = [(header, f"{before + 1:,} labelled") for header in headers], chip.inner_text()
+    none = [(header, f"{before:,} labelled") for header in headers]
+    return {
+        "label": [seconds_until(lambda: labelling.label_items(project, [item], "1", WHO), labels)],
+        "name": [
+            seconds_until(lambda: labelling.name_component(project, component, NAME, WHO, view), [(chip, NAME)]),
+        ],
+        "undo": [
+            seconds_until(lambda: labelling.undo(project, WHO), [(chip, name)]),
+            seconds_until(lambda: labelling.undo(project, WHO), none),
+        ],
+    }
+
+
+def measured(project: Project, pages: list[Page], repeats: int) -> Times:
+    """All turns, one after the other, so that each waits for its moment of the pages' own clocks."""
+    headers = [page.locator(".st-key-header") for page in pages]
+    component = exploring.view(project).clusters[0].component
+    chip, found = pages[-1].locator(f".st-key-card_{component} .chip"), Times()
+    for number in range(repeats):
+        pages[0].wait_for_timeout(1000 + 370 * (number % 5))
+        for what, seconds in turn(project, headers, chip, component).items():
+            found.setdefault(what, []).extend(seconds)
+    return found
+
+
+def measure(project: Project, repeats: int) -> dict[str, Times]:
+    """At rest, and while a run is at work, which leaves nothing behind."""
+    root = project.paths.root
+    with screen(root.parent, f"label?project={root}") as page:
+        other = page.context.new_page()
+        other.set_default_timeout(PATIENCE)
+        other.goto(page.url.replace("/label", "/discover"))
+        pages = [page, other]
+        for one in pages:
+            one.locator(".st-key-header").get_by_text("labelled").wait_for()
+            done(one)
+        at_rest = measured(project, pages, repeats)
+        run = jobs.start_training(project, TrainRequest(minutes=30))
+        try:
+            page.wait_for_timeout(SETTLING)
+            at_work = measured(project, pages, repeats)
+            found = jobs.active_status(project)
+            if found is None or not found[1].alive:
+                raise SystemExit("the training run ended before the last turn")
+        finally:
+            jobs.stop_training(project)
+            jobs.follow(run)
+            shutil.rmtree(run.root)
+    return {"at rest": at_rest, "training": at_work}
+
+
+def report(found: dict[int, dict[str, Times]]) -> None:
+    """The table."""
+    print(f"| seconds, goal {GOAL:g} | images | median | worst |\n|---|---|---|---|")
+    for n, states in found.items():
+        for state, times in states.items():
+            for what, seconds in times.items():
+                middle = f"{median(seconds):.2f}"
+                shown = f"**{middle}**" if median(seconds) > GOAL else middle
+                print(f"| {what}, {state} | {n:,} | {shown} | {max(seconds):.2f} |")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 70_000])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--home", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = (given.home or Path(folder)).resolve()
+        found = {n: measure(piles.opened(home, n, given.data_root), given.repeats) for n in given.sizes}
+    print(f"{machine.describe()['device']} of {os.cpu_count()} cores, version {machine.version()};", end=" ")
+    print(f"{given.repeats} turns, the browser draws in software on the same cores\n")
+    report(found)
+
+
+if __name__ == "__main__":
+    main()
