@@ -1,7 +1,11 @@
 """Projects to measure the app with: MNIST, trained and laid out, and a synthetic pile of any size."""
 
+import argparse
 import shutil
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +25,22 @@ from dgm_engine.training.runs import RunConfig, TrainRequest
 MNIST = 70_000
 N_COMPONENTS = 20
 WHO = "benchmark"
+Found = TypeVar("Found")
+
+
+def measured(
+    doc: str | None, sizes: Sequence[int], measure: Callable[[Project, int], Found]
+) -> tuple[int, dict[int, Found]]:
+    """Reads the command line of a benchmark and measures projects; the number of turns, and by size what was found."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data-root", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--home", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = (given.home or Path(folder)).resolve()
+        return given.repeats, {n: measure(opened(home, n, given.data_root), given.repeats) for n in given.sizes}
 
 
 def opened(home: Path, n: int, data_root: Path) -> Project:

@@ -7,13 +7,10 @@ Seconds are from there to the moment when both tabs show it: the labels in the h
 card of the cluster. Measured at rest, and while a training run is at work on the same cores. FOLDER keeps the projects.
 """
 
-import argparse
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 from playwright.sync_api import Locator, Page, expect
@@ -111,18 +108,10 @@ def report(found: dict[int, dict[str, Times]]) -> None:
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 70_000])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--home", type=Path)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = (given.home or Path(folder)).resolve()
-        found = {n: measure(piles.opened(home, n, given.data_root), given.repeats) for n in given.sizes}
+    """Measures and prints the table."""
+    repeats, found = piles.measured(__doc__, [10_000, 70_000], measure)
     print(f"{machine.describe()['device']} of {os.cpu_count()} cores, version {machine.version()};", end=" ")
-    print(f"{given.repeats} turns, the browser draws in software on the same cores\n")
+    print(f"{repeats} turns, the browser draws in software on the same cores\n")
     report(found)
 
 

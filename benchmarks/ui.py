@@ -16,12 +16,10 @@ Up to 70,000 images are MNIST's, trained for a minute; more are synthetic, of 8 
 FOLDER keeps the projects for the next time. Everything that is done is looked up in the project, and must be there.
 """
 
-import argparse
 import math
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -288,18 +286,10 @@ def report(found: dict[int, Times]) -> None:
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-root", type=Path, required=True)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 70_000, 1_000_000])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--home", type=Path)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = (given.home or Path(folder)).resolve()
-        found = {n: measure(piles.opened(home, n, given.data_root), given.repeats) for n in given.sizes}
+    """Measures and prints the table."""
+    repeats, found = piles.measured(__doc__, [10_000, 70_000, 1_000_000], measure)
     print(f"{machine.describe()['device']} of {os.cpu_count()} cores, version {machine.version()};", end=" ")
-    print(f"{given.repeats} turns, the browser draws in software on the same cores")
+    print(f"{repeats} turns, the browser draws in software on the same cores")
     print("".join(f"{n:,}: synthetic, made-up results\n" for n in found if n > piles.MNIST))
     report(found)
 
