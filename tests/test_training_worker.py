@@ -479,6 +479,26 @@ def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(
     assert moved[1.0] > 0.01
 
 
+def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied, monkeypatch):
+    before = load_results(runs.latest_results(copied.paths))
+    request = TrainRequest(epochs=2, overrides={**PLAIN, "retrain_rate": 1e-6})
+    run = runs.create_run(copied.paths, copied.pool, request)
+
+    def stop(self):
+        if self.state.step >= 3:
+            raise worker.StopRequested
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Worker, "_check_stop", stop)
+        Worker(Setting.of(run)).work()
+    assert runs.unfinished(run)
+    after = runs.create_run(copied.paths, copied.pool, runs.as_before(copied.paths))
+    assert runs.read_config(after).goes_on
+    Worker(Setting.of(after)).work()
+    assert load_results(after).step > load_results(run).step
+    assert np.abs(load_results(after).z - before.z).max() < 1e-3
+
+
 def test_a_fresh_run_learns_at_the_full_rate(copied):
     trained = []
     for rate in (1e-6, 1.0):

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from dgm_engine import jobs, machine
+from dgm_engine.config import TrainingConfig
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.discovery.edits import Contained, difference
 from dgm_engine.discovery.layout_worker import layout_path
@@ -196,10 +197,7 @@ class Worker:
     """
 
     def __init__(self, setting: Setting) -> None:
-        config = setting.config.training
-        retrains = setting.config.parent is not None and not setting.config.goes_on
-        rate = config.learning_rate * (config.retrain_rate if retrains else 1.0)
-        self.config = config.replaced(seed=seed_of(setting.project, setting.run), learning_rate=rate)
+        self.config = scheduled(setting.project, setting.run)
         checkpoint = read_checkpoint(setting.run)
         spent = checkpoint.about["seconds"] if checkpoint else 0.0
         self.reporter = Reporter(setting.run, time.monotonic() - spent)
@@ -486,12 +484,19 @@ class Worker:
         return self.setting.table.items(self.state.model.prototypes().cpu().numpy())
 
 
-def seed_of(project: ProjectPaths, run: RunPaths) -> int:
-    """The seed of a run's draws. A short run sees a part of the pool: each another one."""
-    config = read_config(run)
-    if config.parent is None:
-        return config.training.seed
-    return seed_of(project, project.run(config.parent)) if config.goes_on else config.training.seed + run.number
+def scheduled(project: ProjectPaths, run: RunPaths) -> TrainingConfig:
+    """The settings of a run, with the seed and the learning rate of the schedule that it is at.
+
+    A short run sees a part of the pool: each another one. One that goes on with a schedule has what that began with.
+    """
+    config, began = read_config(run).training, run
+    while (before := read_config(began)).goes_on and before.parent is not None:
+        began = project.run(before.parent)
+    if before.parent is None:
+        return config.replaced(seed=before.training.seed)
+    return config.replaced(
+        seed=before.training.seed + began.number, learning_rate=config.learning_rate * config.retrain_rate
+    )
 
 
 class LiveView:
