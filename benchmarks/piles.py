@@ -3,11 +3,13 @@
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from playwright.sync_api import Page
 
 from dgm_engine import jobs as processes
 from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
@@ -19,12 +21,15 @@ from dgm_engine.services import jobs
 from dgm_engine.services.labelling import name_component
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import Project, create_project, open_project
+from dgm_engine.training import runs
 from dgm_engine.training.results import Results, save_array, save_results
 from dgm_engine.training.runs import RunConfig, TrainRequest
 
 MNIST = 70_000
 N_COMPONENTS = 20
 WHO = "benchmark"
+SETTLING = 15_000
+"""Milliseconds after which a run that was started trains."""
 Found = TypeVar("Found")
 
 
@@ -41,6 +46,26 @@ def measured(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = (given.home or Path(folder)).resolve()
         return given.repeats, {n: measure(opened(home, n, given.data_root), given.repeats) for n in given.sizes}
+
+
+@contextmanager
+def training(project: Project, page: Page) -> Generator[None]:
+    """A run is at work from before its body to the end of it, and leaves nothing behind.
+
+    Args:
+        project: what is trained.
+        page: its clock is waited by.
+    """
+    run = jobs.start_training(project, TrainRequest(minutes=30))
+    try:
+        page.wait_for_timeout(SETTLING)
+        yield
+        if not runs.status(run).alive:
+            raise SystemExit("the training run ended too early")
+    finally:
+        jobs.stop_training(project)
+        jobs.follow(run)
+        shutil.rmtree(run.root)
 
 
 def opened(home: Path, n: int, data_root: Path) -> Project:

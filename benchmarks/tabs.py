@@ -8,7 +8,6 @@ card of the cluster. Measured at rest, and while a training run is at work on th
 """
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from statistics import median
@@ -18,16 +17,13 @@ from playwright.sync_api import Locator, Page, expect
 from benchmarks import piles
 from benchmarks.browser import PATIENCE, done, screen
 from dgm_engine import machine
-from dgm_engine.services import exploring, jobs, labelling
+from dgm_engine.services import exploring, labelling
 from dgm_engine.services.exploring import ItemState
 from dgm_engine.services.projects import Project
-from dgm_engine.training.runs import TrainRequest
 
 GOAL = 2.0
 WHO = "somebody else"
 NAME = "a name from elsewhere"
-SETTLING = 15_000
-"""Milliseconds after which a run that was started trains."""
 Times = dict[str, list[float]]
 
 
@@ -82,17 +78,8 @@ def measure(project: Project, repeats: int) -> dict[str, Times]:
             one.locator(".st-key-header").get_by_text("labelled").wait_for()
             done(one)
         at_rest = measured(project, pages, repeats)
-        run = jobs.start_training(project, TrainRequest(minutes=30))
-        try:
-            page.wait_for_timeout(SETTLING)
+        with piles.training(project, page):
             at_work = measured(project, pages, repeats)
-            found = jobs.active_status(project)
-            if found is None or not found[1].alive:
-                raise SystemExit("the training run ended before the last turn")
-        finally:
-            jobs.stop_training(project)
-            jobs.follow(run)
-            shutil.rmtree(run.root)
     return {"at rest": at_rest, "training": at_work}
 
 

@@ -18,7 +18,6 @@ FOLDER keeps the projects for the next time. Everything that is done is looked u
 
 import math
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -36,7 +35,6 @@ from dgm_engine import machine
 from dgm_engine.services import jobs, mapping
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
-from dgm_engine.training.runs import TrainRequest
 from pages._keys import keys_for
 
 NAVIGATION, LASSO, RECOLOUR = "Discover from Export", "lasso of 500 to grid of 100", "recolour after a label"
@@ -255,17 +253,8 @@ def measure(project: Project, repeats: int) -> Times:
 
 def while_training(bench: Bench, repeats: int) -> list[float]:
     """Seconds of the keys on Label while a run is at work, which leaves nothing behind."""
-    run = jobs.start_training(bench.project, TrainRequest(minutes=30))
-    try:
-        bench.page.wait_for_timeout(15_000)
-        times = [seconds for turn in range(repeats) for seconds in bench.keys(turn + repeats)]
-        found = jobs.active_status(bench.project)
-        must(found and found[1].alive, "training until the last key")
-    finally:
-        jobs.stop_training(bench.project)
-        jobs.follow(run)
-        shutil.rmtree(run.root)
-    return times
+    with piles.training(bench.project, bench.page):
+        return [seconds for turn in range(repeats) for seconds in bench.keys(turn + repeats)]
 
 
 def report(found: dict[int, Times]) -> None:

@@ -5,7 +5,6 @@ from typing import Literal
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import WARM_STEPS
@@ -31,16 +30,18 @@ def show(project: Project | None) -> None:
     found = jobs.active_status(project)
     status = found[1] if found else None
     jobs.be_ready(project)
-    labels = project.labels.state()
+    labels, shown = project.labels.state(), jobs.newest_results(project)
     with st.container(horizontal=True, vertical_alignment="center", key="header", gap="small"):
         st.markdown(f"**{plain(project.name)}**", width="content")
         st.caption(f"{project.manifest.items:,} images · {len(labels.positive):,} labelled", width="content")
         if status is not None and status.alive:
-            _state.polling(_progress, REFRESH_SECONDS)(project, jobs.newest_results(project), labels.version)
+            _state.polling(_progress, REFRESH_SECONDS)(project, shown, labels.version)
         else:
             _badge(status)
-            _chosen(project, found)
-            _state.polling(_notice, LOOK_SECONDS)(project, jobs.newest_results(project), labels.version)
+            if found is not None and shown is not None and shown[0] != found[0].number:
+                told = "It is not the last one. The page Train lists all runs."
+                st.badge(f"Run {shown[0]} in use", color="gray", icon=":material/history:", help=told)
+            _state.polling(_notice, LOOK_SECONDS)(project, shown, labels.version)
         if status is not None and not status.alive:
             _offer(project)
         st.space("stretch")
@@ -68,10 +69,8 @@ def _offer(project: Project) -> None:
     """The button that trains, where there is something to learn or a run did not get to the end of its schedule."""
     left = outcomes.left_to_do(project)
     if outcomes.something_new(project):
-        label, does = (
-            "Train with the new labels",
-            f"A short training, {WARM_STEPS} steps, that goes on from where the model stands.",
-        )
+        label = "Train with the new labels"
+        does = f"A short training, {WARM_STEPS} steps, that goes on from where the model stands."
         if left is not None:
             does = f"Goes on from where training was stopped, to its end: {_outcome.left_in_words(left)}."
     elif left is not None:
@@ -115,15 +114,6 @@ def _badge(status: JobStatus | None) -> None:
     else:
         words, colour, icon = _WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)
-
-
-def _chosen(project: Project, last: tuple[RunPaths, JobStatus] | None) -> None:
-    """Says which run every page shows, where that is not the last one."""
-    shown = jobs.newest_results(project)
-    if last is not None and shown is not None and shown[0] != last[0].number:
-        st.badge(
-            f"Run {shown[0]} in use", color="gray", icon=":material/history:", help="The page Train lists all runs."
-        )
 
 
 @callback

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from dgm_engine.discovery.sampling import evenly_spread
+
 DIMENSIONS, PER_DIMENSION = 10, 20
 """Leading principal components that the parts are told apart by; fewer where there are not so many points for each."""
 SAMPLE = 2_000
@@ -50,7 +52,7 @@ def halves(z: np.ndarray, known: np.ndarray | None = None) -> Halves:
     """
     z = z.astype(np.float64)
     known = np.arange(len(z)) if known is None else known
-    sample = known[np.linspace(0, len(known) - 1, min(SAMPLE, len(known))).astype(np.int64)]
+    sample = known[evenly_spread(len(known), SAMPLE)]
     centre = z[sample].mean(axis=0)
     variance, axes = np.linalg.eigh(_covariance(z[sample]))
     n_dimensions = min(DIMENSIONS, 1 + len(sample) // PER_DIMENSION, z.shape[1])

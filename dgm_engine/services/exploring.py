@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.discovery.clusters import Cluster, distances, summarise
+from dgm_engine.discovery.sampling import evenly_spread
 from dgm_engine.discovery.suggestions import Strategy, SuggestRequest, suggest
 from dgm_engine.errors import InputError, StateError
 from dgm_engine.labels.schema import Edit, Event
@@ -457,7 +458,7 @@ def _links(project: Project, view: View) -> NDArray[np.int64] | None:
         return None
     component = np.full(project.pool.n_items, -1, dtype=np.int64)
     component[view.rows] = view.component
-    some = np.linspace(0, len(view.rows) - 1, min(LINKED, len(view.rows))).astype(np.int64)
+    some = evenly_spread(len(view.rows), LINKED)
     near = component[load_array(path)[view.rows[some]]]
     n_components = len(view.owner)
     pairs = view.component[some][:, None] * n_components + near

@@ -23,6 +23,8 @@ STEPS_TO_FIRST_RECORD = 12
 """The first record of a run comes sooner: somebody may wait for what new labels do."""
 FINAL_RATE = 0.02
 """Where the learning rate falls along a cosine, it falls to this share of its start."""
+DECAY_EPOCHS = 200
+"""Where it falls by a factor, it does so this often."""
 GIVES_WAY = 0.3
 """Images that are held within some components are held by (p^q - 1) / q of their probability there, with this q: as by
 log p (q = 0) while p is near 1, and bounded where all else speaks against it (Zhang and Sabuncu 2018, Eq. 7). Of hands
@@ -31,8 +33,6 @@ of the schedule, all kept it, and at the end 94.7 % of others were right with 0 
 HELD_WEIGHT = 2.0
 """Images that are held weigh so many times what labels do. Of hands at 32 pixels, named at first sight, 96 % kept their
 name, or had their true one, with 1 and 99 % with 2; at the end as many of all images were right (59 %)."""
-DECAY_EPOCHS = 200
-"""Where it falls by a factor, it does so this often."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dgm_engine.discovery.sampling import evenly_spread
 from dgm_engine.labels.state import Anchor, LabelState
 
 N_ANCHORS = 1_000
@@ -83,7 +84,7 @@ def still_overruled(overruled: Mapping[int, Overruled], labels: LabelState) -> d
 
 def size_sample(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Some of the rows (n,), evenly spread, that the sizes of the components are judged by."""
-    return rows[np.linspace(0, len(rows) - 1, min(SIZE_SAMPLE, len(rows))).astype(np.int64)]
+    return rows[evenly_spread(len(rows), SIZE_SAMPLE)]
 
 
 def chosen_anchors(rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -93,7 +94,7 @@ def chosen_anchors(rows: NDArray[np.int64]) -> NDArray[np.int64]:
         rows: (n,) pool rows of its images.
     """
     order = np.argsort(rows, kind="stable")
-    return order[np.linspace(0, len(order) - 1, min(N_ANCHORS, len(order))).astype(np.int64)]
+    return order[evenly_spread(len(order), N_ANCHORS)]
 
 
 def claims(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.config import TrainingConfig
+from dgm_engine.discovery.sampling import evenly_spread
 from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.naming import Claims, names_by_number
@@ -178,8 +179,8 @@ def kept_apart(
         known = np.isin(row, trained_on)
         for half, k in ((row[known & ~moved], edit.component), (row[known & moved], edit.other)):
             if not any(_takes_apart(later, k, edit) for later in edits[place + 1 :]):
-                some = np.linspace(0, len(half) - 1, min(HELD_IMAGES, len(half))).astype(np.int64)
-                rows.append(half[some])
+                some = half[evenly_spread(len(half), HELD_IMAGES)]
+                rows.append(some)
                 component.append(np.full(len(some), k))
     return np.concatenate(rows), np.concatenate(component)[:, None] == np.arange(n_components)
 
