@@ -24,7 +24,8 @@ def _parts(now: Standing) -> list[str]:
         parts.append(f"accuracy{of} {estimate(now.accuracy)}")
     if now.doubted_names:
         clusters = "cluster" if now.doubted_names == 1 else "clusters"
-        parts.append(f":orange[answers speak against the name of {now.doubted_names} {clusters}]")
+        # Not in colour: a caption is translucent, and a colour in it too pale to read.
+        parts.append(f":material/contrast: answers speak against the name of {now.doubted_names} {clusters}")
     return parts
 
 
