@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import _header, _state
+from pages import _component, _header, _state
 from pages._state import Key
 
 ASSETS = Path(__file__).parent / "assets"
@@ -35,6 +35,7 @@ with st.sidebar:
         persist_state="session",
         help="Stored with each label, so that several people can share a project.",
     )
+    _component.registered("dgm_enter", "<span></span>", (), ("enter.js",))(key="enter")
 with _state.errors_shown():
     if "--example" in sys.argv:
         _state.open_example_first()

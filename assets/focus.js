@@ -11,7 +11,7 @@ function note(focused) {
 }
 
 note(document.activeElement); // somebody may have been quicker than this script
-document.addEventListener("pointerdown", () => (card = null), { capture: true });
+document.addEventListener("pointerdown", ({ isTrusted }) => isTrusted && (card = null), { capture: true }); // of a hand
 document.addEventListener("focusin", ({ target }) => note(target));
 
 export default function () {

@@ -1,6 +1,7 @@
 """Cards of the clusters: what each looks like, how large and how sure it is, its name, and what can be done with it."""
 
 import html
+from uuid import uuid4
 
 import numpy as np
 import streamlit as st
@@ -21,6 +22,9 @@ PROTOTYPE = 72
 EXEMPLAR = 44
 _SHOWN = 8
 
+_Place = tuple[str, int]
+"""A project's folder and a cluster."""
+
 
 def cards(project: Project, view: View) -> None:
     """A card for each cluster that holds images, the largest first and ignored ones last.
@@ -33,8 +37,9 @@ def cards(project: Project, view: View) -> None:
     used = [c for c in view.clusters if shown[c.component]]
     used.sort(key=lambda c: (c.ignored, -shown[c.component], c.component))
     _standing.line(project)
+    steps = st.empty()  # where they go, the cards stay in their places: else each would for a moment hold another's
     if view.run == 1 and not (view.label != "").any():
-        st.info(
+        steps.info(
             "**Three steps.** Name the clusters that you recognise, below. On **Label**, say what the doubtful images "
             "are. Then press **Train with the new labels**, and look again.",
             icon=":material/lightbulb:",
@@ -59,14 +64,14 @@ def cards(project: Project, view: View) -> None:
 def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...]) -> None:
     k = cluster.component
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        key = _field(project, view, cluster)
-        # Each time, and not only the first: where the page is drawn once more before the browser has shown the first,
-        # the field would be empty there, and take the name away with the browser's next word.
-        st.session_state[key] = cluster.class_name
+        key, name = _field(project, view, cluster), cluster.class_name
+        # The name that stands is the field's default and never set: what a page sets while somebody types would reach
+        # the browser after they pressed Enter, and go back to the server in the place of what they typed.
+        options = classes if name is None or name in classes else (*classes, name)
         st.selectbox(
             f"Name of cluster {k}",
-            classes,
-            index=None,
+            options,
+            index=None if name is None else options.index(name),
             accept_new_options=True,
             placeholder="Name this cluster",
             label_visibility="collapsed",
@@ -87,16 +92,20 @@ def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str
 
 
 def _field(project: Project, view: View, cluster: Cluster) -> str:
-    """The key of a name's field: a new one whenever another name stands.
-
-    So the field of an earlier state can never speak for this one, nor the browser of what it remembers of one.
-    """
-    fields: dict[tuple[str, int], tuple[tuple[int, str | None], int]]
-    fields = st.session_state.setdefault(Key.NAME_FIELDS, {})
-    place, stands = (str(project.paths.root), cluster.component), (view.run, cluster.class_name)
+    """The key of a name's field: a new one whenever another name stands, as a field keeps what it was drawn with."""
+    fields, place, stands = _fields(), _place(project, cluster), (view.run, cluster.class_name)
     if place not in fields or fields[place][0] != stands:
-        fields[place] = (stands, 1 + max((number for _, number in fields.values()), default=0))
-    return f"name_{cluster.component}_{fields[place][1]}"
+        fields[place] = (stands, f"name_{cluster.component}_{uuid4().hex}")
+    return fields[place][1]
+
+
+def _fields() -> dict[_Place, tuple[tuple[int, str | None], str]]:
+    """Of each cluster's field: the run and the name that it was drawn for, and its key."""
+    return st.session_state.setdefault(Key.NAME_FIELDS, {})
+
+
+def _place(project: Project, cluster: Cluster) -> _Place:
+    return str(project.paths.root), cluster.component
 
 
 def _picture(project: Project, view: View, cluster: Cluster, n: int, *, learned: bool) -> str:
@@ -149,11 +158,15 @@ def _images(
 
 @_state.callback
 def _name(project: Project, view: View, cluster: Cluster, key: str) -> None:
-    # Streamlit also calls back when it merely echoes a value that a page has set, or one that is gone by now.
-    if key not in st.session_state or (st.session_state[key] or None) == cluster.class_name:
+    # Streamlit also calls back where the browser repeats what it knows of a field that is not drawn any more.
+    fields, place = _fields(), _place(project, cluster)
+    if place not in fields or fields[place][1] != key or key not in st.session_state:
         return
-    name: str | None = st.session_state.pop(key) or None  # taken out, lest an echo gives the name once more
+    name: str | None = st.session_state[key] or None
+    if name == cluster.class_name:
+        return
     labelling.name_component(project, cluster.component, name, _state.annotator(), view)
+    del fields[place]  # it has spoken
     title = f"Cluster {cluster.component}"
     _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
 

@@ -45,7 +45,7 @@ class Key(StrEnum):
     QUEUE = "queue"  # images that wait on the Label page
     LABEL_MODE = "label_mode"  # widget: one by one or as a grid
     SOURCE = "source"  # widget: where images to label come from
-    NAME_FIELDS = "name_fields"  # the name that each cluster's field was drawn for, and the field's number
+    NAME_FIELDS = "name_fields"  # the fields in which clusters are named
     NEW_CLASS = "new_class"  # widget: the name of a class to add
     LABEL_FILE = "label_file"  # widget: labels to take in
     IMPORTED = "imported"  # the report on a label file that was just taken in

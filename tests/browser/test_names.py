@@ -52,3 +52,18 @@ def test_a_name_that_is_being_typed_stays_when_the_page_is_drawn_again(
     field.press("Enter")
     expect(page.get_by_test_id("stToast")).to_contain_text("Cluster 5 is now boot")
     assert named.labels.state(1).names[5] == "boot"
+
+
+def test_enter_gives_a_name_that_exists_though_scrolling_has_closed_the_list(
+    address: str, page: Page, named: Project
+) -> None:
+    show(page, address, "discover", named)
+    field = page.get_by_role("combobox", name="Name of cluster 5", exact=True)
+    field.click()
+    page.keyboard.type("6")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    page.mouse.wheel(0, 40)
+    expect(field).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-card_5 .chip")).to_have_text("6")
+    assert named.labels.state(1).names[5] == "6"
