@@ -64,14 +64,16 @@ def cards(project: Project, view: View) -> None:
 def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...]) -> None:
     k = cluster.component
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        key, name = _field(project, view, cluster), cluster.class_name
-        # The name that stands is the field's default and never set: what a page sets while somebody types would reach
-        # the browser after they pressed Enter, and go back to the server in the place of what they typed.
-        options = classes if name is None or name in classes else (*classes, name)
+        key = _field(project, view, cluster)
+        if cluster.class_name is not None:
+            # Each time, and not only the first: where the page is drawn once more before the browser has shown the
+            # first, the field would be empty there, and take the name away with the browser's next word. Without a
+            # name nothing is set: it could reach the browser after somebody typed one, and take its place.
+            st.session_state[key] = cluster.class_name
         st.selectbox(
             f"Name of cluster {k}",
-            options,
-            index=None if name is None else options.index(name),
+            classes,
+            index=None,
             accept_new_options=True,
             placeholder="Name this cluster",
             label_visibility="collapsed",

@@ -240,9 +240,10 @@ def test_a_field_that_the_browser_speaks_of_twice_names_once(mapped: Project) ->
 
         from pages import _clusters
 
-        st.session_state["field"] = "three"
-        for _ in range(2):  # the second time it is gone, and takes no name away either
-            _clusters._name(project, view, cluster, "field")
+        key = _clusters._field(project, view, cluster)
+        for said in ("three", "three", None):  # once it has spoken it gives no name and takes none away
+            st.session_state[key] = said
+            _clusters._name(project, view, cluster, key)
 
     view = exploring.view(mapped)
     app = AppTest.from_function(page, args=(mapped, view, view.clusters[3])).run()

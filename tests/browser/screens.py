@@ -95,14 +95,20 @@ class MapScreen:
         self.root.and_(page.locator("[data-painted]")).wait_for(timeout=1000 * seconds)
 
     def camera(self) -> Camera:
-        """Read once all that was done so far is drawn."""
+        """Read once all that was done so far is drawn, and the map stays where it is on the page."""
         self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        place = None
+        while place != (place := self._place()):
+            self.page.wait_for_timeout(200)
         kept = json.loads(self.root.get_attribute("data-camera") or "")
-        place = self.root.locator(".points").evaluate(
+        return Camera(kept["x"], kept["y"], kept["zoom"], *place)
+
+    def _place(self) -> list[float]:
+        """From the left, from the top, width and height, in pixels."""
+        return self.root.locator(".points").evaluate(
             "(c) => { const r = c.getBoundingClientRect(); const f = c.parentElement;"
             " return [r.left, r.top, f.clientWidth, f.clientHeight]; }"
         )
-        return Camera(kept["x"], kept["y"], kept["zoom"], *place)
 
     def choose(self, tool: str) -> None:
         """Presses the tool whose help begins so."""
