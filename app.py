@@ -26,6 +26,7 @@ page = st.navigation(
         st.Page("pages/export.py", title="Export", icon=":material/download:"),
     ]
 )
+st.session_state[Key.FRAMED] = True
 with st.sidebar:
     st.text_input(
         "Labels are signed by",

@@ -45,6 +45,7 @@ class Key(StrEnum):
     QUEUE = "queue"  # images that wait on the Label page
     LABEL_MODE = "label_mode"  # widget: one by one or as a grid
     SOURCE = "source"  # widget: where images to label come from
+    FRAMED = "framed"  # app.py has run in this session
     NAME_FIELDS = "name_fields"  # the fields in which clusters are named
     NEW_CLASS = "new_class"  # widget: the name of a class to add
     LABEL_FILE = "label_file"  # widget: labels to take in
@@ -115,9 +116,9 @@ def _run_in_frame() -> None:
     """Starts over where a page runs without app.py around it.
 
     Streamlit takes a folder named pages for its old kind of application until app.py has called st.navigation once, so
-    that the first request to a new server, if it is for a page's own address, would run that page alone.
+    that the first requests to a new server, if they are for a page's own address, would run that page alone.
     """
-    if PagesManager.uses_pages_directory:
+    if Key.FRAMED not in st.session_state:
         PagesManager.uses_pages_directory = False
         st.rerun()
 

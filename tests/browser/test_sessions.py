@@ -1,6 +1,7 @@
 """Two tabs on one project, and a refresh in the middle of the work."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -191,3 +192,15 @@ def test_a_second_window_opens_on_the_same_selection_by_its_address(
     elsewhere = new_page()
     elsewhere.goto(page.url)
     expect(elsewhere.get_by_role("radio", name=f"Images ({n:,})")).to_be_visible()
+
+
+def test_the_first_pages_of_a_new_server_all_have_the_frame(
+    first_address: str, new_page: Callable[..., Page], named: Project
+) -> None:
+    """Streamlit runs a page alone while nothing has called st.navigation, as in tabs that a browser opens again."""
+    pages = [new_page() for _ in range(3)]
+    for page, name in zip(pages, ("label", "discover", "train"), strict=True):
+        page.goto(f"{first_address}/{name}?{urlencode({'project': str(named.paths.root)})}")
+    for page in pages:
+        settled(page)
+        expect(page.get_by_role("link", name="Export", exact=True)).to_be_visible()
