@@ -73,10 +73,9 @@ def measure(project: Project, repeats: int) -> dict[str, Times]:
     with screen(root.parent, f"label?project={root}") as page:
         other = page.context.new_page()
         other.set_default_timeout(PATIENCE)
+        other.goto(urljoin(page.url, f"/discover?project={root}"))
         pages = [page, other]
         for one in pages:
-            if one is other:  # only now: Streamlit shows the first pages of a new server without what app.py adds
-                other.goto(urljoin(page.url, f"/discover?project={root}"))
             one.locator(".st-key-header").get_by_text("labelled").wait_for()
             done(one)
         at_rest = measured(project, pages, repeats)

@@ -666,7 +666,7 @@ def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted
     app = opened("discover", project)
     assert "**3 answers say “seven”, 1 agrees.** Training follows the answers where enough of them agree." in texts(app)
     for page in (app, opened("label", project)):
-        assert "answers speak against the name of 1 cluster" in texts(page)
+        assert "answers speak against the name of 1 cluster\n" in texts(page) + "\n"
     app.button(key="against_5").click().run()
     view = exploring.view(project)
     shown = view.items[scoping.picked(project, view, app.session_state[Key.SCOPE])]
