@@ -122,7 +122,13 @@ def _per_class(result: Evaluation) -> None:
     st.subheader("Class by class")
     st.dataframe(
         [
-            {"Class": c.class_name, "Found": c.recall, "Right": c.precision, "Both": c.f1, "Images": c.n}
+            {
+                "Class": c.class_name,
+                "Found": 100 * c.recall,
+                "Right": 100 * c.precision,
+                "Both": 100 * c.f1,
+                "Images": c.n,
+            }
             for c in result.per_class
         ],
         hide_index=True,
@@ -135,7 +141,7 @@ def _per_class(result: Evaluation) -> None:
 
 
 def _share(explanation: str) -> Any:  # noqa: ANN401 - Streamlit does not publish the type
-    return st.column_config.ProgressColumn(help=explanation, width=90, min_value=0.0, max_value=1.0, format="percent")
+    return st.column_config.ProgressColumn(help=explanation, width=90, min_value=0.0, max_value=100.0, format="%.0f%%")
 
 
 def _held_out(result: Evaluation) -> None:
