@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Anchored, Use
 from dgm_engine.services import jobs, labelling
+from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
 from dgm_engine.training.comparing import Comparison, Standing
@@ -40,7 +42,7 @@ def test_where_nobody_said_anything_there_is_no_agreement():
 
 
 def compared(agreement=(None, None), coverage=(0.5, 0.5)) -> Comparison:
-    before, after = (Standing(a, c, 40) for a, c in zip(agreement, coverage, strict=True))
+    before, after = (Standing(a, c, 1_000) for a, c in zip(agreement, coverage, strict=True))
     return Comparison(3, before, after)
 
 
@@ -61,6 +63,14 @@ def test_results_are_kept_unless_agreement_or_coverage_fell_by_more_than_two_poi
     assert compared(coverage=(before, after)).kept == kept
     assert compared((before, after), (0.1, 0.9)).kept == kept  # what is won on one side makes up for nothing
     assert compared((0.1, 0.9), (before, after)).kept == kept
+
+
+@pytest.mark.parametrize(
+    ("n", "lost", "kept"), [(1, 1, True), (11, 2, True), (11, 3, False), (100, 2, True), (100, 3, False)]
+)
+def test_an_agreement_of_few_images_falls_only_where_three_of_them_are_lost(n, lost, kept):
+    before, after = Standing(1.0, 0.9, n), Standing((n - lost) / n, 0.9, n)
+    assert Comparison(1, before, after).kept is kept
 
 
 def test_a_fall_by_just_two_points_is_none_by_more():
@@ -225,6 +235,9 @@ def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Projec
     found = {run.number: run for run in jobs.runs(three)}
     assert [found[n].damaged for n in (1, 2, 3)] == [False, False, True]
     assert [found[n].has_results for n in (1, 2, 3)] == [True, True, False]
+    assert turned_down(three) is not None  # run 2, and not the damaged one
+    with pytest.raises(CorruptError, match="choose another run"):
+        jobs.use_run(three, 3, "ann")
     jobs.use_run(three, 2, "ann")
     assert in_use(three, three.labels.state().use) == 2
 

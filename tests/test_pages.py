@@ -624,7 +624,7 @@ def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
 ) -> None:
     fabricate_comparison(fabricate_run(mapped, 2), 0.85, 0.34)
     app = opened(page, mapped)
-    told = "**Run 2 came out worse: you still see run 1.** Of the images that you named or labelled it predicts **34%**"
+    told = "**Run 2 came out worse: you still see run 1.** Of 50 images that it is checked on it predicts **34%**"
     assert told in texts(app)
     assert in_use(mapped) == 1
     app.button(key=choice).click().run()
@@ -682,6 +682,9 @@ def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted
     assert "Training follows the answers" not in texts(without_fault(app))
     press(app, "Undo")
     assert "**3 answers say “seven”, 1 agrees.**" in texts(app)
+    app.button(key="keep_5").click().run()
+    assert app.toast[0].value == "Cluster 5 stays five"
+    assert "Training follows the answers" not in texts(without_fault(app))
 
 
 def test_a_name_that_images_are_only_said_not_to_have_is_told_and_no_other_is_offered(mapped: Project) -> None:
