@@ -15,9 +15,9 @@ from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import fresh_state, learn, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled
-from dgm_engine.training.settling import Scene, Settlement, make_component, settle
+from dgm_engine.training.settling import Scene, Settlement, make_components, settle
 from dgm_engine.training.start import find_neighbours, fit_q_y
-from dgm_engine.training.takeover import begin_component
+from dgm_engine.training.takeover import Beginning, begin_components
 
 ME = "tester"
 N, D, K = 150, 6, 3
@@ -90,8 +90,7 @@ class Play:
         scene = self.scene()
         found = settle(scene)
         self.overruled |= found.overruled
-        for new in found.new:
-            make_component(scene, new, self.store.state(1).edits, self.overruled)
+        make_components(scene, found.new, self.store.state(1).edits, self.overruled)
         return found
 
 
@@ -118,7 +117,7 @@ def named(play) -> Play:
 def add_empty(play: Play) -> int:
     """Gives the model a component that nothing is in."""
     play.state.neighbours = None
-    made = begin_component(play.state, play.table, 0, np.array([0]), CONFIG)
+    (made,) = begin_components(play.state, play.table, [Beginning(0, np.array([0]))], CONFIG)
     with torch.no_grad():
         play.state.model._q_y.output.bias[made] = -50
     return made
@@ -155,6 +154,17 @@ def test_a_class_that_comes_late_gets_a_component_for_its_first_examples_and_the
     assert named.settle() == Settlement({}, ())
 
 
+def test_several_classes_that_come_late_get_their_components_in_one_go(named):
+    for blob, name in ((2, "d"), (3, "e")):
+        named.label(named.centre(blob, 3), name)
+    found = named.settle()
+    assert [new.class_name for new in found.new] == ["d", "e"]
+    assert named.owner == ("a", "b", "c", "d", "e")
+    after = named.component()
+    assert (after[named.centre(2, 3)] == K).all()
+    assert (after[named.centre(3, 3)] == K + 1).all()
+
+
 def test_an_empty_component_is_taken_before_one_is_made(named):
     empty = add_empty(named)
     assert named.scene().empty((), {}) == empty == K
@@ -187,9 +197,9 @@ def test_none_is_made_with_a_number_that_people_did_something_with_in_another_ru
     named.label(named.centre(3, 1), "d")
     scene = named.scene()
     (new,) = settle(scene).new
-    assert make_component(scene, new, (Edit(9, Kind.MERGE, K, 1),), {}) is None
+    assert make_components(scene, [new], (Edit(9, Kind.MERGE, K, 1),), {}) == [None]
     assert named.state.model.config.n_components == K
-    assert make_component(scene, new, (Edit(9, Kind.MERGE, K + 1, 1),), {}) == K
+    assert make_components(scene, [new], (Edit(9, Kind.MERGE, K + 1, 1),), {}) == [K]
 
 
 # A wrong name

@@ -24,9 +24,9 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import Learned, evident, predict
 from dgm_engine.training.loop import TrainingState
-from dgm_engine.training.naming import Overruled, Rows, spoken_of
+from dgm_engine.training.naming import Overruled, Rows, named_at, spoken_of
 from dgm_engine.training.start import SAMPLE, principal_components
-from dgm_engine.training.takeover import begin_component
+from dgm_engine.training.takeover import Beginning, begin_components
 
 NAME_WORTH = 2
 """A name weighs as much as so many answers about single images."""
@@ -135,6 +135,7 @@ class Scene:
         self.anchored_component = learned.component
         self.event = np.array([anchor.event for anchor in labels.anchors.values()], dtype=np.int64)
         self.anchor_class = np.array([anchor.class_name for anchor in labels.anchors.values()], dtype=object)
+        self.named_at = named_at(self.anchored_component, list(labels.anchors.values()), self.owner)
 
     def disputes(self) -> Iterator[Dispute]:
         """The names that answers speak against, the clearest first."""
@@ -218,9 +219,8 @@ class Scene:
         return 0 if spared and other != NO_CLASS else NAME_WORTH
 
     def _rows_against(self, k: int, name: str, other: str) -> NDArray[np.int64]:
-        """(n,) rows of the answers since the component was named; who gave the name knew those before."""
-        own = (self.anchored_component == k) & (self.anchor_class == name)
-        named = self.event[own].max(initial=0)
+        """(n,) rows of the answers since the component was named (`naming.named_at`)."""
+        named = self.named_at[k]
         said = self.answered[(self.component == k) & (self.answer == other) & (self.said > named)]
         if other != NO_CLASS:
             return said
@@ -261,27 +261,39 @@ def settle(scene: Scene) -> Settlement:
     return Settlement(overruled, tuple(new))
 
 
-def make_component(
-    scene: Scene, new: NewComponent, edits: Sequence[Edit], overruled: dict[int, Overruled]
-) -> int | None:
-    """Makes a component, in the model and in `overruled`; returns its number. K grows by one where none is empty.
+def make_components(
+    scene: Scene, wanted: Sequence[NewComponent], edits: Sequence[Edit], overruled: dict[int, Overruled]
+) -> list[int | None]:
+    """Makes components, in the model and in `overruled`; returns their numbers. K grows where none is empty.
 
-    Not where people did something with a component of that number, which a run has that was not gone on from. Then
-    None is returned.
+    Not where people did something with a component of that number, which a run has that was not gone on from: then None
+    stands for its number.
 
     Args:
         scene: whose model it is.
-        new: what is to be made.
+        wanted: what is to be made.
         edits: what people did with components, also with those that the model does not have.
         overruled: by component, where labels spoke against names.
     """
-    empty = scene.empty(edits, overruled)
-    if empty is None and scene.state.model.config.n_components in scene.touched(edits):
-        return None
-    made = begin_component(scene.state, scene.table, new.source, new.rows, scene.config, empty)
-    others = scene.event[(scene.components(scene.anchored) == made) & (scene.anchor_class != new.class_name)]
-    overruled[made] = Overruled(new.class_name, frozenset(others.tolist()), new.answers)
-    return made
+    n_components, taken = scene.state.model.config.n_components, {*overruled}
+    beginnings: list[Beginning | None] = []
+    for new in wanted:
+        empty = scene.empty(edits, taken)
+        if empty is None and n_components in scene.touched(edits):
+            beginnings.append(None)
+            continue
+        beginnings.append(Beginning(new.source, new.rows, empty))
+        n_components += empty is None
+        taken |= {empty} if empty is not None else set()
+    possible = [beginning for beginning in beginnings if beginning is not None]
+    made = iter(begin_components(scene.state, scene.table, possible, scene.config) if possible else [])
+    numbers = [None if beginning is None else next(made) for beginning in beginnings]
+    now = scene.components(scene.anchored)
+    for new, number in zip(wanted, numbers, strict=True):
+        if number is not None:
+            others = scene.event[(now == number) & (scene.anchor_class != new.class_name)]
+            overruled[number] = Overruled(new.class_name, frozenset(others.tolist()), new.answers)
+    return numbers
 
 
 def _parted(scene: Scene, dispute: Dispute) -> tuple[NDArray[np.int64] | None, bool]:

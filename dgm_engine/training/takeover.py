@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -55,43 +55,56 @@ def take_over(
     concerned = np.isin(component[table.rows], list(changed))
     if not concerned.any():
         return
-    rows = _as_many(table.rows[concerned], table.rows[~concerned], state.rng)
+    rows = _as_many([table.rows[concerned]], table.rows[~concerned], state.rng)
     target = component[rows].astype(np.int64)
     others = ~np.isin(target, list(changed))
     target[others] = predict(model, table, rows[others])[0].argmax(1)
     _refit(state, replace(table, rows=rows), target, changed, config)
 
 
-def begin_component(
-    state: TrainingState,
-    table: Table,
-    source: int,
-    rows: NDArray[np.int64],
-    config: TrainingConfig,
-    empty: int | None = None,
-) -> int:
-    """Makes some images, in place, those of a component that held none before; returns its number.
+@dataclass(frozen=True)
+class Beginning:
+    """How a component that held no images begins.
 
-    It begins as a copy of one that holds most of them. Then q(y | x) is fitted to it on these images, and on as many
-    others to what the model said of them, and p(z | y) takes the moments of its images.
+    Attributes:
+        source: the component that it is a copy of at first.
+        rows: (n,) pool rows of the images that are to be its own, at least one.
+        empty: the component to use; None makes one, and K grows by one.
+    """
+
+    source: int
+    rows: NDArray[np.int64]
+    empty: int | None = None
+
+
+def begin_components(
+    state: TrainingState, table: Table, beginnings: Sequence[Beginning], config: TrainingConfig
+) -> list[int]:
+    """Makes some images, in place, those of components that held none before; returns the numbers of these.
+
+    Each begins as a copy of another. Then q(y | x) is fitted to them on their images, in one go, and on as many others
+    to what the model said of them, and p(z | y) takes the moments of their images. An image of several is the last
+    one's.
 
     Args:
         state: whose model it is.
         table: the pool's values.
-        source: the component to copy.
-        rows: (n,) pool rows of the images, at least one.
+        beginnings: at least one; no two of them use the same component.
         config: of the training.
-        empty: the component to use; None makes one, and K grows by one.
     """
-    chosen = _as_many(rows, np.setdiff1d(table.rows, rows), state.rng)
+    groups = [beginning.rows for beginning in beginnings]
+    chosen = _as_many(groups, np.setdiff1d(table.rows, np.concatenate(groups)), state.rng)
     target = predict(state.model, table, chosen)[0].argmax(1).astype(np.int64)
-    if empty is None:
-        made = grow(state, source, config, len(table.rows))
-    else:
-        state.model.copy_component(source, empty)
-        made = empty
-    target[np.isin(chosen, rows)] = made
-    _refit(state, replace(table, rows=chosen), target, {made}, config)
+    made: list[int] = []
+    for beginning in beginnings:
+        if beginning.empty is None:
+            made.append(grow(state, beginning.source, config, len(table.rows)))
+        else:
+            state.model.copy_component(beginning.source, beginning.empty)
+            made.append(beginning.empty)
+    for component, rows in zip(made, groups, strict=True):
+        target[np.isin(chosen, rows)] = component
+    _refit(state, replace(table, rows=chosen), target, made, config)
     return made
 
 
@@ -111,7 +124,10 @@ def _refit(
     model.set_p_z(mean[which], log_var[which], which)
 
 
-def _as_many(some: NDArray[np.int64], others: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """A sample in which some rows and others are equally many, however few they are; the fewer ones repeat."""
-    n = min(TAKEN_OVER, max(len(some), len(others)))
-    return np.concatenate([rng.choice(rows, n, replace=len(rows) < n) for rows in (some, others) if len(rows)])
+def _as_many(
+    groups: Sequence[NDArray[np.int64]], others: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """A sample in which rows of the groups, of each as many, and others are equally many; the fewer ones repeat."""
+    n = min(TAKEN_OVER, max(sum(map(len, groups)), len(others)))
+    wanted = [(rows, -(-n // len(groups))) for rows in groups] + [(others, n)]
+    return np.concatenate([rng.choice(rows, size, replace=len(rows) < size) for rows, size in wanted if len(rows)])

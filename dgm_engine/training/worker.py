@@ -63,7 +63,7 @@ from dgm_engine.training.results import (
     save_results,
 )
 from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
-from dgm_engine.training.settling import Scene, make_component, settle
+from dgm_engine.training.settling import Scene, make_components, settle
 from dgm_engine.training.start import clustering_start, nearest_rows
 from dgm_engine.training.takeover import take_over
 
@@ -402,11 +402,11 @@ class Worker:
         found = settle(scene)
         for component, said in found.overruled.items():
             self.overruled[component] = said
-        for new in found.new:
-            if new.cause not in self.made:
-                self.reporter.phase(f"Making room for {new.class_name}".rstrip(), self.reporter.progress)
-                make_component(scene, new, edits, self.overruled)
-                self.made.add(new.cause)
+        if new := [one for one in found.new if one.cause not in self.made]:
+            whom = new[0].class_name if len(new) == 1 else f"{len(new)} classes"
+            self.reporter.phase(f"Making room for {whom}".rstrip(), self.reporter.progress)
+            make_components(scene, new, edits, self.overruled)
+            self.made |= {one.cause for one in new}
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
         return bool(found.overruled or found.new)
 
@@ -525,7 +525,7 @@ class LiveView:
         return self._used
 
     def _earlier_positions(self) -> NDArray[np.floating] | None:
-        """Where the rows stood on this run's live map, or else stand on the map that the screens show."""
+        """Where the rows stood on this run's live map, or else stand on the newest map of any run."""
         live, project, pool = load_live_map(self._setting.run), self._setting.project, self._setting.pool
         if live is not None and np.array_equal(live.rows, self._rows):
             return live.xy
