@@ -138,7 +138,9 @@ def train(
             "run before, or fast at first."
         ),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="M", min=0.01, help="Stop after so many minutes.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(metavar="M", min=0.01, help="Stop after so many minutes of the processor's time.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(metavar="E", min=1, help="Stop after so many passes.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="Of all random draws; 0 at first.")] = None,
     fresh: Annotated[
@@ -192,6 +194,7 @@ def runs(project: ProjectFolder, as_json: Json = False) -> None:
             "accuracy_held_out": run.accuracy_held_out,
             "in_use": run.in_use,
             "kept": run.kept,
+            "damaged": run.damaged,
         }
         for run in jobs.runs(projects.open_project(project))
     ]
@@ -476,7 +479,7 @@ def _run_line(row: dict[str, Any]) -> str:
     """One line of the list of runs."""
     parent = "scratch" if row["parent"] is None else row["parent"]
     epochs = "-" if row["epochs"] is None else f"{row['epochs']:.4g}"
-    remark = "in use" if row["in_use"] else "" if row["kept"] else "not kept"
+    remark = "in use" if row["in_use"] else "damaged" if row["damaged"] else "" if row["kept"] else "not kept"
     predicted = _percent(row["accuracy_held_out"])
     return f"{row['run']:>4}  {parent:>7}  {row['state']:<11}  {epochs:>7}  {predicted:>14}  {remark}".rstrip()
 

@@ -73,7 +73,9 @@ def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_f
     assert not jobs.continues(trained, TrainRequest(n_components=13))
 
 
-def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_added(trained: Project):
+def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_added(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+):
     first, asked = trained.paths.run(1), read_config(trained.paths.run(1)).model.n_components
     grown = len(trained.pool.shown) + 1  # more than there are images
     write_json(first.results, {**read_json(first.results), "owner": [None] * grown})
@@ -81,6 +83,10 @@ def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_
     for n in (None, asked, grown):
         assert jobs.continues(trained, TrainRequest(n_components=n))
     assert not jobs.continues(trained, TrainRequest(n_components=asked + 1))
+    monkeypatch.setattr(training_runs, "launch", lambda run: None)
+    other_shape = (TrainRequest(n_components=asked, fresh=True), TrainRequest(n_components=asked, n_latent=7))
+    for request in other_shape:
+        assert read_config(jobs.start_training(trained, request)).model.n_components == asked
     with pytest.raises(InputError, match="ask for fewer clusters"):
         jobs.continues(trained, TrainRequest(n_components=grown + 1))
 

@@ -144,12 +144,15 @@ def use_run(project: Project, number: int, annotator: str) -> None:
     Raises:
         StateError: a run is at work, the run is in use already, or nothing was trained yet.
         NotFoundError: there is no such run, or it has no results.
+        CorruptError: its results are damaged.
     """
     with _starting(project):
         active = training_runs.active_run(project.paths)
         if active is not None:
             raise StateError(f"run {active.number} is still at work; stop it or wait for it, and then go back")
         wanted = run_of(project, number)
+        if training_runs.is_damaged(wanted):
+            raise CorruptError(f"{wanted.results} cannot be read; restore it from a copy, or choose another run")
         if wanted == latest_run(project) and turned_down(project) is None:
             raise StateError(f"run {number} is in use already; choose another one")
         newest = max(n for n in project.paths.run_numbers() if training_runs.has_results(project.paths.run(n)))
@@ -278,23 +281,21 @@ def ensure_layout(project: Project, method: Method | None = None, *, retry: bool
 
 
 def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
-    config, damaged = training_runs.read_config(run), False
-    try:
-        compared, model = training_runs.comparison(run), training_runs.model_now(run)
-    except CorruptError:  # the others can be used all the same
-        compared, model, damaged = None, config.model, True
+    config, damaged = training_runs.read_config(run), training_runs.is_damaged(run)
+    compared = None if damaged else training_runs.comparison(run)
+    has_results = training_runs.has_results(run)
     return RunSummary(
         number=run.number,
         status=training_runs.status(run),
-        model=model,
+        model=config.model if damaged else training_runs.model_now(run),
         training=config.training,
         parent=config.parent,
         lineage=config.lineage,
         goes_on=config.goes_on,
-        has_results=training_runs.has_results(run) and not damaged,
+        has_results=has_results and not damaged,
         accuracy_held_out=None if compared is None else compared.after.agreement,
         in_use=run == in_use,
-        kept=training_runs.is_kept(run) or not training_runs.has_results(run),
+        kept=training_runs.is_kept(run) or not has_results,
         damaged=damaged,
     )
 

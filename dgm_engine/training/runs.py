@@ -246,6 +246,16 @@ def is_kept(run: RunPaths) -> bool:
     return has_results(run) and (compared is None or compared.kept)
 
 
+def is_damaged(run: RunPaths) -> bool:
+    """Whether the results of a run cannot be read."""
+    try:
+        comparison(run)
+        model_now(run)
+    except CorruptError:
+        return True
+    return False
+
+
 def comparison(run: RunPaths) -> Comparison | None:
     """The results of a run beside those that it went on from; None where it has none or began from nothing."""
     found = read_json(run.results).get("compared") if has_results(run) else None
@@ -282,13 +292,14 @@ def _plan(
     """The model of a new run, and the run that it continues from."""
     latest = latest_results(paths, use)
     before = None if latest is None else model_now(latest)
-    if latest is not None and request.n_components == _first_asked_for(paths, latest):
-        request = replace(request, n_components=None)  # whoever asks for the same once more has seen them grow
     model = _model_config(pool, request, before)
-    # A model that was trained without a look at edges, as by preset `paper`, goes on without.
-    if before is None or request.fresh or before not in (model, replace(model, image_shape=None)):
+    if latest is None or before is None or request.fresh:
         return model, None
-    return before, latest
+    # Whoever asks for the same number of clusters once more has seen them grow.
+    grown = request.n_components == _first_asked_for(paths, latest)
+    wanted = _model_config(pool, replace(request, n_components=None), before) if grown else model
+    # A model that was trained without a look at edges, as by preset `paper`, goes on without.
+    return (before, latest) if before in (wanted, replace(wanted, image_shape=None)) else (model, None)
 
 
 def _first_asked_for(paths: ProjectPaths, run: RunPaths) -> int | None:
