@@ -129,9 +129,10 @@ class TrainingConfig(_Config):
         seed: of every random draw of the run.
         max_epochs: passes over the pool, a fraction of one in a short run; None leaves the end to `max_minutes`, or to
             the preset.
-        max_minutes: budget of time, start included, whose grouping takes the time that it takes; None leaves the end to
-            `max_epochs`. On a processor it is the time that the training itself takes there: what else the machine
-            does, and how long the run waits for it, changes nothing of the model.
+        max_minutes: budget of time, start included, but for its grouping and its search for neighbours, which take the
+            time that they take; None leaves the end to `max_epochs`. On a processor it is the time that the training
+            itself takes there: what else the machine does, and how long the run waits for it, changes nothing of the
+            model.
         batch_size: unlabelled items per step.
         labelled_batch_size: items with a label or a rejection per step.
         n_samples: S, Monte Carlo draws of z (and of a) per item and component.

@@ -41,6 +41,13 @@ def remark(project: Project, view: View, suspect: SuspectName) -> None:
                 args=(project, view, suspect.rows),
             )
             _other_name(project, view, suspect)
+            st.button(
+                "Keep the name",
+                key=f"keep_{k}",
+                help="The answers so far are exceptions then, and speak against the name no longer",
+                on_click=_keep,
+                args=(project, view, suspect),
+            )
 
 
 def listed(project: Project, view: View) -> None:
@@ -85,6 +92,12 @@ def answers(suspect: SuspectName) -> str:
 def _rename(project: Project, view: View, suspect: SuspectName) -> None:
     labelling.name_component(project, suspect.component, suspect.expected, _state.annotator(), view)
     _state.notify(f"Cluster {suspect.component} is now {plain(suspect.expected)}")
+
+
+@_state.callback
+def _keep(project: Project, view: View, suspect: SuspectName) -> None:
+    labelling.name_component(project, suspect.component, suspect.name, _state.annotator(), view)
+    _state.notify(f"Cluster {suspect.component} stays {plain(suspect.name)}")
 
 
 @_state.callback

@@ -317,6 +317,8 @@ def test_what_was_done_with_a_cluster_that_a_run_does_not_have_leaves_it_as_it_i
     clusters.merge(trained, 7, 3, ANN)
     seen = exploring.view(trained)
     assert not seen.clusters[5].closed
+    labelling.name_component(trained, 5, "five", ANN)
+    labelling.undo(trained, ANN)
     assert seen.clusters[7].closed
     np.testing.assert_array_equal(seen.component, np.where(before.component == 7, 3, before.component))
     assert seen.owner[4] == "four"

@@ -162,6 +162,16 @@ def test_a_name_is_one_of_the_images_that_the_person_saw(trained: Project):
     assert named(trained) == dict.fromkeys(items_of(seen, 3), "three")
 
 
+def test_a_name_weighs_what_the_person_saw_whatever_the_run_has_left_since(trained: Project):
+    seen = exploring.view(trained)
+    run = trained.paths.run(1)
+    results = load_results(run)
+    unsure = np.full_like(results.q_y, 1 / results.q_y.shape[1])
+    save_results(run, replace(results, q_y=unsure, step=results.step + 1))
+    labelling.name_component(trained, 3, "three", "ann", seen)
+    assert {anchor.sure for anchor in trained.labels.state(1).anchors.values()} == {0.9}
+
+
 def test_a_new_name_takes_the_place_of_the_one_before_wherever_the_images_are_by_then(trained: Project):
     seen = exploring.view(trained)
     labelling.name_component(trained, 3, "three", "ann")

@@ -95,6 +95,21 @@ def test_a_name_is_suspected_once_two_more_answers_speak_against_it(named: Proje
     assert suspect_names(named) == ()
 
 
+def test_who_gives_a_name_knows_the_answers_before_it_and_may_stand_by_it(named: Project):
+    against = in_cluster(named, 2, 4)
+    labelling.name_component(named, 2, None, "ann")
+    labelling.label_items(named, against[:3], "kind 7", "ann")
+    labelling.name_component(named, 2, "kind 2", "ann")
+    assert suspect_names(named) == ()
+    labelling.label_items(named, against[2:], "kind 7", "bob")
+    [found] = suspect_names(named)
+    assert (found.agreed, found.support) == (2, 0)
+    labelling.name_component(named, 2, "kind 2", "ann")
+    assert suspect_names(named) == ()
+    labelling.undo(named, "ann")
+    assert len(suspect_names(named)) == 1
+
+
 def test_labels_against_a_name_are_suspected_until_the_name_is(named: Project):
     one, *others = in_cluster(named, 2, 3)
     labelling.label_items(named, [one], "kind 1", "ann")

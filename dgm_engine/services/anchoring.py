@@ -19,7 +19,7 @@ def named(project: Project, seen: View, component: int) -> tuple[Anchored, ...]:
         component: its number.
     """
     place = np.flatnonzero(seen.component == component)
-    sure = np.asarray(exploring.shown_q_y(project, seen)[place, component], dtype=np.float64)
+    sure = seen.confidence[place].astype(np.float64)  # as they saw it: the run may have left other results since
     images = {one.item: one for one in earlier(project, seen, seen.component == component)}
     for position in chosen_anchors(seen.rows[place]).tolist():
         item = str(seen.items[place[position]])

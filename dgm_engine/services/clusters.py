@@ -41,7 +41,7 @@ def split(project: Project, component: int, annotator: str, seen: View | None = 
             f"all {len(clusters)} clusters are in use or named, so that there is none for the second half of cluster "
             f"{component}; merge or dissolve one first, or train from scratch with more clusters"
         )
-    view = exploring.view(project) if seen is None else seen
+    view = exploring.view(project)  # the newest: a run at work may have left other results since
     results = results_of(project.paths.run(view.run))
     tried = Edit(0, Kind.SPLIT, component, free[0])  # to see which images the other half gets: they have no name then
     moved = results.edited((*view.edits, tried))[0].argmax(axis=1)[view.rows] == free[0]

@@ -15,7 +15,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry
 from dgm_engine.services import anchoring, exploring
 from dgm_engine.services.exploring import View, component_seen
-from dgm_engine.services.latest import results_of, run_in_use
+from dgm_engine.services.latest import latest_run, results_of, run_in_use
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import TEST, Project
 
@@ -66,7 +66,7 @@ def skip_items(project: Project, items: Sequence[str], annotator: str) -> None:
 def name_component(
     project: Project, component: int, class_name: str | None, annotator: str, seen: View | None = None
 ) -> None:
-    """Gives a cluster to a class (two clusters of one name are merged), or with None takes its name away.
+    """Gives a cluster to a class, which may have several, or with None takes its name away.
 
     Args:
         project: whose cluster it is.
@@ -81,7 +81,8 @@ def name_component(
         InputError: the class name is not usable.
     """
     lineage = component_seen(project, component, seen)
-    if class_name is not None and component in project.labels.state(lineage).closed:
+    n_components = len(results_of(latest_run(project)).owner)
+    if class_name is not None and component in project.labels.state(lineage).within(n_components).closed:
         raise StateError(f"cluster {component} was merged or dissolved and holds no images; name the one that has them")
     images = anchoring.named(project, exploring.view(project) if seen is None else seen, component)
     project.labels.name_component(lineage, component, class_name, images, annotator=annotator)

@@ -136,7 +136,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
     )
     still = still_named(labels, component, overruled)
     if neighbours is not None and items:
-        still &= ~spoken_against(labels, rows, neighbours)
+        still &= ~spoken_against(labels, examples, rows, neighbours)
     held, within, firmness = held_by_names(labels, still, owner)
     if len(held):
         known = known.holding(rows([items[position] for position in held]), within, firmness)

@@ -146,6 +146,25 @@ def claims(
     return tuple(found)
 
 
+def named_at(
+    component: NDArray[np.integer], anchors: Sequence[Anchor], owner: Sequence[str | None]
+) -> NDArray[np.int64]:
+    """(K,) the newest event by which images in a component have the name that it has; 0 where none have.
+
+    What was said of single images before it was known to whoever gave the name, and says nothing against it.
+
+    Args:
+        component: (A,) where the images under a name are.
+        anchors: (A,) what the names say of them.
+        owner: (K,) the names of the components.
+    """
+    found = np.zeros(len(owner), dtype=np.int64)
+    for k, anchor in zip(component.tolist(), anchors, strict=True):
+        if owner[k] == anchor.class_name:
+            found[k] = max(found[k], anchor.event)
+    return found
+
+
 def still_named(
     labels: LabelState, component: NDArray[np.integer], overruled: Mapping[int, Overruled]
 ) -> NDArray[np.bool_]:
@@ -168,7 +187,9 @@ def still_named(
     return kept
 
 
-def spoken_against(labels: LabelState, rows: Rows, neighbours: NDArray[np.integer]) -> NDArray[np.bool_]:
+def spoken_against(
+    labels: LabelState, evident: Mapping[str, str], rows: Rows, neighbours: NDArray[np.integer]
+) -> NDArray[np.bool_]:
     """(A,) whether, of the labelled images next to one under a name, more are of other classes than of the name's.
 
     Names around it say nothing against its own: to heed them took 7 % of the images of grocery at 32 pixels out of
@@ -176,13 +197,14 @@ def spoken_against(labels: LabelState, rows: Rows, neighbours: NDArray[np.intege
 
     Args:
         labels: what people said.
+        evident: the labels that training looks at, item to class.
         rows: from item ids to pool rows.
         neighbours: (N, n) pool rows of the nearest of each.
     """
     number = {name: index for index, name in enumerate(labels.classes)}
     said = np.full(len(neighbours), -1, dtype=np.int32)
-    labelled = rows(list(labels.positive))
-    said[labelled] = [number[name] for name in labels.positive.values()]
+    labelled = rows(list(evident))
+    said[labelled] = [number[name] for name in evident.values()]
     anchored = rows(list(labels.anchors))
     own = np.array([number.get(anchor.class_name, -1) for anchor in labels.anchors.values()], dtype=np.int32)
     near = said[neighbours[anchored]]  # (A, n)
