@@ -89,6 +89,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
     overruled: Mapping[int, Overruled] = NONE_OVERRULED,
     neighbours: NDArray[np.integer] | None = None,
     *,
+    seen: bool = False,
     strays: bool = True,
 ) -> Learned:
     """Gives components to classes, and allowed sets to items.
@@ -102,6 +103,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
         config: of the training.
         overruled: by component, where labels spoke against the names given so far.
         neighbours: (N, n) pool rows of the nearest of each; labels next to an image speak against its name.
+        seen: as in `give_components`.
         strays: as in `give_components`.
     """
     examples = evident(labels, config)
@@ -122,6 +124,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
         unnamed - named,
         size=sizes if examples else None,
         several=config.several_components,
+        seen=seen,
         strays=strays,
     )
     spoken_of = labels.positive.keys() | labels.rejected.keys() | labels.none_of_named

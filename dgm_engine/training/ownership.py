@@ -29,12 +29,6 @@ MIN_DENSITY = 0.75
 large component with a few of them is most likely of a class that nobody has labelled yet. Of 0.5, 0.75 and 1 the last
 was worse by 2 points on the training images of Fashion-MNIST, and the others alike."""
 
-CONFIRMED, AGREED = 5, 0.9
-"""A component that a class owns holds at least so many of its examples, so large a share of all that lie there, and as
-many as an even spread of all examples over the pile would put there: then it keeps it, however sparse they are. People
-who answer what they are asked label little where the model is sure: of 120 nines 15, all as nines, and that would count
-against them. Where only some classes have labels, the examples that strayed among another are fewer than that."""
-
 MOST_OF_THEM = 0.3
 """A class that owns nothing takes a free component that holds this share of its examples."""
 
@@ -220,6 +214,7 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
     *,
     size: NDArray[np.number] | None = None,
     several: bool = True,
+    seen: bool = False,
     strays: bool = True,
 ) -> Owner:
     """Gives components to the classes whose labelled examples they hold.
@@ -227,7 +222,7 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
     A component goes to the class that has most of the labelled examples in it, if they are more than strays and not
     far sparser than elsewhere; where classes disagree, training then moves the examples of the others, and their likes,
     out. What a class was given before it keeps until another's examples outnumber its own there, or its own become far
-    sparser than elsewhere without being enough to stand by themselves; a class without labelled examples keeps it
+    sparser than elsewhere, unless people have seen that it is the class's; a class without labelled examples keeps it
     anyway.
     A class that still owns nothing gets the free component that holds most of its examples; the class with the most in
     one chooses first, components that a person un-named come next to last, and last those that their class can spare.
@@ -239,6 +234,8 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
         unnamed: components that a person un-named.
         size: (K,) items in each component; None where they are alike.
         several: whether a class that owns a component may be given more.
+        seen: whether people have seen what the classes own so far. They label little where the model is sure, so that
+            sparse examples say nothing against it then: of 120 nines 5 had a label, all as nines.
         strays: whether a class that owns nothing gets a component that holds few of its examples, where no other is
             left, or waits for one of its own (`settling`).
 
@@ -251,7 +248,7 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
     kept = {name: _is_dense(scores, size, in_doubt=2.0) for name, scores in evidence.items()}
     for k in (set(range(len(owners))) - named - unnamed) if several else ():
         now = owners[k]
-        if now in evidence and owners.count(now) > 1 and not (kept[now][k] or _is_confirmed(evidence, now, k, size)):
+        if now in evidence and owners.count(now) > 1 and not (seen or kept[now][k]):
             owners[k] = None
         best = max(evidence, key=lambda c: evidence[c][k], default=None)
         if best is not None and dense[best][k] and _is_clear(evidence[best], k) and _may_take(evidence, best, now, k):
@@ -280,13 +277,6 @@ def _available(
 def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
     """Whether a component holds enough of a class's examples (K,): a real one, no mere strays, no even spread."""
     return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE * scores.sum(), MIN_RATIO * scores.mean()))
-
-
-def _is_confirmed(evidence: dict[str, NDArray[np.float64]], name: str, k: int, size: NDArray[np.float64]) -> bool:
-    """Whether the examples in a component by themselves show that it is a class's own."""
-    examples = np.sum(list(evidence.values()), axis=0)
-    evenly_spread = examples.sum() * size[k] / max(size.sum(), 1.0)
-    return bool(evidence[name][k] >= max(CONFIRMED, AGREED * examples[k], evenly_spread))
 
 
 def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64], in_doubt: float = 1.0) -> NDArray[np.bool_]:

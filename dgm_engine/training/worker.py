@@ -388,6 +388,7 @@ class Worker:
             self.config,
             self.overruled,
             self.state.neighbours,
+            seen=self.setting.config.parent is not None,
             strays=strays,
         )
 
