@@ -50,8 +50,8 @@ def _turned_down(project: Project, down: TurnedDown) -> None:
         told = ""
         if before.agreement is not None and after.agreement is not None:
             told = (
-                f"Of {count(after.n, 'image')} that it is checked on it predicts **{after.agreement:.0%}** as you said, run "
-                f"{down.comparison.run} {before.agreement:.0%}. "
+                f"Of {count(after.n, 'image')} that it is checked on it predicts **{after.agreement:.0%}** as you "
+                f"said, run {down.comparison.run} {before.agreement:.0%}. "
             )
         st.markdown(
             f":orange[:material/history:] **Run {down.run} came out worse: you still see run {down.in_use}.** {told}"

@@ -67,3 +67,20 @@ def test_enter_gives_a_name_that_exists_though_scrolling_has_closed_the_list(
     page.keyboard.press("Enter")
     expect(page.locator(".st-key-card_5 .chip")).to_have_text("6")
     assert named.labels.state(1).names[5] == "6"
+
+
+def test_escape_closes_the_list_of_a_field_and_takes_no_name_away(address: str, page: Page, named: Project) -> None:
+    before = spoken(named)
+    show(page, address, "discover", named)
+    field = page.get_by_role("combobox", name="Name of cluster 5", exact=True)
+    field.click()
+    expect(page.get_by_role("option").first).to_be_visible()
+    field.press("Escape")
+    expect(page.get_by_role("option")).to_have_count(0)
+    expect(field).to_be_focused()
+    field.press("Escape")
+    field.press_sequentially("boo")
+    field.press("Escape")
+    expect(field).to_have_value("5")
+    settled(page)
+    assert spoken(named) == before
