@@ -268,8 +268,14 @@ def label(
     """Take in labels of single items from a file."""
     report = labelling.import_labels(projects.open_project(project), csv, _annotator())
     rejected = [{"row": row.row, "reason": row.reason} for row in report.rejected]
-    lines = [f"{report.accepted} labels taken", *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]
+    taken = f"{report.accepted} label{'s' * (report.accepted != 1)} taken"
+    lines = [taken, *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]
     _show(as_json, {"accepted": report.accepted, "rejected": rejected}, lines)
+    if not report.accepted:
+        why = (
+            f"row {rejected[0]['row']}: {rejected[0]['reason']}" if rejected else "it has no rows below its first line"
+        )
+        raise InputError(f"no row of {csv} could be taken in; {why}")
 
 
 @app.command()
@@ -302,7 +308,13 @@ def suggest(
 
 @app.command()
 def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
-    """Score the model. Ground truth decides where the source has it, and else labels that the model has not seen."""
+    """Score the model. Ground truth decides where the source has it, and else labels that the model has not seen.
+
+    accuracy named: images whose predicted class is the true one. accuracy cluster and label: the same, had each cluster
+    the class most frequent in it. accuracy hungarian: the same with one cluster for each class. all, old, new: classes
+    and clusters without a name matched with the true classes as well as possible; of all images, of those of classes
+    that you named or labelled, and of the others.
+    """
     scores = evaluating.evaluate(projects.open_project(project))
     figures = ("accuracy_cluster_and_label", "accuracy_named", "accuracy_hungarian", "all", "old", "new")
     value: dict[str, Any] = {

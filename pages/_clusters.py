@@ -8,7 +8,7 @@ import streamlit as st
 
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import clusters as cluster_service
-from dgm_engine.services import exploring, labelling, scoping, suspects
+from dgm_engine.services import exploring, jobs, labelling, scoping, suspects
 from dgm_engine.services.exploring import View
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
@@ -16,11 +16,13 @@ from pages import _cluster_actions, _component, _standing, _state, _suspect_name
 from pages._bulk import sureness
 from pages._pictures import data_uri, strip
 from pages._state import Key
-from pages._text import plain
+from pages._text import count, plain
 
 PROTOTYPE = 72
 EXEMPLAR = 44
 _SHOWN = 8
+_GROWN = 1.5
+"""A cluster that holds so many times the images that it was named for may be another thing by now."""
 
 _Place = tuple[str, int]
 """A project's folder and a cluster."""
@@ -43,6 +45,11 @@ def cards(project: Project, view: View) -> None:
             "**Three steps.** Name the clusters that you recognise, below. On **Label**, say what the doubtful images "
             "are. Then press **Train with the new labels**, and look again.",
             icon=":material/lightbulb:",
+        )
+    found = jobs.active_status(project)
+    if found is not None and found[1].alive:
+        st.caption(
+            "The map follows the run at work. The cards show what was saved last, and change when it ends or stops."
         )
     classes, unlearned = labelling.class_names(project), cluster_service.unlearned(project, view)
     doubtful = {suspect.component: suspect for suspect in suspects.suspect_names(project)}
@@ -135,7 +142,13 @@ def _picture(project: Project, view: View, cluster: Cluster, n: int, *, learned:
 def _remarks(cluster: Cluster) -> str:
     if cluster.ignored:
         return " · ignored"
-    return ' · <span class="warn">may be two groups</span>' if cluster.two_like else ""
+    remarks = ""
+    if cluster.by_training:
+        told = "By labels of single images in it, or the names of an earlier model. A name that you give stands above."
+        remarks += f' · <span title="{told}">named by training</span>'
+    if cluster.size >= _GROWN * cluster.named_size > 0:
+        remarks += f' · <span class="warn">had {count(cluster.named_size, "image")} when it was named</span>'
+    return remarks + (' · <span class="warn">may be two groups</span>' if cluster.two_like else "")
 
 
 def _promise(view: View, cluster: Cluster) -> str:

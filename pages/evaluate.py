@@ -96,8 +96,8 @@ def _unknown_names(project: Project) -> None:
     if names and len(unknown) == len(names):
         st.warning(
             f"The ground truth knows none of your classes; its own are {_quoted(project.pool.classes)}. Where these "
-            "are only the names of folders, the accuracies above mean nothing. For an estimate take an audit: on "
-            "**Label**, choose “Drawn at random, to check accuracy”.",
+            "are only the names of folders, the accuracies above say how well the clusters fit these. For an estimate "
+            "take an audit: on **Label**, choose “Drawn at random, to check accuracy”.",
             icon=":material/folder_off:",
         )
     elif unknown:

@@ -15,7 +15,7 @@ from dgm_engine.services.labelling import ImportReport
 from dgm_engine.services.projects import Project
 from pages import _state
 from pages._state import Key
-from pages._text import plain
+from pages._text import count, plain
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -117,7 +117,8 @@ def _import(project: Project) -> None:
             st.button("Take them in", icon=":material/upload:", on_click=_take_in, args=(project,))
         report: ImportReport | None = st.session_state.pop(Key.IMPORTED, None)
         if report is not None:
-            st.success(f"{report.accepted:,} rows taken in, {len(report.rejected):,} left out.")
+            told = f"{count(report.accepted, 'row')} taken in, {len(report.rejected):,} left out."
+            (st.success if report.accepted else st.error)(told)
             if report.rejected:
                 st.caption("Rows are counted from the first one below the column names.")
                 st.table([{"Row": r.row, "Why left out": r.reason} for r in report.rejected])

@@ -122,6 +122,18 @@ def test_naming_labelling_and_evaluating(asked, trained: Project, tmp_path: Path
     assert asked("clusters", root)["clusters"][0]["class"] is None
 
 
+def test_a_label_file_of_which_no_row_can_be_taken_in_is_an_error_that_says_why(dgm, trained: Project, tmp_path: Path):
+    (tmp_path / "wrong.csv").write_text("item,class\nIMG_1.png,cat\nIMG_2.png,cat\n")
+    code, out, err = dgm("label", trained.paths.root, "--csv", tmp_path / "wrong.csv", "--json")
+    assert code == 2
+    assert [entry["row"] for entry in json.loads(out)["rejected"]] == [1, 2]
+    assert err.count("\n") == 1
+    assert "unknown item 'IMG_1.png'; items have ids like 'train/00000'" in err
+    (tmp_path / "empty.csv").write_text("item,class\n")
+    code, _, err = dgm("label", trained.paths.root, "--csv", tmp_path / "empty.csv")
+    assert (code, "no rows below" in err) == (2, True)
+
+
 def test_suggestions_and_labels_out(asked, trained: Project, tmp_path: Path):
     root = trained.paths.root
     found = asked("suggest", root, "--n", 3, "--strategy", "uncertain")["items"]
@@ -242,10 +254,10 @@ def test_runs_are_listed_and_one_can_be_gone_back_to(asked, dgm, trained: Projec
     root = trained.paths.root
     fabricate_comparison(fabricate_run(trained, 2), 0.9, 0.91)
     rows = asked("runs", root)["runs"]
-    keys = ("run", "parent", "state", "epochs", "accuracy_held_out", "in_use", "kept")
+    keys = ("run", "parent", "state", "epochs", "accuracy_held_out", "in_use", "kept", "damaged")
     assert rows == [
-        dict(zip(keys, (2, 1, "finished", 3, 0.91, True, True), strict=True)),
-        dict(zip(keys, (1, None, "finished", 3, None, False, True), strict=True)),
+        dict(zip(keys, (2, 1, "finished", 3, 0.91, True, True, False), strict=True)),
+        dict(zip(keys, (1, None, "finished", 3, None, False, True, False), strict=True)),
     ]
     assert asked("use", root, 1) == {"run": 1}
     assert [row["run"] for row in asked("runs", root)["runs"] if row["in_use"]] == [1]

@@ -515,6 +515,26 @@ def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
     assert len(app.dataframe[0].value) == 10
 
 
+def test_a_card_says_what_nobody_named_and_what_has_grown_since(mapped: Project) -> None:
+    view = exploring.view(mapped)
+    fives = view.items[view.component == 5].tolist()
+    images = [Anchored(str(item), 0.9) for item in fives[:20]]
+    mapped.labels.name_component(1, 5, "five", images, annotator="ann")
+    fabricate_run(mapped, 2, owner=(None,) * 4 + ("four",) + (None,) * 7)
+    said = {card.proto.body for card in opened("discover", mapped).get("html")}
+    (five,) = (html for html in said if "Cluster 5 " in html)
+    (four,) = (html for html in said if "Cluster 4 " in html)
+    assert "had 20 images when it was named" in five
+    assert "named by training" not in five
+    assert "named by training" in four
+    assert "when it was named" not in four
+    labelling.name_component(mapped, 5, "five", "ann")
+    labelling.name_component(mapped, 4, "four", "ann")
+    said = " ".join(card.proto.body for card in opened("discover", mapped).get("html"))
+    assert "named by training" not in said
+    assert "when it was named" not in said
+
+
 def test_evaluate_says_which_names_the_ground_truth_does_not_know(trained: Project) -> None:
     labelling.name_component(trained, 3, "3", "ann")
     assert "knows no" not in texts(opened("evaluate", trained))
@@ -906,6 +926,8 @@ def test_labels_taken_in_from_a_file_show_at_once_with_what_was_left_out(trained
     items = trained.pool.items[:2].tolist()
     rows = f"item,class\n{items[0]},zero\n{items[1]},one\nnobody,one\n"
     app.file_uploader(key="label_file").set_value(("others.csv", b"item,class\nnobody,two\n", "text/csv")).run()
+    press(app, "Take them in")
+    assert "0 rows taken in, 1 left out" in app.error[-1].value
     app.file_uploader(key="label_file").set_value(("labels.csv", rows.encode(), "text/csv"))
     press(app, "Take them in")  # before the page has been drawn with that file
     assert "2 rows taken in, 1 left out" in app.success[-1].value

@@ -37,6 +37,14 @@ def test_unnamed_clusters_have_the_figures_that_need_no_names(trained: Project):
     assert scores.confusion.counts.sum() == N_TEST
 
 
+def test_names_that_ground_truth_does_not_know_say_nothing_of_how_right_they_are(trained: Project):
+    labelling.name_component(trained, 4, "four", "ann")
+    scores = evaluating.evaluate(trained)
+    assert (scores.accuracy_named, scores.per_class, scores.old_classes) == (None, (), ())
+    labelling.name_component(trained, 3, "3", "ann")
+    assert evaluating.evaluate(trained).accuracy_named == pytest.approx(0.1, abs=0.03)
+
+
 def test_named_accuracy_counts_new_as_wrong_and_merges_clusters_of_a_class(trained: Project):
     for component, name in ((0, "0"), (1, "1"), (9, "9"), (10, "9")):
         labelling.name_component(trained, component, name, "ann")

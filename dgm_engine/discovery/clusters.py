@@ -25,6 +25,9 @@ class Cluster:
         confidence: mean of q(y = component | x) over its items, 0 to 1; 0 where it has none.
         exemplars: (<= N_EXEMPLARS,) int64 rows of typical items that the model is sure of, the most typical first.
         two_like: whether it looks like two clusters (`discovery.halves`).
+        by_training: whether nobody gave it its name: labels of single images did, or the clusters of an earlier model.
+        named: the label event by which somebody last named images that it holds as it is named; 0 where nobody did.
+        named_size: how many images were under that name then, where all of them are known; else 0.
         ignored: whether people do not care for it.
         closed: whether it was merged into another or dissolved, so that a split may use it.
     """
@@ -35,6 +38,9 @@ class Cluster:
     confidence: float
     exemplars: np.ndarray
     two_like: bool = False
+    by_training: bool = False
+    named: int = 0
+    named_size: int = 0
     ignored: bool = False
     closed: bool = False
 

@@ -81,7 +81,7 @@ def export_classifier(
     report = progress or silent
     classifier = Classifier(model.config, spec.shape, spec.owner, spec.value_range)
     if not classifier.classes:
-        raise StateError("no cluster has a class yet; name a cluster or label an image first")
+        raise StateError("no cluster has a class yet; name a cluster, or label images and train again")
     report(0.0, "Translating the model")
     with building(out.expanduser().resolve()) as folder:
         graph = to_onnx(model, classifier)

@@ -22,7 +22,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -106,7 +106,7 @@ def import_rows(store: LabelStore, rows: Iterable[Row], known_items: Collection[
     Raises:
         InputError: the annotator's name cannot be one.
     """
-    annotator, known = clean_name(annotator, "annotator"), frozenset(known_items)
+    annotator, known = clean_name(annotator, "annotator"), dict.fromkeys(known_items)
     taken: dict[str, list[tuple[int, Entry]]] = {}
     entries: list[Entry] = []
     rejected: list[Rejected] = []
@@ -203,7 +203,7 @@ def _row(number: int, values: dict[str, str]) -> Row:
     return row if none is not None else replace(row, problem="none_of_named is neither true, false nor empty")
 
 
-def _entry(row: Row, known: frozenset[str]) -> Entry:
+def _entry(row: Row, known: Mapping[str, None]) -> Entry:
     """What the row says.
 
     Raises:
@@ -213,7 +213,7 @@ def _entry(row: Row, known: frozenset[str]) -> Entry:
         raise InputError(row.problem)
     item = row.item if row.item in known else row.item.strip()
     if item not in known:
-        raise InputError(f"unknown item {row.item!r}; give the id of an item of this project")
+        raise InputError(f"unknown item {row.item!r}; items have ids like {next(iter(known), '')!r}")
     said = {Kind.LABEL: row.class_name, Kind.REJECT: row.not_class, Kind.NONE_OF_NAMED: row.none_of_named}
     kinds = [kind for kind, value in said.items() if value]
     if not kinds:

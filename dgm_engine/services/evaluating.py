@@ -44,7 +44,7 @@ class Evaluation:
         n: items scored.
         accuracy_cluster_and_label: each component takes the majority class of its scored items (as in the paper).
         accuracy_named: of the class predicted from names and labels, "none of them" being wrong; None where nothing
-            is named.
+            has the name of a ground-truth class.
         accuracy_hungarian: best one-to-one match of components and classes.
         all: best one-to-one match of classes and unnamed components with ground truth.
         old: of that, on the classes that people labelled or named; None where there are none.
@@ -54,7 +54,7 @@ class Evaluation:
             probable component that nobody owns; None where truth is unknown.
         best_naming: the same, square: what has no name, or one that is no ground-truth class, counts as the class that
             is most frequent in it.
-        per_class: of the named predictions, by ground-truth class; empty where truth is unknown or nothing is named.
+        per_class: of the named predictions, by ground-truth class; empty where `accuracy_named` is None.
         old_classes: the ground-truth classes that people labelled or named.
         held_out_agreement: oldest run first; see `held_out_agreement`.
     """
@@ -160,7 +160,7 @@ class _Scores:
         predicted = class_probabilities(q_y, owner).predicted()
         unowned = np.where([name is None for name in owner], q_y, -1).argmax(axis=1)
         taken_for = np.where(predicted == "", group_names(owner)[unowned], predicted)
-        anything_named = any(name is not None for name in owner)
+        anything_named = any(name in classes for name in owner)
         return cls(
             cluster_and_label=metrics.accuracy_cluster_and_label(component, truth),
             named=metrics.accuracy_named(predicted, truth_name) if anything_named else None,

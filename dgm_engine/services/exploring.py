@@ -29,6 +29,7 @@ from dgm_engine.services.latest import (
 )
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
+from dgm_engine.training.naming import N_ANCHORS, named_by, names_by_number
 from dgm_engine.training.ownership import Owner, class_probabilities
 from dgm_engine.training.results import load_array
 
@@ -186,7 +187,7 @@ def view(project: Project) -> View:
 def clusters_of(project: Project, run: RunPaths) -> tuple[Cluster, ...]:
     """The clusters of a run that has results, one per component, under the current labels; exemplars are pool rows."""
     state = project.labels.state(results_of(run).config.lineage)
-    return _named(run, results_stamp(run), state, owners_of(project, run, state))
+    return _named(project, run, results_stamp(run), state, owners_of(project, run, state))
 
 
 def component_seen(project: Project, component: int, seen: View | None) -> int:
@@ -422,19 +423,29 @@ def _view(project: Project, run: RunPaths, stamp: int, version: int) -> View:
         state=_states(project, rows, state, label),
         edits=state.edits,
         ignored=np.isin(opinion.component, list(state.ignored)),
-        clusters=_named(run, stamp, state, owner),
+        clusters=_named(project, run, stamp, state, owner),
         classes=state.classes,
         colours=class_colours({name: state.numbers[name] for name in state.classes}),
         owner=owner,
     )
 
 
-def _named(run: RunPaths, stamp: int, state: LabelState, owner: Owner) -> tuple[Cluster, ...]:
+def _named(project: Project, run: RunPaths, stamp: int, state: LabelState, owner: Owner) -> tuple[Cluster, ...]:
     """The clusters of a run with all that people said of them."""
     ignored, closed = state.ignored, state.within(len(owner)).closed
+    component = q_y_of(run, state.edits)[project.pool.rows(list(state.anchors))].argmax(axis=1)
+    named, by_number = named_by(component, list(state.anchors.values()), owner), names_by_number(state)
     return tuple(
-        replace(c, class_name=owner[c.component], ignored=c.component in ignored, closed=c.component in closed)
-        for c in _clusters(run, stamp, state.edits)
+        replace(
+            c,
+            class_name=name,
+            by_training=name is not None and anchor is None and k not in by_number,
+            named=0 if anchor is None else anchor.event,
+            named_size=0 if anchor is None or anchor.named >= N_ANCHORS else anchor.named,
+            ignored=k in ignored,
+            closed=k in closed,
+        )
+        for k, (c, name, anchor) in enumerate(zip(_clusters(run, stamp, state.edits), owner, named, strict=True))
     )
 
 

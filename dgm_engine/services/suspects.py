@@ -7,12 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.discovery.contradictions import contradicted
-from dgm_engine.labels.state import LabelState
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
-from dgm_engine.training.naming import named_at
 from dgm_engine.training.ownership import class_probabilities
 from dgm_engine.training.results import load_array
 
@@ -98,12 +96,12 @@ def _suspect_names(project: Project, seen: View) -> tuple[SuspectName, ...]:
             rejected[at] |= seen.owner[seen.component[at]] in classes
     owner = np.array([name or "" for name in seen.owner])[seen.component]
     against = (owner != "") & ((seen.label != "") & (seen.label != owner) | rejected)
-    named, found = _named_at(project, seen, labels), list[SuspectName]()
+    found: list[SuspectName] = []
     for k in np.unique(seen.component[against]).tolist():
         here = seen.component == k
         support = int((here & (seen.label == owner) & ~rejected).sum())
         spoken = np.flatnonzero(here & against)
-        spoken = spoken[[labels.said.get(item, 0) > named[k] for item in seen.items[spoken].tolist()]]
+        spoken = spoken[[labels.said.get(item, 0) > seen.clusters[k].named for item in seen.items[spoken].tolist()]]
         if len(spoken) >= support + LEAST_AGAINST:
             said = np.where(seen.label[spoken] == owner[spoken], "", seen.label[spoken])
             names, counts = np.unique(said, return_counts=True)
@@ -112,16 +110,6 @@ def _suspect_names(project: Project, seen: View) -> tuple[SuspectName, ...]:
             rows = tuple(seen.rows[spoken[first]].tolist())
             found.append(SuspectName(k, str(seen.owner[k]), str(names[most]), rows, int(counts[most]), support))
     return tuple(sorted(found, key=lambda one: one.support - len(one.rows)))
-
-
-def _named_at(project: Project, seen: View, labels: LabelState) -> NDArray[np.int64]:
-    """(K,) as `naming.named_at`, of the view."""
-    items = list(labels.anchors)
-    place = np.full(project.pool.n_items, -1, dtype=np.int64)
-    place[seen.rows] = np.arange(len(seen.rows))
-    at = place[project.pool.rows(items)]
-    anchors = [labels.anchors[item] for item, shown in zip(items, (at >= 0).tolist(), strict=True) if shown]
-    return named_at(seen.component[at[at >= 0]], anchors, seen.owner)
 
 
 @lru_cache(maxsize=4)

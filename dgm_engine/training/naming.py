@@ -146,23 +146,24 @@ def claims(
     return tuple(found)
 
 
-def named_at(
+def named_by(
     component: NDArray[np.integer], anchors: Sequence[Anchor], owner: Sequence[str | None]
-) -> NDArray[np.int64]:
-    """(K,) the newest event by which images in a component have the name that it has; 0 where none have.
+) -> tuple[Anchor | None, ...]:
+    """(K,) of the images in each component that have its name, one that was named last; None where there is none.
 
-    What was said of single images before it was known to whoever gave the name, and says nothing against it.
+    What was said of single images before that was known to whoever gave the name, and says nothing against it.
 
     Args:
         component: (A,) where the images under a name are.
         anchors: (A,) what the names say of them.
         owner: (K,) the names of the components.
     """
-    found = np.zeros(len(owner), dtype=np.int64)
+    found: list[Anchor | None] = [None] * len(owner)
     for k, anchor in zip(component.tolist(), anchors, strict=True):
-        if owner[k] == anchor.class_name:
-            found[k] = max(found[k], anchor.event)
-    return found
+        newest = found[k]
+        if owner[k] == anchor.class_name and (newest is None or newest.event < anchor.event):
+            found[k] = anchor
+    return tuple(found)
 
 
 def still_named(

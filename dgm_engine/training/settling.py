@@ -24,7 +24,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import Learned, evident, predict
 from dgm_engine.training.loop import TrainingState
-from dgm_engine.training.naming import Overruled, Rows, named_at, spoken_of
+from dgm_engine.training.naming import Overruled, Rows, named_by, spoken_of
 from dgm_engine.training.start import SAMPLE, principal_components
 from dgm_engine.training.takeover import Beginning, begin_components
 
@@ -135,7 +135,7 @@ class Scene:
         self.anchored_component = learned.component
         self.event = np.array([anchor.event for anchor in labels.anchors.values()], dtype=np.int64)
         self.anchor_class = np.array([anchor.class_name for anchor in labels.anchors.values()], dtype=object)
-        self.named_at = named_at(self.anchored_component, list(labels.anchors.values()), self.owner)
+        self.named_by = named_by(self.anchored_component, list(labels.anchors.values()), self.owner)
 
     def disputes(self) -> Iterator[Dispute]:
         """The names that answers speak against, the clearest first."""
@@ -219,8 +219,9 @@ class Scene:
         return 0 if spared and other != NO_CLASS else NAME_WORTH
 
     def _rows_against(self, k: int, name: str, other: str) -> NDArray[np.int64]:
-        """(n,) rows of the answers since the component was named (`naming.named_at`)."""
-        named = self.named_at[k]
+        """(n,) rows of the answers since the component was named (`naming.named_by`)."""
+        newest = self.named_by[k]
+        named = 0 if newest is None else newest.event
         said = self.answered[(self.component == k) & (self.answer == other) & (self.said > named)]
         if other != NO_CLASS:
             return said
