@@ -34,7 +34,7 @@ def remark(project: Project, view: View, suspect: SuspectName) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.html(strip(_pictures(source(project), shown, project), len(shown), PICTURE), width="content")
             st.button(
-                f"Show {'it' if len(suspect.rows) == 1 else f'these {len(suspect.rows):,}'}",
+                f"Show {len(suspect.rows):,}",
                 key=f"against_{k}",
                 help="The images whose answers speak against the name, among the Images",
                 on_click=_show,
@@ -42,7 +42,7 @@ def remark(project: Project, view: View, suspect: SuspectName) -> None:
             )
             _other_name(project, view, suspect)
             st.button(
-                "Keep the name",
+                f"Keep {_quoted(suspect.name)}",
                 key=f"keep_{k}",
                 help="The answers so far are exceptions then, and speak against the name no longer",
                 on_click=_keep,
