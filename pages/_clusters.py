@@ -46,9 +46,9 @@ def cards(project: Project, view: View) -> None:
             "are. Then press **Train with the new labels**, and look again.",
             icon=":material/lightbulb:",
         )
-    found = jobs.active_status(project)
+    at_work, found = st.empty(), jobs.active_status(project)
     if found is not None and found[1].alive:
-        st.caption(
+        at_work.caption(
             "The map follows the run at work. The cards show what was saved last, and change when it ends or stops."
         )
     classes, unlearned = labelling.class_names(project), cluster_service.unlearned(project, view)
