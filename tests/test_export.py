@@ -317,7 +317,7 @@ def test_a_place_that_cannot_be_written_is_an_input_error(digits: Case, tmp_path
 
 
 def test_a_model_without_classes_is_not_exported(digits: Case, tmp_path: Path):
-    with pytest.raises(StateError, match="name a cluster or label an image first"):
+    with pytest.raises(StateError, match="name a cluster, or label images and train again"):
         export_classifier(digits.model, ExportSpec((None,) * 6, (8, 8, 1)), tmp_path / "out", digits.items)
     assert not any(tmp_path.iterdir())
 
