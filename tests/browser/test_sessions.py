@@ -16,7 +16,7 @@ from tests.fabricated import fabricate_run
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SOON = 10_000
-"""Milliseconds until what anybody says is on all screens, of a machine at work; `benchmarks.tabs` says how long it is."""
+"""Milliseconds until what anybody says is on all screens; how long it takes, `benchmarks.tabs` says."""
 
 
 def test_what_one_tab_labels_the_other_shows_after_its_next_action(address: str, page: Page, named: Project) -> None:
