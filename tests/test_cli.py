@@ -268,6 +268,10 @@ def test_runs_are_listed_and_one_can_be_gone_back_to(asked, dgm, trained: Projec
     lines = dgm("runs", root)[1].splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["2", "1"]
     assert (lines[1].endswith("91%"), lines[2].endswith("in use")) == (True, True)
+    trained.paths.run(2).results.write_text("{")
+    assert [row["damaged"] for row in asked("runs", root)["runs"]] == [True, False]
+    lines = dgm("runs", root)[1].splitlines()
+    assert (lines[1].endswith("damaged"), lines[2].endswith("in use")) == (True, True)
     trained.paths.run(2).results.unlink()  # as of one that was stopped before it had any
     assert asked("runs", root)["runs"][0]["kept"] is True
     assert "not kept" not in dgm("runs", root)[1]

@@ -91,12 +91,12 @@ def evaluate(project: Project, run: int | None = None) -> Evaluation:
 
 
 def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
-    """For each run with results, oldest first, its agreement with labels that it never saw.
+    """For each run with readable results, oldest first, its agreement with labels that it never saw.
 
     They are those given between it and the next such run, and those that it was told to leave alone before that.
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
-    trained = [run for n in project.paths.run_numbers() if runs.has_results(run := project.paths.run(n))]
+    trained = [run for n in project.paths.run_numbers() if runs.is_readable(run := project.paths.run(n))]
     ends = [results_of(run).labels_version for run in trained[1:]] + [project.labels.version()]
     return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
 

@@ -27,7 +27,7 @@ from dgm_engine.services.latest import model_of, q_y_of, results_of, results_sta
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import class_probabilities
-from dgm_engine.training.runs import has_results, read_config
+from dgm_engine.training.runs import is_readable, read_config
 
 ACTIVE_KL = 0.01
 """Nats above which a unit of z counts as active. A unit that the data moves by a tenth of its prior's standard
@@ -266,7 +266,7 @@ def comparable(project: Project, run: int) -> dict[str, str]:
     They are the project's other runs and, of the projects in `projects_home`, those with results and the same classes.
     """
     others = (project.paths.run(n) for n in reversed(project.paths.run_numbers()) if n != run)
-    found = {str(other.number): run_title(project, other.number) for other in others if has_results(other)}
+    found = {str(other.number): run_title(project, other.number) for other in others if is_readable(other)}
     for card in projects.list_projects():
         if card.state == "clustered" and card.root != project.paths.root:
             other = projects.open_project(card.root)

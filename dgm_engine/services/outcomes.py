@@ -146,7 +146,7 @@ def _finished_by_another(project: Project, run: RunPaths) -> bool:
 
 def _newest_results(project: Project) -> RunPaths | None:
     found = (project.paths.run(number) for number in reversed(project.paths.run_numbers()))
-    return next((run for run in found if runs.has_results(run) and not runs.is_damaged(run)), None)
+    return next((run for run in found if runs.is_readable(run)), None)
 
 
 @lru_cache(maxsize=4)  # a run's curves may be long

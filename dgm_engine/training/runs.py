@@ -256,6 +256,11 @@ def is_damaged(run: RunPaths) -> bool:
     return False
 
 
+def is_readable(run: RunPaths) -> bool:
+    """Whether a run has results that can be read."""
+    return has_results(run) and not is_damaged(run)
+
+
 def comparison(run: RunPaths) -> Comparison | None:
     """The results of a run beside those that it went on from; None where it has none or began from nothing."""
     found = read_json(run.results).get("compared") if has_results(run) else None
