@@ -8,7 +8,7 @@ import streamlit as st
 
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import clusters as cluster_service
-from dgm_engine.services import exploring, jobs, labelling, scoping, suspects
+from dgm_engine.services import exploring, labelling, scoping, suspects
 from dgm_engine.services.exploring import View
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
@@ -28,12 +28,13 @@ _Place = tuple[str, int]
 """A project's folder and a cluster."""
 
 
-def cards(project: Project, view: View) -> None:
+def cards(project: Project, view: View, *, at_work: bool) -> None:
     """A card for each cluster that holds images, the largest first and ignored ones last.
 
     Args:
         project: whose clusters.
         view: the newest results.
+        at_work: whether a run is at work, whose results these are not.
     """
     shown = np.bincount(view.component[scoping.filtered(view, _state.scope())], minlength=len(view.clusters)).tolist()
     used = [c for c in view.clusters if shown[c.component]]
@@ -46,9 +47,9 @@ def cards(project: Project, view: View) -> None:
             "are. Then press **Train with the new labels**, and look again.",
             icon=":material/lightbulb:",
         )
-    at_work, found = st.empty(), jobs.active_status(project)
-    if found is not None and found[1].alive:
-        at_work.caption(
+    follows = st.empty()
+    if at_work:
+        follows.caption(
             "The map follows the run at work. The cards show what was saved last, and change when it ends or stops."
         )
     classes, unlearned = labelling.class_names(project), cluster_service.unlearned(project, view)

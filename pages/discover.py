@@ -35,6 +35,8 @@ def discover(project: Project, view: View) -> None:
         )
     left, right = st.columns([11, 9], gap="small")
     layout = jobs.ensure_layout(project, method)
+    found = jobs.active_status(project)
+    at_work = found is not None and found[1].alive
     where = _map.places(project, layout)
     frame = right.container(key="panel_frame", height=MAP_HEIGHT, border=False, gap="small")
     with frame:
@@ -43,13 +45,13 @@ def discover(project: Project, view: View) -> None:
         with frame:
             _selection.panel(project, view, picked, where)
     with left:
-        _chart(project, view, where, colour)
+        _chart(project, view, where, colour, at_work=at_work)
         _below(project, view, method, layout)
     with frame:
         if panel == Panel.ALIKE:
             _cluster_actions.matrix(project, view)
         elif panel == Panel.CLUSTERS:
-            _clusters.cards(project, view)
+            _clusters.cards(project, view, at_work=at_work)
 
 
 def _looks(view: View) -> tuple[Colour, Method]:
@@ -78,14 +80,12 @@ def _looks(view: View) -> tuple[Colour, Method]:
     return Colour(colour), method
 
 
-def _chart(project: Project, view: View, where: Places | None, colour: Colour) -> None:
+def _chart(project: Project, view: View, where: Places | None, colour: Colour, *, at_work: bool) -> None:
     """The map, which follows a run at work; nothing before the first layout."""
     if where is None:
         return
     with st.container(key="map_frame", height=MAP_HEIGHT, border=False, gap=None):
         _map.draw(project, view, where, colour)
-        found = jobs.active_status(project)
-        at_work = found is not None and found[1].alive
         _state.polling(_map.follow, FOLLOW_SECONDS if at_work else None)(project, view, where, colour)
 
 

@@ -272,6 +272,12 @@ def alone(n, **near):
     return found
 
 
+def against(store, near):
+    """`spoken_against` where training looks at all labels."""
+    labels = store.state(1)
+    return spoken_against(labels, labels.positive, rows, near)
+
+
 @pytest.mark.parametrize(
     ("dogs", "cats", "expected"),
     [([], [], False), ([1], [], True), ([1], [2], False), ([1, 2], [3], True), ([1], [2, 3], False)],
@@ -282,9 +288,9 @@ def test_labels_of_its_neighbours_speak_against_an_images_name(store, dogs, cats
         if items:
             store.label([f"i{item}" for item in items], class_name, annotator=ME)
     near = alone(9, i0=[1, 2, 3])
-    assert spoken_against(store.state(1), store.state(1).positive, rows, near).tolist() == [expected]
+    assert against(store, near).tolist() == [expected]
     back = alone(9, **{f"i{item}": [0] for item in (*dogs, *cats)})  # it is a neighbour of theirs
-    assert spoken_against(store.state(1), store.state(1).positive, rows, back).tolist() == [expected]
+    assert against(store, back).tolist() == [expected]
 
 
 def test_each_image_is_judged_by_its_own_neighbours(store):
@@ -293,24 +299,32 @@ def test_each_image_is_judged_by_its_own_neighbours(store):
     store.label(["i5"], "dog", annotator=ME)
     store.label(["i6"], "cow", annotator=ME)
     near = alone(9, i0=[5], i1=[1], i2=[5])
-    assert spoken_against(store.state(1), store.state(1).positive, rows, near).tolist() == [True, False, False]
-    assert spoken_against(store.state(1), store.state(1).positive, rows, alone(9, i1=[6], i5=[2])).tolist() == [
+    assert against(store, near).tolist() == [True, False, False]
+    assert against(store, alone(9, i1=[6], i5=[2])).tolist() == [
         False,
         True,
         False,
     ]
-    assert spoken_against(store.state(1), store.state(1).positive, rows, alone(9)).tolist() == [False, False, False]
+    assert against(store, alone(9)).tolist() == [False, False, False]
 
 
 def test_other_names_around_an_image_say_nothing_of_its_own(store):
     name(store, 0, "cat", [0])
     name(store, 1, "dog", [1, 2, 3, 4])
-    assert not spoken_against(store.state(1), store.state(1).positive, rows, alone(9, i0=[1, 2, 3, 4])).any()
+    assert not against(store, alone(9, i0=[1, 2, 3, 4])).any()
+
+
+def test_labels_that_training_leaves_aside_say_nothing_against_a_name(store):
+    name(store, 0, "cat", [0])
+    store.label(["i1", "i2"], "dog", annotator=ME)
+    labels, near = store.state(1), alone(9, i0=[1, 2])
+    assert spoken_against(labels, {"i1": "dog"}, rows, near).tolist() == [True]
+    assert spoken_against(labels, {}, rows, near).tolist() == [False]
 
 
 def test_without_names_nothing_is_spoken_against(store):
     store.label(["i1"], "dog", annotator=ME)
-    assert spoken_against(store.state(1), store.state(1).positive, rows, alone(9)).shape == (0,)
+    assert against(store, alone(9)).shape == (0,)
 
 
 # What training holds

@@ -553,7 +553,7 @@ def test_every_figure_of_a_run_can_be_looked_at(trained: Project, name: ModelNam
     for look in _figures.Look:
         app.segmented_control(key=Key.LOOK).set_value(look).run()
         assert not app.exception
-        assert not app.error
+        assert [said.value for said in app.error] == []
         drawn[look] = len(app.get("plotly_chart")) - 1  # the page's own confusion matrix comes first
 
     pairs = 2 if name is ModelName.GM_DGM else 0
@@ -725,6 +725,25 @@ def test_names_that_may_be_wrong_stand_with_the_labels_that_may_be(doubted: tupl
     app.button(key="rename_5").click().run()
     assert exploring.view(doubted[0]).owner[5] == "seven"
     assert "may be wrong" not in texts(without_fault(app))
+
+
+@pytest.mark.parametrize("page", ["discover", "label", "train", "evaluate", "export"])
+def test_damaged_results_of_a_later_run_leave_those_before_in_use(mapped: Project, page: str) -> None:
+    fabricate_run(mapped, 2).results.write_text("{", encoding="utf-8")
+    app = opened(page, mapped)
+    assert [said.value for said in app.error] == []
+    assert exploring.view(mapped).run == 1
+    if page == "train":
+        assert "its results are damaged" in texts(app)
+
+
+def test_the_cards_say_that_they_do_not_follow_the_run_at_work(mapped: Project) -> None:
+    told = "The cards show what was saved last"
+    assert told not in texts(opened("discover", mapped))
+    run = fabricate_run(mapped, 2)
+    run.results.unlink()
+    engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
+    assert told in texts(opened("discover", mapped))
 
 
 def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: Project) -> None:

@@ -11,6 +11,7 @@ import torch
 from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.labels.schema import Anchored, Edit, Kind
 from dgm_engine.labels.store import LabelStore
+from dgm_engine.training import takeover
 from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import fresh_state, learn, predict
 from dgm_engine.training.loop import TrainingState
@@ -154,11 +155,14 @@ def test_a_class_that_comes_late_gets_a_component_for_its_first_examples_and_the
     assert named.settle() == Settlement({}, ())
 
 
-def test_several_classes_that_come_late_get_their_components_in_one_go(named):
+def test_several_classes_that_come_late_get_their_components_in_one_go(named, monkeypatch):
+    fits = []
+    monkeypatch.setattr(takeover, "fit_q_y", lambda *given: fits.append(given) or fit_q_y(*given))
     for blob, name in ((2, "d"), (3, "e")):
         named.label(named.centre(blob, 3), name)
     found = named.settle()
     assert [new.class_name for new in found.new] == ["d", "e"]
+    assert len(fits) == 1
     assert named.owner == ("a", "b", "c", "d", "e")
     after = named.component()
     assert (after[named.centre(2, 3)] == K).all()

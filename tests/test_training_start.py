@@ -1,6 +1,6 @@
 """The clustering start: its steps, its neighbours and its groups, for small piles and for large ones."""
 
-from itertools import takewhile
+from itertools import count, takewhile
 
 import numpy as np
 import pytest
@@ -103,6 +103,20 @@ def test_a_short_time_budget_leaves_clusters_that_q_y_has_learned():
         pass
     q_y = state.model.encode(state.model.inputs(table.values(table.rows)), 1, state.generator).log_q_y
     assert adjusted_rand_score(q_y.argmax(1).numpy(), truth) > 0.9
+
+
+def test_of_the_time_budget_counts_what_the_clock_of_work_says(monkeypatch):
+    table = Table(np.random.default_rng(0).normal(size=(320, 2)).astype(np.float32), np.arange(320))
+    config = TrainingConfig(batch_size=16, max_minutes=1e-4)
+
+    def n_steps(clock) -> int:
+        monkeypatch.setattr(start.machine, "work_clock", lambda _: clock)
+        records = start.clustering_start(fresh(table, config), table, config)
+        return len(list(takewhile(lambda r: r.phase.startswith("Learning"), records)))
+
+    assert n_steps(lambda: 0.0) == 250  # of others' work on the machine: as many as without a budget
+    ticks = count()
+    assert n_steps(lambda: float(next(ticks))) < 5
 
 
 @pytest.mark.parametrize(("n", "passes"), [(0, 150), (1_797, 150), (60_000, 10), (120_000, 5), (1_000_000, 3)])

@@ -81,8 +81,7 @@ def name_component(
         InputError: the class name is not usable.
     """
     lineage = component_seen(project, component, seen)
-    n_components = len(results_of(latest_run(project)).owner)
-    if class_name is not None and component in project.labels.state(lineage).within(n_components).closed:
+    if class_name is not None and exploring.clusters_of(project, latest_run(project))[component].closed:
         raise StateError(f"cluster {component} was merged or dissolved and holds no images; name the one that has them")
     images = anchoring.named(project, exploring.view(project) if seen is None else seen, component)
     project.labels.name_component(lineage, component, class_name, images, annotator=annotator)

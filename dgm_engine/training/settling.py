@@ -277,24 +277,25 @@ def make_components(
         overruled: by component, where labels spoke against names.
     """
     n_components, taken = scene.state.model.config.n_components, {*overruled}
-    beginnings: list[Beginning | None] = []
-    for new in wanted:
+    beginnings: dict[int, Beginning] = {}  # by place in `wanted`
+    for place, new in enumerate(wanted):
         empty = scene.empty(edits, taken)
-        if empty is None and n_components in scene.touched(edits):
-            beginnings.append(None)
+        if empty is not None:
+            taken.add(empty)
+        elif n_components in scene.touched(edits):
             continue
-        beginnings.append(Beginning(new.source, new.rows, empty))
-        n_components += empty is None
-        taken |= {empty} if empty is not None else set()
-    possible = [beginning for beginning in beginnings if beginning is not None]
-    made = iter(begin_components(scene.state, scene.table, possible, scene.config) if possible else [])
-    numbers = [None if beginning is None else next(made) for beginning in beginnings]
-    now = scene.components(scene.anchored)
-    for new, number in zip(wanted, numbers, strict=True):
-        if number is not None:
-            others = scene.event[(now == number) & (scene.anchor_class != new.class_name)]
-            overruled[number] = Overruled(new.class_name, frozenset(others.tolist()), new.answers)
-    return numbers
+        else:
+            n_components += 1
+        beginnings[place] = Beginning(new.source, new.rows, empty)
+    if not beginnings:
+        return [None] * len(wanted)
+    numbers = begin_components(scene.state, scene.table, list(beginnings.values()), scene.config)
+    made, now = dict(zip(beginnings, numbers, strict=True)), scene.components(scene.anchored)
+    for place, number in made.items():
+        new = wanted[place]
+        others = scene.event[(now == number) & (scene.anchor_class != new.class_name)]
+        overruled[number] = Overruled(new.class_name, frozenset(others.tolist()), new.answers)
+    return [made.get(place) for place in range(len(wanted))]
 
 
 def _parted(scene: Scene, dispute: Dispute) -> tuple[NDArray[np.int64] | None, bool]:

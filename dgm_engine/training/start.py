@@ -178,8 +178,7 @@ def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iter
     model = state.model
     optimiser = torch.optim.Adam(model.parameters(), lr=START_RATE * config.learning_rate)
     device = model.inputs.fill.device
-    clock = machine.work_clock(device.type)
-    for share, rows in _steps(table, config, VAE_EPOCHS, state.rng, clock, VAE_TIME):
+    for share, rows in _steps(state, table, config, VAE_EPOCHS, VAE_TIME):
         x = model.inputs(table.values(rows).to(device))
         with bfloat16(device, config):
             elbo = model.vae_bound(x, state.generator).mean()
@@ -198,8 +197,7 @@ def fit_q_y(
     target = np.zeros(len(table.x), dtype=np.int64)
     target[table.rows] = component
     losses = deque([math.inf] * FIT_WINDOW, FIT_WINDOW)
-    clock = machine.work_clock(device.type)
-    for share, batch in _steps(table, config, FIT_EPOCHS, state.rng, clock, FIT_TIME, FIT_LEAST):
+    for share, batch in _steps(state, table, config, FIT_EPOCHS, FIT_TIME, FIT_LEAST):
         raw = table.values(batch).to(device)
         with bfloat16(device, config):
             log_q = model.encode(augment(raw), 1, state.generator).log_q_y
@@ -211,24 +209,20 @@ def fit_q_y(
             return
 
 
-def _steps(  # noqa: PLR0913 - how long, by passes and by the clock
-    table: Table,
-    config: TrainingConfig,
-    epochs: int,
-    rng: np.random.Generator,
-    clock: Callable[[], float],
-    time_share: float,
-    least: int = 0,
+def _steps(
+    state: TrainingState, table: Table, config: TrainingConfig, epochs: int, time_share: float, least: int = 0
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
     """(share done, rows) for `epochs` passes, `LEAST_STEPS` to `MOST_STEPS` steps.
 
-    Where the run has a time budget, this takes at most `time_share` of it by the clock, and `least` steps even so.
+    Where the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
+    even so.
     """
     total = min(max(epochs * table.batches_per_epoch(config.batch_size), LEAST_STEPS), MOST_STEPS)
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
+    clock = machine.work_clock(state.model.inputs.fill.device.type)
     began, done, share = clock(), 0, 0.0
     while share < 1:
-        for rows in table.shuffled(config.batch_size, rng):
+        for rows in table.shuffled(config.batch_size, state.rng):
             done += 1
             of_time = (clock() - began) / seconds if done >= least else 0.0
             share = min(1.0, max(done / total, of_time))
