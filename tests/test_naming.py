@@ -300,11 +300,7 @@ def test_each_image_is_judged_by_its_own_neighbours(store):
     store.label(["i6"], "cow", annotator=ME)
     near = alone(9, i0=[5], i1=[1], i2=[5])
     assert against(store, near).tolist() == [True, False, False]
-    assert against(store, alone(9, i1=[6], i5=[2])).tolist() == [
-        False,
-        True,
-        False,
-    ]
+    assert against(store, alone(9, i1=[6], i5=[2])).tolist() == [False, True, False]
     assert against(store, alone(9)).tolist() == [False, False, False]
 
 
