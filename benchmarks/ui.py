@@ -191,6 +191,7 @@ class Bench:
     def keys(self, turn: int) -> list[float]:
         """Class keys on Label, one after the other."""
         page, times, said = self.page, list[float](), dict[str | None, str]()
+        page.wait_for_function("bench.single(null)")
         for number in range(N_KEYS):
             name, key = self.classes[(turn + number) % len(self.classes)]
             item = seen(page, ".labelling", "item")
