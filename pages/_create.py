@@ -148,5 +148,6 @@ def _kept(upload: "UploadedFile") -> str:
     return str(path)
 
 
+@_state.callback
 def _forget() -> None:
     st.session_state.pop(Key.TASK, None)

@@ -98,6 +98,7 @@ def _moved(project: Project, moved: list[Moved]) -> None:
         st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))
 
 
+@_state.callback
 def _saw(place: str, moved: list[Moved]) -> None:
     st.session_state[Key.MOVES_SEEN] |= {(place, move) for move in moved}
 

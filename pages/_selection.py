@@ -36,7 +36,7 @@ def panel(project: Project, view: View, place: NDArray[np.int64], where: Places 
             f"Back to the {back}",
             icon=":material/arrow_back:",
             type="tertiary",
-            on_click=_state.show_panel,
+            on_click=_state.callback(_state.show_panel),
             args=(Panel.IMAGES if len(place) else Panel.CLUSTERS,),
         )
         shown = bool(len(exploring.positions(project, view.rows, [opened])))
@@ -59,7 +59,8 @@ def panel(project: Project, view: View, place: NDArray[np.int64], where: Places 
             "Order", list(Order), key=Key.ORDER, label_visibility="collapsed", width=190, persist_state="session"
         )
         if selected:
-            st.button("", icon=":material/close:", type="tertiary", help="End (Esc)", on_click=_state.end_selection)
+            ends = _state.callback(_state.end_selection)
+            st.button("", icon=":material/close:", type="tertiary", help="End (Esc)", on_click=ends)
     place = exploring.ordered(project, view, place, order)
     items: list[str] = view.items[place].tolist()
     _bulk.actions(project, view, place, "bulk")

@@ -12,6 +12,7 @@ from typing import NoReturn, ParamSpec
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dgm_engine.errors import DgmError, in_words
 from dgm_engine.services import exploring, jobs, labelling, projects, scoping
@@ -271,7 +272,7 @@ def errors_shown() -> Generator[None]:
 
 
 def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Makes a function safe as a widget's callback: an error becomes a message.
+    """Makes a function safe as a widget's callback: it comes to its end, and an error becomes a message.
 
     Streamlit would draw an error in place of the page's first element. Where a part of the page then draws itself again
     in what was there before, the browser gives up and the whole page is blank.
@@ -279,12 +280,34 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @functools.wraps(function)
     def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except Exception as error:
-            notify(_told(error), ":material/error:")
+        with _to_the_end():
+            try:
+                function(*args, **kwargs)
+            except Exception as error:
+                notify(_told(error), ":material/error:")
 
     return safe
+
+
+@contextmanager
+def _to_the_end() -> Generator[None]:
+    """Keeps Streamlit from breaking a callback off, and so from losing what somebody said.
+
+    Streamlit (1.67) ends a callback at its next use of the session's state where the browser has asked for another run
+    of the page meanwhile, and that run does not call it again: it takes the widget's value for one that is known. Here
+    what was asked for waits until the callback is done.
+    """
+    context = get_script_run_ctx()
+    if context is None:
+        yield
+        return
+    state, name = context.session_state, "_yield_callback"
+    broken_off_at = getattr(state, name)
+    object.__setattr__(state, name, lambda: None)  # its own setattr would set a value of the session
+    try:
+        yield
+    finally:
+        object.__setattr__(state, name, broken_off_at)
 
 
 def _told(error: Exception) -> str:

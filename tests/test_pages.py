@@ -75,6 +75,31 @@ def without_fault(app: AppTest) -> AppTest:
     return app
 
 
+def a_button_that_counts() -> None:
+    """A page: while the callback of its button is at work, the browser asks for another run."""
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+
+    from pages import _state
+
+    @_state.callback
+    def count() -> None:
+        context = get_script_run_ctx()
+        assert context is not None
+        assert context.script_requests is not None
+        context.script_requests.request_rerun(RerunData())
+        st.session_state["counted"] = st.session_state.get("counted", 0) + 1
+
+    st.button("Count", on_click=count)
+
+
+def test_a_callback_comes_to_its_end_though_the_browser_asks_for_another_run() -> None:
+    app = AppTest.from_function(a_button_that_counts).run()
+    for n in (1, 2):
+        app.button[0].click().run()
+        assert app.session_state["counted"] == n
+
+
 def texts(app: AppTest) -> str:
     kinds = (app.markdown, app.caption, app.subheader, app.info, app.success, app.error, app.warning)
     return "\n".join(str(element.value) for kind in kinds for element in kind)

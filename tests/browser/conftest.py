@@ -56,14 +56,14 @@ def first_address(tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running(home: Path) -> Generator[str]:
-    """Runs the app with a folder of projects and says its address."""
+def running(home: Path, script: Path = ROOT / "app.py") -> Generator[str]:
+    """Runs the app, or another script with its settings, with a folder of projects and says its address."""
     home.mkdir(exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "DGM_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     with (home.parent / f"{home.name}.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:

@@ -1,6 +1,8 @@
 """Two tabs on one project, and a refresh in the middle of the work."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -10,6 +12,7 @@ from playwright.sync_api import Page, expect
 from dgm_engine.jobs import JobState, JobStatus, this_process, write_status
 from dgm_engine.services import exploring, labelling
 from dgm_engine.services.projects import Project
+from tests.browser.conftest import running
 from tests.browser.screens import MapScreen, box, eventually, labels_of, selected_rows, selection, settled, show
 from tests.fabricated import fabricate_run
 
@@ -204,3 +207,33 @@ def test_the_first_pages_of_a_new_server_all_have_the_frame(
     for page in pages:
         settled(page)
         expect(page.get_by_role("link", name="Export", exact=True)).to_be_visible()
+
+
+COUNTING = """
+import time
+import streamlit as st
+
+@st.cache_resource
+def counts():
+    return {"now": 0, "most": 0, "runs": 0}
+
+st.button("Again")
+counts()["now"] += 1
+counts()["most"] = max(counts()["most"], counts()["now"])
+time.sleep(1)
+counts()["now"] -= 1
+counts()["runs"] += 1
+st.write("{runs} runs, at most {most} at once".format(**counts()))
+"""
+
+
+def test_a_session_runs_one_script_at_a_time(page: Page, tmp_path: Path) -> None:
+    script = tmp_path / "counting.py"
+    script.write_text(COUNTING)
+    with running(tmp_path / "home", script) as address:
+        page.goto(address)
+        button = page.get_by_role("button", name="Again")
+        for _ in range(3):
+            button.click()
+            page.wait_for_timeout(300)  # within the second that a run takes
+        expect(page.get_by_text(re.compile("[2-4] runs, at most"))).to_have_text(re.compile("at most 1 at once"))
