@@ -1,6 +1,5 @@
 """Which images wait on the Label page, and why: suggestions, labels that may be wrong, or an audit's."""
 
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -69,7 +68,6 @@ class _Kept:
     made_from: tuple[int, int] | None = None
     passed: frozenset[str] = frozenset()
     coming: Future[list[Queued]] | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)  # the next drawing of a page may begin before one ends
 
 
 @st.cache_resource(show_spinner=False)
@@ -95,8 +93,7 @@ def queue(project: Project, source: Source, n: int, looked: str | None) -> list[
         audit = auditing.current(project)
         return [] if audit is None else [Queued(item.item, "") for item in audit.items]
     kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
-    with kept.lock:
-        return _kept_up(kept, project, source, n, looked)
+    return _kept_up(kept, project, source, n, looked)
 
 
 def _kept_up(kept: _Kept, project: Project, source: Source, n: int, looked: str | None) -> list[Queued]:
@@ -166,9 +163,8 @@ def waiting(project: Project, source: Source, queued: list[Queued]) -> frozenset
 def others() -> None:
     """The next images are chosen anew, and not among those in view."""
     kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
-    with kept.lock:
-        kept.passed = kept.passed.union(one.item for one in kept.queued)
-        kept.choice = None
+    kept.passed = kept.passed.union(one.item for one in kept.queued)
+    kept.choice = None
 
 
 def _chosen(project: Project, source: Source, n: int, without: frozenset[str]) -> list[Queued]:
