@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
+from dgm_engine.data.readers import predictable_kinds, source_kinds
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError, in_words
@@ -54,8 +55,7 @@ def new(
         str,
         typer.Option(
             metavar="SRC",
-            help="What to take in: digits, mnist, fashion-mnist, a folder of images, a zip of images, "
-            "or a .npz/.npy file of images or feature vectors.",
+            help=f"What to take in: {source_kinds()}.",
         ),
     ],
     data_root: DataRoot = None,
@@ -386,9 +386,7 @@ def export(
 @app.command()
 def predict(
     export: Annotated[Path, typer.Argument(metavar="EXPORT", help="A folder that dgm export wrote.")],
-    images: Annotated[
-        Path, typer.Argument(metavar="IMAGES", help="An image, a folder or zip of images, or a .npz/.npy file.")
-    ],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help=f"What to classify: {predictable_kinds()}.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The CSV to write: item,class,confidence,is_new.")],
     as_json: Json = False,
 ) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dgm_engine.data.image_readers import one_of
+from dgm_engine.data.readers import pile_titles, upload_types
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.jobs import JobState
 from dgm_engine.services import projects, tasks
@@ -59,9 +61,7 @@ def form() -> None:
         ).strip()
         suggestion = Path(source).name if source else ""
     elif kind == Source.UPLOAD:
-        upload = st.file_uploader(
-            "A zip of images, or a .npz or .npy with images or feature vectors", type=["zip", "npz", "npy"]
-        )
+        upload = st.file_uploader(f"A file: {one_of(pile_titles())}", type=upload_types())
         suggestion = Path(upload.name).stem if upload else ""
     else:
         source = st.selectbox("Set", list(_BUILT_IN), format_func=_BUILT_IN.__getitem__)

@@ -13,6 +13,7 @@ from dgm_engine.data.catalogue import Catalogue, Shape, encode_classes, no_split
 from dgm_engine.data.decode import fit, flatten, is_grey
 from dgm_engine.data.files import open_archive
 from dgm_engine.data.pool import ValueRange
+from dgm_engine.data.reader import PileReader
 from dgm_engine.errors import InputError
 
 VALUE_KEYS = ("x", "images", "features")
@@ -107,6 +108,9 @@ def open_array_file(path: Path, value_range: ValueRange | None = None) -> Genera
         used = find_range(images) if value_range is None or images.dtype == np.uint8 else value_range
         content = ArrayImages(images, used)
         yield Catalogue(items, truth, classes, no_split(len(x)), content, value_range=used)
+
+
+ARRAYS = PileReader((".npz", ".npy"), "images or feature vectors", open_array_file)
 
 
 def find_range(x: np.ndarray) -> ValueRange:
