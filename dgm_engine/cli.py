@@ -20,6 +20,7 @@ from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError, in_words
 from dgm_engine.jobs import JobState, JobStatus, tail
+from dgm_engine.labels.formats import label_layouts, label_suffixes
 from dgm_engine.paths import RunPaths
 from dgm_engine.progress import Progress
 from dgm_engine.reproduction.results import Variant
@@ -261,7 +262,7 @@ def label(
     project: ProjectFolder,
     csv: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="A CSV with columns item,class[,annotator] or item,not_class; or a .jsonl."),
+        typer.Option(metavar="FILE", help=f"{label_layouts()}; its name ends in {label_suffixes()}."),
     ],
     as_json: Json = False,
 ) -> None:
@@ -281,7 +282,7 @@ def label(
 @app.command()
 def labels(
     project: ProjectFolder,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, ending in .csv or .jsonl.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help=f"The file to write, ending in {label_suffixes()}.")],
     history: Annotated[
         bool,
         typer.Option("--history", help="Write all that was ever said, when and by whom."),

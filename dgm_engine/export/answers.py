@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dgm_engine.errors import InputError
-from dgm_engine.labels.interchange import csv_cell
+from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.training.ownership import ClassPosterior
 
 COLUMNS = ("item", "class", "confidence", "is_new")

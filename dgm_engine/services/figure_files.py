@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgm_engine.errors import InputError
-from dgm_engine.labels.interchange import csv_cell
+from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.paths import write_atomic
 from dgm_engine.progress import Progress, silent
 from dgm_engine.services import charts, evaluating, figures
