@@ -1,9 +1,6 @@
 """From a source to a pool: `ingest`."""
 
-import shutil
-import uuid
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +15,7 @@ from dgm_engine.data.readers import open_images
 from dgm_engine.data.survey import choose_shape
 from dgm_engine.errors import InputError, StateError
 from dgm_engine.progress import Progress, silent
+from dgm_engine.whole import made_whole
 
 MAX_SIDE = 1024
 """Longest side that an item can be asked to have, in pixels."""
@@ -95,8 +93,14 @@ def ingest(request: SourceRequest, images_dir: Path, progress: Progress | None =
         raise StateError(f"{images_dir} exists already; choose another project folder, or delete that one first")
     report = progress or silent
     report(0.0, "Looking through the source")
-    with open_source(request) as catalogue, _building(images_dir) as folder:
-        return _fill(request, catalogue, folder, report)
+    with open_source(request) as catalogue:
+        try:
+            with made_whole(images_dir) as folder:
+                return _fill(request, catalogue, folder, report)
+        except OSError as error:
+            raise InputError(
+                f"{images_dir} cannot be written ({error}); free some space, or choose another folder"
+            ) from error
 
 
 def open_source(request: SourceRequest) -> AbstractContextManager[Catalogue]:
@@ -167,17 +171,3 @@ def _sort_out_classes(
 
 def _first(quarantined: list[Quarantined]) -> str:
     return f"the first of {len(quarantined)} problems is {quarantined[0].path}: {quarantined[0].reason}"
-
-
-@contextmanager
-def _building(target: Path) -> Generator[Path]:
-    """A new folder beside ``target`` that becomes ``target`` on success and disappears otherwise."""
-    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        folder.rename(target)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error}); free some space, or choose another folder") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -24,7 +24,7 @@ from dgm_engine.errors import InputError
 from dgm_engine.labels.schema import Event, Kind, clean_name, images_as_text
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry, LabelStore
-from dgm_engine.paths import write_atomic
+from dgm_engine.whole import write_atomic
 
 STATE_COLUMNS = ("item", "class", "not_class", "none_of_named", "annotator")
 HISTORY_COLUMNS = tuple("class" if name == "class_name" else name for name in Event._fields)
