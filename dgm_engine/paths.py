@@ -8,8 +8,7 @@ from typing import Any
 from dgm_engine.errors import CorruptError
 from dgm_engine.whole import write_atomic
 
-MANIFEST = "project.json"
-"""The file that makes a folder a project."""
+MANIFEST = "project.json"  # the file that makes a folder a project
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class JobPaths:
     @property
     def log(self) -> Path:
         """What the process and its libraries wrote."""
-        return self.root / "log"
+        return self.root / "worker.log"
 
 
 @dataclass(frozen=True)
@@ -266,9 +265,8 @@ class ProjectPaths:
 
     def run_numbers(self) -> list[int]:
         """The numbers of the runs on disk, ascending."""
-        if not self.runs.is_dir():
-            return []
-        return sorted(int(p.name) for p in self.runs.iterdir() if p.name.isdigit() and p.is_dir())
+        found = self.runs.iterdir() if self.runs.is_dir() else ()
+        return sorted(int(path.name) for path in found if path.name.isdigit() and path.is_dir())
 
 
 def lock_of(folder: Path) -> Path:
