@@ -14,15 +14,15 @@ from playwright.sync_api import Page
 from dgm_engine import jobs as processes
 from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
-from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import default_method
+from dgm_engine.npy import save_array
 from dgm_engine.paths import write_json
 from dgm_engine.services import jobs
 from dgm_engine.services.labelling import name_component
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import Project, create_project, open_project
 from dgm_engine.training import runs
-from dgm_engine.training.results import Results, save_array, save_results
+from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig, TrainRequest
 
 MNIST = 70_000
@@ -118,10 +118,10 @@ def _synthetic(root: Path, n: int) -> Project:
     processes.write_status(run.status, finished)
     angle = 2 * np.pi * truth / N_COMPONENTS
     middle = np.stack([np.cos(angle), np.sin(angle)], axis=1) * rng.choice([4, 8], size=N_COMPONENTS)[truth, None]
-    layout = layout_path(run, default_method(n))
-    save_array(layout, (middle + rng.standard_normal((n, 2)) * 0.6).astype(np.float32))
-    layout.with_suffix(".basis").write_text(str(results_stamp(run)))
-    processes.write_status(layout_status_path(run, default_method(n)), finished)
+    layout = run.layout(default_method(n))
+    save_array(layout.positions, (middle + rng.standard_normal((n, 2)) * 0.6).astype(np.float32))
+    layout.basis.write_text(str(results_stamp(run)))
+    processes.write_status(layout.status, finished)
     return project
 
 

@@ -15,10 +15,12 @@ from tqdm import tqdm
 
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
+from dgm_engine.data.readers import predictable_kinds, source_kinds
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import DgmError, InputError, JobError, in_words
 from dgm_engine.jobs import JobState, JobStatus, tail
+from dgm_engine.labels.formats import label_layouts, label_suffixes
 from dgm_engine.paths import RunPaths
 from dgm_engine.progress import Progress
 from dgm_engine.reproduction.results import Variant
@@ -54,8 +56,7 @@ def new(
         str,
         typer.Option(
             metavar="SRC",
-            help="What to take in: digits, mnist, fashion-mnist, a folder of images, a zip of images, "
-            "or a .npz/.npy file of images or feature vectors.",
+            help=f"What to take in: {source_kinds()}.",
         ),
     ],
     data_root: DataRoot = None,
@@ -261,7 +262,7 @@ def label(
     project: ProjectFolder,
     csv: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="A CSV with columns item,class[,annotator] or item,not_class; or a .jsonl."),
+        typer.Option(metavar="FILE", help=f"{label_layouts()}; its name ends in {label_suffixes()}."),
     ],
     as_json: Json = False,
 ) -> None:
@@ -281,7 +282,7 @@ def label(
 @app.command()
 def labels(
     project: ProjectFolder,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, ending in .csv or .jsonl.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help=f"The file to write, ending in {label_suffixes()}.")],
     history: Annotated[
         bool,
         typer.Option("--history", help="Write all that was ever said, when and by whom."),
@@ -386,9 +387,7 @@ def export(
 @app.command()
 def predict(
     export: Annotated[Path, typer.Argument(metavar="EXPORT", help="A folder that dgm export wrote.")],
-    images: Annotated[
-        Path, typer.Argument(metavar="IMAGES", help="An image, a folder or zip of images, or a .npz/.npy file.")
-    ],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help=f"What to classify: {predictable_kinds()}.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The CSV to write: item,class,confidence,is_new.")],
     as_json: Json = False,
 ) -> None:

@@ -33,9 +33,13 @@ class JobError(DgmError):
     """A child process failed; the message carries its last words."""
 
 
-def in_words(error: DgmError | OSError) -> str:
+def in_words(error: Exception) -> str:
     """One line for the person: our own errors as they stand; of the system's, what it refused and the remedy."""
     if isinstance(error, DgmError):
-        return str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}; see that there is room on the disk and leave to write, and try again"
+        return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}; see that there is room on the disk and leave to write, and try again"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; close other programs, or take fewer or smaller images, and try again"
+    return f"{type(error).__name__}: {error}".splitlines()[0]  # a fault of ours, which its name helps to find

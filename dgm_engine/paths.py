@@ -1,18 +1,111 @@
-"""Where everything of a project lies, and how files of ours are written.
-
-A file of ours appears whole or not at all: it is written beside its target, flushed to disk and renamed over it.
-"""
+"""Where everything of a project lies, and how our JSON files are read and written."""
 
 import json
-import os
-import uuid
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dgm_engine.errors import CorruptError
+from dgm_engine.whole import write_atomic
+
+MANIFEST = "project.json"  # the file that makes a folder a project
+
+
+@dataclass(frozen=True)
+class JobPaths:
+    """The files of a task or peer: a job in a folder of its own."""
+
+    root: Path
+
+    @property
+    def task(self) -> Path:
+        """What it is asked to do."""
+        return self.root / "task.json"
+
+    @property
+    def status(self) -> Path:
+        """How it stands; replaced atomically by its process."""
+        return self.root / "status.json"
+
+    @property
+    def stop_request(self) -> Path:
+        """Its existence asks the process to stop."""
+        return self.root / "stop"
+
+    @property
+    def log(self) -> Path:
+        """What the process and its libraries wrote."""
+        return self.root / "worker.log"
+
+
+@dataclass(frozen=True)
+class PeerPaths(JobPaths):
+    """The files of a peer's run, ``PROJECT/peer``."""
+
+    @property
+    def project(self) -> "ProjectPaths":
+        """The project that it works on."""
+        return ProjectPaths(self.root.parent)
+
+    @property
+    def component(self) -> Path:
+        """(N,) the cluster or class of every image."""
+        return self.root / "component.npy"
+
+    @property
+    def owner(self) -> Path:
+        """The class that owns each component."""
+        return self.root / "owner.json"
+
+
+@dataclass(frozen=True)
+class LayoutPaths:
+    """The files of one layout of a run's map, ``RUN/layouts/METHOD.*``."""
+
+    folder: Path
+    method: str
+
+    @property
+    def positions(self) -> Path:
+        """(M, 2) float32, the places of the shown items."""
+        return self.folder / f"{self.method}.npy"
+
+    @property
+    def status(self) -> Path:
+        """How the job that makes it stands."""
+        return self.folder / f"{self.method}.json"
+
+    @property
+    def basis(self) -> Path:
+        """Which results of the run it was begun on."""
+        return self.folder / f"{self.method}.basis"
+
+    @property
+    def log(self) -> Path:
+        """What the job and its libraries wrote."""
+        return self.folder / f"{self.method}.log"
+
+
+@dataclass(frozen=True)
+class PoolPaths:
+    """The files of a decoded pool, ``PROJECT/images``."""
+
+    root: Path
+
+    @property
+    def values(self) -> Path:
+        """The pixels or features of all items."""
+        return self.root / "pool.npy"
+
+    @property
+    def items(self) -> Path:
+        """One row per item: id, split, truth."""
+        return self.root / "items.parquet"
+
+    @property
+    def about(self) -> Path:
+        """Shape, class names, where the pool came from, and what could not be read."""
+        return self.root / "pool.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +149,10 @@ class RunPaths:
         """The folder of safetensors checkpoints."""
         return self.root / "checkpoints"
 
+    def weights(self, step: int) -> Path:
+        """The tensors of the checkpoint after so many steps; what they are of lies beside them as JSON."""
+        return self.checkpoints / f"{step:09d}.safetensors"
+
     @property
     def arrays(self) -> Path:
         """The folder of arrays that the screens read."""
@@ -71,9 +168,31 @@ class RunPaths:
         """The pool rows nearest each; found by the fresh run of a lineage, for all of it."""
         return self.arrays / "neighbours.npy"
 
+    @property
+    def live_map(self) -> Path:
+        """The map of a sample while the run is at work."""
+        return self.root / "live.npy"
+
+    @property
+    def layouts(self) -> Path:
+        """The folder of layouts of the map."""
+        return self.root / "layouts"
+
     def array(self, name: str, step: int) -> Path:
         """One of the arrays that the model gave after so many steps."""
         return self.arrays / f"{name}-{step:09d}.npy"
+
+    def arrays_of(self, name: str) -> list[Path]:
+        """That array after any number of steps, as far as it is on disk."""
+        return list(self.arrays.glob(f"{name}-*.npy"))
+
+    def held(self, event: int) -> Path:
+        """What the components of an edit held; kept by the fresh run of a lineage, for all of it."""
+        return self.arrays / f"held-{event}.npy"
+
+    def layout(self, method: str) -> LayoutPaths:
+        """The files of the layout by a method."""
+        return LayoutPaths(self.layouts, method)
 
 
 @dataclass(frozen=True)
@@ -85,12 +204,17 @@ class ProjectPaths:
     @property
     def manifest(self) -> Path:
         """Name, source and settings of the project."""
-        return self.root / "project.json"
+        return self.root / MANIFEST
 
     @property
     def labels(self) -> Path:
         """The SQLite label store."""
         return self.root / "labels.db"
+
+    @property
+    def given_labels(self) -> Path:
+        """The labels that `dgm reproduce` gave, as a file that a person could have written."""
+        return self.root / "labels.csv"
 
     @property
     def images(self) -> Path:
@@ -117,38 +241,42 @@ class ProjectPaths:
         """The folder of audits, one file each."""
         return self.root / "audits"
 
+    @property
+    def peer(self) -> PeerPaths:
+        """What a peer of `dgm reproduce` reads and leaves."""
+        return PeerPaths(self.root / "peer")
+
+    @property
+    def export_task(self) -> JobPaths:
+        """The job that exports the classifier."""
+        return JobPaths(self.exports / ".task")
+
+    def audit(self, number: int) -> Path:
+        """The file of one audit."""
+        return self.audits / f"{number:04d}.json"
+
+    def selection(self, name: str) -> Path:
+        """The pool rows of one selection."""
+        return self.selections / f"{name}.npy"
+
     def run(self, number: int) -> RunPaths:
         """The paths of run ``number``, whether it exists or not."""
         return RunPaths(self.runs / f"{number:04d}")
 
     def run_numbers(self) -> list[int]:
         """The numbers of the runs on disk, ascending."""
-        if not self.runs.is_dir():
-            return []
-        return sorted(int(p.name) for p in self.runs.iterdir() if p.name.isdigit() and p.is_dir())
+        found = self.runs.iterdir() if self.runs.is_dir() else ()
+        return sorted(int(path.name) for path in found if path.name.isdigit() and path.is_dir())
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes ``data`` to ``path`` so that a reader, or a crash, sees the old file or the new one."""
-    with written_atomically(path) as file:
-        file.write(data)
+def lock_of(folder: Path) -> Path:
+    """The file to lock while something in a folder is started or changed."""
+    return folder / ".lock"
 
 
-@contextmanager
-def written_atomically(path: Path) -> Generator[IO[bytes]]:
-    """A file to write to, piece by piece, that becomes ``path`` at the end; nothing is left of it after an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+def tasks_home(projects_home: Path) -> Path:
+    """The folder of tasks that make projects, and of the uploads that they read."""
+    return projects_home / ".tasks"
 
 
 def write_json(path: Path, value: object) -> None:
@@ -166,14 +294,3 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is what it is; callers 
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CorruptError(f"{path} cannot be read ({error}); restore it from a copy or delete its folder") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename in ``folder`` durable; a no-op where folders cannot be opened (Windows)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dgm_engine.data.image_readers import one_of
+from dgm_engine.data.readers import pile_titles, upload_types
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.jobs import JobState
+from dgm_engine.paths import tasks_home
 from dgm_engine.services import projects, tasks
 from pages import _state
 from pages._state import Key
@@ -59,9 +62,7 @@ def form() -> None:
         ).strip()
         suggestion = Path(source).name if source else ""
     elif kind == Source.UPLOAD:
-        upload = st.file_uploader(
-            "A zip of images, or a .npz or .npy with images or feature vectors", type=["zip", "npz", "npy"]
-        )
+        upload = st.file_uploader(f"A file: {one_of(pile_titles())}", type=upload_types())
         suggestion = Path(upload.name).stem if upload else ""
     else:
         source = st.selectbox("Set", list(_BUILT_IN), format_func=_BUILT_IN.__getitem__)
@@ -140,7 +141,7 @@ def _folder_name(name: str) -> str:
 
 def _kept(upload: "UploadedFile") -> str:
     """The path of a copy of an upload; its task deletes it."""
-    folder = projects.projects_home() / ".tasks"
+    folder = tasks_home(projects.projects_home())
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"upload-{uuid.uuid4().hex[:12]}{Path(upload.name).suffix.lower()}"
     with path.open("wb") as file:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.labels.csv_labels import CSV
+from dgm_engine.labels.formats import LABEL_FORMATS, label_layouts, label_types
+from dgm_engine.labels.interchange import LabelFormat
 from dgm_engine.services import exporting, labelling, tasks
 from dgm_engine.services.labelling import ImportReport
 from dgm_engine.services.projects import Project
@@ -93,15 +96,13 @@ def _labels(project: Project) -> None:
     n = len(project.labels.state().positive)
     st.write(f"{n:,} labelled images, and what was ruled out. The history has every step with its author and time.")
     with st.container(horizontal=True):
-        for label, suffix, history in (
-            ("CSV", "csv", False),
-            ("JSON lines", "jsonl", False),
-            ("History", "csv", True),
-        ):
+        formats = list(LABEL_FORMATS.values())
+        for label, form, history in (*((form.title, form, False) for form in formats), ("History", formats[0], True)):
             st.download_button(
                 label,
-                lambda s=suffix, h=history: _written(lambda path: labelling.write_labels(project, path, history=h), s),
-                file_name=f"{project.name}-{'history' if history else 'labels'}.{suffix}",
+                lambda f=form, h=history: _written(lambda path: labelling.write_labels(project, path, history=h), f),
+                file_name=f"{project.name}-{'history' if history else 'labels'}{form.suffix}",
+                mime=form.media_type,
                 icon=":material/download:",
                 on_click="ignore",
                 key=f"labels_{label}",
@@ -111,8 +112,8 @@ def _labels(project: Project) -> None:
 
 def _import(project: Project) -> None:
     with st.expander("Take in labels from a file"):
-        st.caption("CSV with the columns item and class (or not_class), or JSON lines as written above.")
-        file = st.file_uploader("Label file", type=["csv", "jsonl"], label_visibility="collapsed", key=Key.LABEL_FILE)
+        st.caption(f"{label_layouts()}.")
+        file = st.file_uploader("Label file", type=label_types(), label_visibility="collapsed", key=Key.LABEL_FILE)
         if file is not None:
             st.button("Take them in", icon=":material/upload:", on_click=_take_in, args=(project,))
         report: ImportReport | None = st.session_state.pop(Key.IMPORTED, None)
@@ -139,19 +140,20 @@ def _predictions(project: Project) -> None:
     st.subheader("Predictions for all images")
     st.write("The class of every image of the project, how sure the model is, and whether the image seems new.")
     st.download_button(
-        "CSV",
-        lambda: _written(lambda path: exporting.write_predictions(project, path), "csv"),
-        file_name=f"{project.name}-predictions.csv",
+        CSV.title,
+        lambda: _written(lambda path: exporting.write_predictions(project, path), CSV),
+        file_name=f"{project.name}-predictions{CSV.suffix}",
+        mime=CSV.media_type,
         icon=":material/download:",
         on_click="ignore",
         key="predictions",
     )
 
 
-def _written(write: Callable[[Path], int], suffix: str) -> bytes:
+def _written(write: Callable[[Path], int], form: LabelFormat) -> bytes:
     """What a service writes to a file, as bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"file.{suffix}"
+        path = Path(folder) / f"file{form.suffix}"
         write(path)
         return path.read_bytes()
 

@@ -5,11 +5,11 @@ import torch
 
 from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
-from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import default_method
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
+from dgm_engine.npy import save_array
 from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services.latest import results_stamp
 from dgm_engine.services.projects import Project
@@ -60,11 +60,10 @@ def fabricate_layout(project: Project, run: RunPaths, seed: int = 0) -> np.ndarr
     xy = np.random.default_rng(seed).integers(0, 65_536, (len(project.pool.shown), 2))
     xy[:2] = [[0, 0], [65_535, 65_535]]
     method = default_method(len(xy))
-    path = layout_path(run, method)
-    path.parent.mkdir(exist_ok=True)
-    np.save(path, xy.astype(np.float32))
-    path.with_suffix(".basis").write_text(str(results_stamp(run)))
-    jobs.write_status(layout_status_path(run, method), jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0))
+    layout = run.layout(method)
+    save_array(layout.positions, xy.astype(np.float32))
+    layout.basis.write_text(str(results_stamp(run)))
+    jobs.write_status(layout.status, jobs.JobStatus(jobs.JobState.FINISHED, "Done", 1.0))
     return xy
 
 

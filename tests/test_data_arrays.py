@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dgm_engine.data.pool import load_pool
-from dgm_engine.data.sources import SourceRequest, ingest, open_images
+from dgm_engine.data.readers import open_images
+from dgm_engine.data.sources import SourceRequest, ingest
 from dgm_engine.errors import InputError
 
 GREY = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)

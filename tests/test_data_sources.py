@@ -13,7 +13,8 @@ from dgm_engine.data.catalogue import read_rows
 from dgm_engine.data.decode import decode
 from dgm_engine.data.files import folder_classes
 from dgm_engine.data.pool import load_pool
-from dgm_engine.data.sources import ClassFolders, SourceRequest, ingest, open_images
+from dgm_engine.data.readers import open_images
+from dgm_engine.data.sources import ClassFolders, SourceRequest, ingest
 from dgm_engine.errors import InputError, NotFoundError, StateError
 
 

@@ -22,7 +22,7 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import CorruptError, InputError, NotFoundError
 from dgm_engine.export.folder import write_sums
 from dgm_engine.export.predict import predict
-from dgm_engine.labels.interchange import read_csv
+from dgm_engine.labels.csv_labels import read_csv
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
 from dgm_engine.paths import write_json

@@ -6,7 +6,10 @@ import json
 import pytest
 
 from dgm_engine.errors import InputError
-from dgm_engine.labels.interchange import import_rows, read_csv, read_jsonl, write_csv, write_jsonl
+from dgm_engine.labels.csv_labels import read_csv, write_csv
+from dgm_engine.labels.formats import LABEL_FORMATS
+from dgm_engine.labels.interchange import import_rows
+from dgm_engine.labels.jsonl_labels import read_jsonl, write_jsonl
 from dgm_engine.labels.schema import Anchored, images_as_text
 from dgm_engine.labels.store import LabelStore
 
@@ -31,7 +34,7 @@ NASTY = [
 ]
 ITEMS = [f"i{n}" for n in range(5)]
 FORMATS = pytest.mark.parametrize(
-    ("write", "read"), [(write_csv, read_csv), (write_jsonl, read_jsonl)], ids=["csv", "jsonl"]
+    ("write", "read"), [(known.write, known.read) for known in LABEL_FORMATS.values()], ids=[*LABEL_FORMATS]
 )
 
 

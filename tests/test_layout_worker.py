@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import Method, project
 from dgm_engine.jobs import JobState, JobStatus, keep_ready, read_status, spawn
 from dgm_engine.paths import RunPaths, write_json
 
-MODULE = "dgm_engine.discovery.layout_worker"
+MODULE = "dgm_engine.services.layout_worker"
 STEP = 7
 
 
@@ -31,7 +30,7 @@ def run(tmp_path: Path) -> RunPaths:
 
 def lay_out(run: RunPaths, method: Method, previous: str = "-") -> JobStatus:
     """Runs the worker to its end."""
-    status_path = layout_status_path(run, method)
+    status_path = run.layout(method).status
     spawn(MODULE, [str(run.root), method, previous], status_path, run.log)
     deadline = time.monotonic() + 60
     while (status := read_status(status_path)) is None or status.alive:
@@ -49,9 +48,9 @@ def test_it_lays_out_the_shown_items_in_their_order(run):
     assert (status.state, status.progress, status.error) == (JobState.FINISHED, 1.0, "")
     assert status.details == {"n": 80, "fitted": 80}
     assert status.seconds > 0
-    xy = np.load(layout_path(run, Method.PCA), allow_pickle=False)
+    xy = np.load(run.layout(Method.PCA).positions, allow_pickle=False)
     assert xy == pytest.approx(project(shown_z(run), Method.PCA), abs=1e-4)
-    assert [p.name for p in layout_path(run, Method.PCA).parent.iterdir() if p.name.startswith(".")] == []
+    assert [p.name for p in run.layout(Method.PCA).positions.parent.iterdir() if p.name.startswith(".")] == []
 
 
 def test_it_starts_from_an_earlier_layout_of_the_same_items(run, tmp_path):
@@ -59,7 +58,7 @@ def test_it_starts_from_an_earlier_layout_of_the_same_items(run, tmp_path):
     earlier = project(shown_z(run), Method.TSNE, seed=5) @ np.array([[0, -1], [1, 0]], dtype=np.float32) + 50
     np.save(previous, earlier)
     assert lay_out(run, Method.TSNE, str(previous)).state is JobState.FINISHED
-    xy = np.load(layout_path(run, Method.TSNE))
+    xy = np.load(run.layout(Method.TSNE).positions)
     assert np.linalg.norm(xy - earlier, axis=1).mean() < earlier.std() / 4
 
 
@@ -85,9 +84,9 @@ def test_a_failure_is_said_in_one_line(run, damage, said):
     assert status.state is JobState.FAILED
     assert said in status.error
     assert "\n" not in status.error
-    assert not layout_path(run, Method.PCA).exists()
+    assert not run.layout(Method.PCA).positions.exists()
     assert "Traceback" in run.log.read_text()
-    assert json.loads(layout_status_path(run, Method.PCA).read_text())["state"] == "failed"
+    assert json.loads(run.layout(Method.PCA).status.read_text())["state"] == "failed"
 
 
 @pytest.mark.slow

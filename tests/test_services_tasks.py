@@ -9,6 +9,7 @@ import pytest
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.export.folder import FILES
 from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.paths import JobPaths
 from dgm_engine.services import labelling, tasks
 from dgm_engine.services.projects import Project, open_project
 
@@ -47,6 +48,16 @@ def test_a_source_that_cannot_be_read_is_told_and_leaves_nothing(home: Path, tmp
     assert status.state is JobState.FAILED
     assert "pile.zip" in status.error
     assert not (home / "made").exists()
+
+
+def test_a_task_that_is_asked_to_stop_ends_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((30, 9, 7), dtype=np.uint8))
+    folder = tasks.start_creation(home / "made", SourceRequest(str(tmp_path / "x.npy")))
+    JobPaths(folder).stop_request.touch()  # long before its process has its imports behind it
+    status = ended(folder)
+    assert (status.state, status.error) == (JobState.STOPPED, "")
+    assert not (home / "made").exists()
+    assert [path.name for path in home.iterdir()] == [".tasks"]
 
 
 def test_an_export_that_cannot_be_done_is_told(trained: Project) -> None:

@@ -13,7 +13,9 @@ from dgm_engine.data.catalogue import Catalogue, Shape, encode_classes, no_split
 from dgm_engine.data.decode import fit, flatten, is_grey
 from dgm_engine.data.files import open_archive
 from dgm_engine.data.pool import ValueRange
+from dgm_engine.data.reader import PileReader
 from dgm_engine.errors import InputError
+from dgm_engine.npy import map_array
 
 VALUE_KEYS = ("x", "images", "features")
 LABEL_KEYS = ("y", "labels")
@@ -109,6 +111,9 @@ def open_array_file(path: Path, value_range: ValueRange | None = None) -> Genera
         yield Catalogue(items, truth, classes, no_split(len(x)), content, value_range=used)
 
 
+ARRAYS = PileReader((".npz", ".npy"), "images or feature vectors", open_array_file)
+
+
 def find_range(x: np.ndarray) -> ValueRange:
     """The values of images (N, ...) that stand for black and white, as `open_array_file` says."""
     if x.dtype == np.uint8:
@@ -126,14 +131,14 @@ def _load(path: Path, folder: Path) -> dict[str, np.ndarray]:
     """The arrays of a file by name, memory-mapped; members of an .npz are unpacked into ``folder`` first."""
     try:
         if path.suffix.lower() == ".npy":
-            return {"x": _map(path)}
+            return {"x": map_array(path)}
         arrays: dict[str, np.ndarray] = {}
         with open_archive(path) as archive:
             for i, info in enumerate(archive.infolist()):
                 target = folder / f"{i}.npy"
                 with archive.open(info) as member, target.open("wb") as file:
                     shutil.copyfileobj(member, file)
-                arrays[info.filename.removesuffix(".npy")] = _map(target)
+                arrays[info.filename.removesuffix(".npy")] = map_array(target)
         return arrays
     except InputError:
         raise
@@ -141,10 +146,6 @@ def _load(path: Path, folder: Path) -> dict[str, np.ndarray]:
         raise InputError(
             f"{path} cannot be read ({error}); save plain numbers and strings with numpy.save or numpy.savez"
         ) from error
-
-
-def _map(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _select_values(path: Path, arrays: dict[str, np.ndarray], label_key: str | None) -> np.ndarray:

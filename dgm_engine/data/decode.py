@@ -9,16 +9,13 @@ Beyond that, transparent pixels are laid over white, 16-bit, 32-bit and float im
 value is black and their highest white, and of animations and multi-page files the first frame counts.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dgm_engine.data.image_readers import format_names, reader_of
 from dgm_engine.errors import InputError
-
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-"""Pillow's names of what can be read."""
 
 MAX_FILE_BYTES = 256 * 2**20
 """Larger image files are refused."""
@@ -48,7 +45,7 @@ def open_image(source: Path | bytes) -> Image.Image:
     if not data:
         raise InputError("the file is empty")
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = _open(data)
         _check_pixels(image.width * image.height)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
@@ -58,9 +55,21 @@ def open_image(source: Path | bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"too large: {error}") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"not a readable image; expected one of {', '.join(FORMATS)}") from error
+        raise InputError(_not_readable()) from error
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them into
         raise InputError(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """The image behind the header of a file."""
+    reader = reader_of(data)
+    if reader is None:
+        raise InputError(_not_readable())
+    return reader.read(data)
+
+
+def _not_readable() -> str:
+    return f"not a readable image; expected one of {', '.join(format_names())}"
 
 
 def read_file(path: Path) -> bytes:

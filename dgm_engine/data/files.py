@@ -15,14 +15,10 @@ import numpy as np
 
 from dgm_engine.data.catalogue import Catalogue, Shape, encode_classes, no_split
 from dgm_engine.data.decode import check_bytes, fit, is_grey, open_image, read_file
-from dgm_engine.data.pool import Quarantined
+from dgm_engine.data.image_readers import format_names, is_image_suffix, one_of
+from dgm_engine.data.pool import Quarantined, ValueRange
+from dgm_engine.data.reader import PileReader
 from dgm_engine.errors import InputError
-
-_READ = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-_KNOWN = (".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".psd", ".svg", ".tga")  # not read, but not in silence
-
-IMAGE_SUFFIXES = frozenset((*_READ, *_KNOWN))
-"""Files with other endings are passed over in silence."""
 
 MAX_MEMBERS = 5_000_000
 """Entries that a zip may have."""
@@ -69,7 +65,7 @@ def open_folder(root: Path) -> Generator[Catalogue]:
 
 
 @contextmanager
-def open_zip(path: Path) -> Generator[Catalogue]:
+def open_zip(path: Path, _value_range: ValueRange | None = None) -> Generator[Catalogue]:
     """The images in a zip, by the rules of `open_folder`. Ids are the paths of the members.
 
     Raises:
@@ -79,6 +75,9 @@ def open_zip(path: Path) -> Generator[Catalogue]:
         members = [(info.filename.replace("\\", "/"), info) for info in archive.infolist() if not info.is_dir()]
         members = sorted((m for m in members if _is_image(m[0])), key=lambda member: member[0])
         yield _catalogue(path, [(name, _member_reader(archive, info)) for name, info in members])
+
+
+ZIP = PileReader((".zip",), "images", open_zip)
 
 
 @contextmanager
@@ -129,7 +128,7 @@ def _catalogue(
             items[name] = reader
     if not items:
         found = f" ({quarantined[0].path}: {quarantined[0].reason})" if quarantined else ""
-        raise InputError(f"{source} holds no images{found}; expected PNG, JPEG, WebP, BMP, TIFF or GIF files")
+        raise InputError(f"{source} holds no images{found}; expected {one_of(format_names())} files")
     truth, classes = encode_classes(folder_classes(list(items)))
     content = ImageFiles(list(items.values()))
     return Catalogue(list(items), truth, classes, no_split(len(items)), content, tuple(quarantined))
@@ -156,7 +155,7 @@ def _is_hidden(part: str) -> bool:
 
 def _is_image(name: str) -> bool:
     visible = not any(_is_hidden(part) for part in name.split("/"))
-    return visible and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - a million of them
+    return visible and is_image_suffix(os.path.splitext(name)[1].lower())  # noqa: PTH122 - a million of them
 
 
 def _fault_of(name: str) -> str:

@@ -4,7 +4,6 @@ A pool is a folder of three files: ``pool.npy`` (the values), ``items.parquet`` 
 and ``pool.json`` (shape, class names, where it came from, what could not be read).
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from dgm_engine.errors import CorruptError, NotFoundError
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.npy import map_array, write_header
+from dgm_engine.paths import PoolPaths, read_json, write_json
+from dgm_engine.whole import flush_to_disk
 
 FORMAT = 1
 """Version of the files of a pool."""
@@ -104,15 +105,16 @@ def load_pool(images_dir: Path) -> Pool:
     Raises:
         CorruptError: a file is missing, damaged or of another version.
     """
-    about = read_json(images_dir / "pool.json")
+    paths = PoolPaths(images_dir)
+    about = read_json(paths.about)
     try:
         if about["format"] != FORMAT:
             raise CorruptError(f"{images_dir} has pool format {about['format']}, not {FORMAT}; update the program")
-        x = np.load(images_dir / "pool.npy", mmap_mode="r", allow_pickle=False)
-        columns = _read_columns(images_dir / "items.parquet")
+        x = map_array(paths.values)
+        columns = _read_columns(paths.items)
         if list(x.shape) != [len(columns["item"]), *about["shape"]]:
             raise CorruptError(
-                f"{images_dir / 'pool.npy'} holds {x.shape}, but pool.json says {len(columns['item'])} items of "
+                f"{paths.values} holds {x.shape}, but pool.json says {len(columns['item'])} items of "
                 f"{tuple(about['shape'])}; restore the folder from a copy or create the project again"
             )
         return Pool(
@@ -139,11 +141,11 @@ class PoolWriter:
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
-        self._folder = folder
+        self._paths = PoolPaths(folder)
         self._shape = shape
         self._dtype = np.dtype(np.uint8 if len(shape) == 3 else np.float32)
         self._n = 0
-        self._file = (folder / "pool.npy").open("wb")
+        self._file = self._paths.values.open("wb")
         self._write_header()
 
     def append(self, values: np.ndarray) -> None:
@@ -159,19 +161,17 @@ class PoolWriter:
             raise ValueError(f"got {len(items)} items, {len(split)} splits, {len(truth)} truths; expected {self._n}")
         self._file.seek(0)
         self._write_header()
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        flush_to_disk(self._file)
         self.close()
-        _write_columns(self._folder / "items.parquet", {"item": list(items), "split": split, "truth": truth})
-        write_json(self._folder / "pool.json", {"format": FORMAT, "shape": list(self._shape), **about})
+        _write_columns(self._paths.items, {"item": list(items), "split": split, "truth": truth})
+        write_json(self._paths.about, {"format": FORMAT, "shape": list(self._shape), **about})
 
     def close(self) -> None:
         """Closes the file; what was not finished is no pool."""
         self._file.close()
 
     def _write_header(self) -> None:
-        header = {"descr": self._dtype.str, "fortran_order": False, "shape": (self._n, *self._shape)}
-        np.lib.format.write_array_header_1_0(self._file, header)
+        write_header(self._file, self._dtype, (self._n, *self._shape))
 
 
 def quarantine_json(quarantined: Sequence[Quarantined]) -> list[dict[str, str]]:

@@ -1,28 +1,24 @@
 """From a source to a pool: `ingest`."""
 
-import shutil
-import uuid
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
-from dgm_engine.data.arrays import open_array_file
 from dgm_engine.data.builtin import BUILT_IN, open_built_in
 from dgm_engine.data.catalogue import Catalogue, read_rows, sample
-from dgm_engine.data.files import IMAGE_SUFFIXES, image_file, open_folder, open_zip
-from dgm_engine.data.pool import PoolWriter, Quarantined, ValueRange, quarantine_json
+from dgm_engine.data.image_readers import is_image_suffix
+from dgm_engine.data.pool import PoolWriter, Quarantined, quarantine_json
+from dgm_engine.data.readers import open_images
 from dgm_engine.data.survey import choose_shape
-from dgm_engine.errors import InputError, NotFoundError, StateError
+from dgm_engine.errors import InputError, StateError
 from dgm_engine.progress import Progress, silent
+from dgm_engine.whole import made_whole
 
 MAX_SIDE = 1024
 """Longest side that an item can be asked to have, in pixels."""
-
-KINDS = "digits, mnist, fashion-mnist, a folder of images, a .zip of images, or a .npz/.npy of images or features"
 
 
 class ClassFolders(StrEnum):
@@ -38,10 +34,10 @@ class SourceRequest:
     """Where the items come from and how they are read.
 
     Attributes:
-        source: one of `BUILT_IN`, or the path of a folder, a zip, an .npz or an .npy.
+        source: one of `BUILT_IN`, or the path of a folder, or of a file of a kind in `READERS`.
         data_root: folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; None: the environment variable
             DGM_DATA_ROOT, then torchvision's own download.
-        class_folders: class folders, and the labels inside an .npz, are ground truth to evaluate against, labels to
+        class_folders: class folders, and the labels inside a file, are ground truth to evaluate against, labels to
             learn from, or nothing. The built-in sets always bring ground truth.
         limit: at most so many items: a sample that is the same each time, spread evenly over the source, with every
             class in it where the limit allows. Of a set with a test split only the train split is sampled. Files
@@ -97,8 +93,14 @@ def ingest(request: SourceRequest, images_dir: Path, progress: Progress | None =
         raise StateError(f"{images_dir} exists already; choose another project folder, or delete that one first")
     report = progress or silent
     report(0.0, "Looking through the source")
-    with open_source(request) as catalogue, _building(images_dir) as folder:
-        return _fill(request, catalogue, folder, report)
+    with open_source(request) as catalogue:
+        try:
+            with made_whole(images_dir) as folder:
+                return _fill(request, catalogue, folder, report)
+        except OSError as error:
+            raise InputError(
+                f"{images_dir} cannot be written ({error}); free some space, or choose another folder"
+            ) from error
 
 
 def open_source(request: SourceRequest) -> AbstractContextManager[Catalogue]:
@@ -110,35 +112,9 @@ def open_source(request: SourceRequest) -> AbstractContextManager[Catalogue]:
     if request.source in BUILT_IN:
         return open_built_in(request.source, request.data_root)
     path = Path(request.source).expanduser()
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+    if is_image_suffix(path.suffix.lower()) and path.is_file():
         raise InputError(f"{path} is a single image; give the folder that holds the images")
     return open_images(path)
-
-
-def open_images(path: Path, value_range: ValueRange | None = None) -> AbstractContextManager[Catalogue]:
-    """The images of an image file, folder, zip, .npz or .npy, with the ids that `ingest` gives them.
-
-    Args:
-        path: what to open.
-        value_range: for arrays of images, the values that stand for black and white; None finds them in the array.
-            Give the pool's own to have an array read as the pool was.
-
-    Raises:
-        NotFoundError: there is nothing at ``path``.
-        InputError: it is of no known kind, or holds no images.
-    """
-    if path.is_dir():
-        return open_folder(path)
-    if not path.is_file():
-        raise NotFoundError(f"there is no folder or file {str(path)!r}; check how it is spelled, or give {KINDS}")
-    suffix = path.suffix.lower()
-    if suffix == ".zip":
-        return open_zip(path)
-    if suffix in (".npz", ".npy"):
-        return open_array_file(path, value_range)
-    if suffix in IMAGE_SUFFIXES:
-        return image_file(path)
-    raise InputError(f"{path} is of no kind that can be read; give {KINDS}")
 
 
 def _fill(request: SourceRequest, catalogue: Catalogue, folder: Path, report: Progress) -> IngestReport:
@@ -195,17 +171,3 @@ def _sort_out_classes(
 
 def _first(quarantined: list[Quarantined]) -> str:
     return f"the first of {len(quarantined)} problems is {quarantined[0].path}: {quarantined[0].reason}"
-
-
-@contextmanager
-def _building(target: Path) -> Generator[Path]:
-    """A new folder beside ``target`` that becomes ``target`` on success and disappears otherwise."""
-    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-        folder.rename(target)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written ({error}); free some space, or choose another folder") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,17 +1,16 @@
 """Predictions as a CSV: item, class, confidence, is_new."""
 
-import contextlib
+import codecs
 import csv
-import os
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dgm_engine.errors import InputError
-from dgm_engine.labels.interchange import csv_cell
+from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.training.ownership import ClassPosterior
+from dgm_engine.whole import written_atomically
 
 COLUMNS = ("item", "class", "confidence", "is_new")
 
@@ -28,24 +27,16 @@ def write_predictions(path: Path, batches: Iterable[tuple[Sequence[str], ClassPo
     Raises:
         InputError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     rows = 0
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+        with written_atomically(path) as file:
+            writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
             writer.writerow(COLUMNS)
             for items, posterior in batches:
                 writer.writerows(_rows(items, posterior))
                 rows += len(items)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another file") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
     return rows
 
 

@@ -3,9 +3,6 @@
 import hashlib
 import io
 import json
-import os
-import shutil
-import uuid
 import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,6 +16,7 @@ from dgm_engine.config import ModelConfig
 from dgm_engine.data.pool import ValueRange
 from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError
 from dgm_engine.paths import read_json
+from dgm_engine.whole import flush_to_disk, made_whole
 
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
@@ -111,32 +109,21 @@ def building(target: Path) -> Generator[Path]:
     Raises:
         InputError: ``target`` exists and is neither an earlier export nor an empty folder, or cannot be written.
     """
-    folder, old = (target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
     try:
         _check_replaceable(target)
-        folder.mkdir(parents=True)
-        yield folder
-        if target.exists():
+        with made_whole(target, replace=True) as folder:
+            yield folder
             _check_replaceable(target)  # again: something may have been put there meanwhile
-            target.rename(old)
-        folder.rename(target)
-    except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if old.exists() and not target.exists():
-            old.rename(target)
-        if isinstance(error, OSError):
-            reason = error.strerror or error
-            raise InputError(f"{target} cannot be written ({reason}); choose another folder") from error
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{target} cannot be written ({reason}); choose another folder") from error
 
 
 def write_file(path: Path, data: bytes) -> None:
     """Writes one file of a folder that is being built, through to the disk."""
     with path.open("wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        flush_to_disk(file)
 
 
 def write_sums(folder: Path) -> None:

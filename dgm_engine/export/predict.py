@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dgm_engine.data.arrays import BYTE_RANGE, ArrayFeatures
 from dgm_engine.data.catalogue import Catalogue, read_rows
 from dgm_engine.data.pool import Quarantined
-from dgm_engine.data.sources import open_images
+from dgm_engine.data.readers import open_images
 from dgm_engine.errors import InputError
 from dgm_engine.export.answers import write_predictions
 from dgm_engine.export.folder import MODEL, Classifier, read_classifier, read_verified
@@ -34,7 +34,7 @@ def predict(export_dir: Path, images: Path, out: Path, progress: Progress | None
 
     Args:
         export_dir: the export folder.
-        images: an image file, a folder or zip of images, or an .npy/.npz, with the ids that a project gives them.
+        images: all that `open_images` takes, with the ids that a project gives them.
         out: the CSV; its columns are those of `dgm_engine.export.answers`.
         progress: told how far it is.
 

@@ -1,6 +1,6 @@
-"""Labels in and out as CSV and JSONL.
+"""What label files of every format say, and how it enters the store. The formats are in `dgm_engine.labels.formats`.
 
-One row says one thing of one item. The columns (CSV) or keys (JSONL), in any order; others are ignored:
+One row says one thing of one item. The fields, in any order; others are ignored:
 
 - ``item``: the item's id;
 - ``class``: the item is of this class; or
@@ -11,33 +11,25 @@ One row says one thing of one item. The columns (CSV) or keys (JSONL), in any or
 An item may have several rows as long as they agree: one class and any number of ``not_class``, for example.
 
 Rows are counted from 1 and the header is not counted, so row 1 of a CSV is the first below its header and row 1 of a
-JSONL file its first line. Empty lines count but say nothing.
-
-Files are UTF-8. A CSV cell that a spreadsheet would run as a formula, because it begins with = + - @ or a tab, is
-written with an apostrophe before it, which reading takes off again; so is a cell in which apostrophes come before such
-a sign. Neither skipped items nor names of components are part of the current state as a file; the history has both.
+JSONL file its first line. Empty lines count but say nothing. Files are UTF-8. Neither skipped items nor names of
+components are part of the current state as a file; the history has both.
 """
 
-import csv
-import io
-import json
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from dgm_engine.errors import InputError
 from dgm_engine.labels.schema import Event, Kind, clean_name, images_as_text
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry, LabelStore
-from dgm_engine.paths import write_atomic
+from dgm_engine.whole import write_atomic
 
 STATE_COLUMNS = ("item", "class", "not_class", "none_of_named", "annotator")
 HISTORY_COLUMNS = tuple("class" if name == "class_name" else name for name in Event._fields)
 
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 @dataclass(frozen=True)
@@ -69,29 +61,26 @@ class ImportReport:
     rejected: list[Rejected]
 
 
-def read_csv(path: Path) -> list[Row]:
-    """Reads the rows of a CSV file.
+@dataclass(frozen=True)
+class LabelFormat:
+    """One format of label files.
 
-    Raises:
-        InputError: the file is missing, empty, not UTF-8, not CSV, a history, or lacks a column.
+    Attributes:
+        title: on buttons and in sentences: "CSV".
+        suffix: the ending of its files: lower case, with the dot.
+        media_type: of its files, for browsers.
+        layout: what a person writes into such a file, after "with" in a sentence.
+        read: the rows of a file. Raises InputError if the file as a whole cannot be used.
+        write: writes the current state, sorted by item, or a history. The file appears whole or not at all. Raises
+            InputError if it cannot be written.
     """
-    try:
-        header, *records = list(csv.reader(io.StringIO(_text(path), newline=""), strict=True))
-    except csv.Error as error:
-        raise InputError(f"{path} is not a CSV file ({error}); save it as CSV with commas and double quotes") from error
-    columns = [name.strip().lower() for name in header]
-    _check_columns(path, columns)
-    return [_csv_row(number, columns, cells) for number, cells in enumerate(records, start=1) if any(cells)]
 
-
-def read_jsonl(path: Path) -> list[Row]:
-    """Reads the rows of a JSONL file, one object per line.
-
-    Raises:
-        InputError: the file is missing, empty or not UTF-8.
-    """
-    lines = _text(path).split("\n")
-    return [_json_row(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    title: str
+    suffix: str
+    media_type: str
+    layout: str
+    read: Callable[[Path], list[Row]]
+    write: Callable[[Path, LabelState | Sequence[Event]], None]
 
 
 def import_rows(store: LabelStore, rows: Iterable[Row], known_items: Collection[str], annotator: str) -> ImportReport:
@@ -99,7 +88,7 @@ def import_rows(store: LabelStore, rows: Iterable[Row], known_items: Collection[
 
     Args:
         store: where to.
-        rows: from `read_csv` or `read_jsonl`.
+        rows: from the `read` of a `LabelFormat`.
         known_items: the ids that exist.
         annotator: whom rows without an annotator are from.
 
@@ -125,27 +114,12 @@ def import_rows(store: LabelStore, rows: Iterable[Row], known_items: Collection[
     return ImportReport(len(entries), rejected)
 
 
-def write_csv(path: Path, content: LabelState | Sequence[Event]) -> None:
-    """Writes the current state, sorted by item, or a history as CSV; the file appears whole or not at all.
+def read_text(path: Path) -> str:
+    """The text of a label file, without a byte order mark.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file is missing, empty or not UTF-8.
     """
-    text = io.StringIO()
-    columns, records = _table(content)
-    writer = csv.DictWriter(text, columns)
-    writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in record.items()} for record in records)
-    _save(path, text.getvalue())
-
-
-def write_jsonl(path: Path, content: LabelState | Sequence[Event]) -> None:
-    """Writes the current state, sorted by item, or a history as JSONL; errors as for `write_csv`."""
-    _, records = _table(content)
-    _save(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-
-
-def _text(path: Path) -> str:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -157,40 +131,8 @@ def _text(path: Path) -> str:
     return text
 
 
-def _check_columns(path: Path, columns: list[str]) -> None:
-    got = ", ".join(columns)
-    if "kind" in columns:
-        raise InputError(f"{path} is a history of events (columns {got}); give a file with columns item and class")
-    if "item" not in columns or not {"class", "not_class", "none_of_named"} & set(columns):
-        raise InputError(f"{path} has columns {got}; expected item and class (or not_class), separated by commas")
-    if any(columns.count(name) > 1 for name in STATE_COLUMNS):
-        raise InputError(f"{path} has a column twice ({got}); keep one of each")
-
-
-def _csv_row(number: int, columns: list[str], cells: list[str]) -> Row:
-    if len(cells) > len(columns):
-        return Row(number, problem=f"{len(cells)} cells under {len(columns)} columns; quote cells that have commas")
-    return _row(number, dict(zip(columns, map(_plain, cells), strict=False)))
-
-
-def _json_row(number: int, line: str) -> Row:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return Row(number, problem=f"not JSON ({error}); expected one object per line")
-    if not isinstance(value, dict):
-        return Row(number, problem=f"got {line.strip()[:40]}; expected a JSON object with item and class")
-    fields = cast("dict[str, Any]", value)
-    values: dict[str, str] = {}
-    for name in STATE_COLUMNS:
-        field = fields.get(name)
-        if not isinstance(field, str | int | None):
-            return Row(number, problem=f"{name} is {field!r}; expected text")
-        values[name] = "" if field is None else str(field)
-    return _row(number, values)
-
-
-def _row(number: int, values: dict[str, str]) -> Row:
+def row_of(number: int, values: dict[str, str]) -> Row:
+    """The row that has these values under `STATE_COLUMNS`, as text; names that are no column are ignored."""
     none = _TRUTH.get(values.get("none_of_named", "").strip().lower())
     row = Row(
         number,
@@ -239,7 +181,8 @@ def _check_agreement(entry: Entry, earlier: list[tuple[int, Entry]]) -> None:
             raise InputError(f"contradicts row {number} about {entry.item!r}; keep one of them")
 
 
-def _table(content: LabelState | Sequence[Event]) -> tuple[Sequence[str], list[dict[str, Any]]]:
+def table_of(content: LabelState | Sequence[Event]) -> tuple[Sequence[str], list[dict[str, Any]]]:
+    """The columns of the current state or of a history, and its records by column; a record leaves out empty ones."""
     if isinstance(content, LabelState):
         return STATE_COLUMNS, _state_records(content)
     written = (event._replace(images=images_as_text(event.images)) for event in content)  # type: ignore[arg-type]
@@ -258,19 +201,12 @@ def _state_records(state: LabelState) -> list[dict[str, Any]]:
     return records
 
 
-def csv_cell(value: object) -> object:
-    """A value as a CSV cell that no spreadsheet runs."""
-    if isinstance(value, str) and _FORMULA.match(value):
-        return f"'{value}"
-    return str(value).lower() if isinstance(value, bool) else value
+def save_text(path: Path, text: str) -> None:
+    """Writes a label file, whole or not at all.
 
-
-def _plain(cell: str) -> str:
-    """The text behind a cell; undoes `csv_cell`."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
-
-
-def _save(path: Path, text: str) -> None:
+    Raises:
+        InputError: it cannot be written.
+    """
     try:
         write_atomic(path, text.encode())
     except OSError as error:

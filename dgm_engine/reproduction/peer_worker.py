@@ -5,61 +5,23 @@ the arrays that are scored: everything as a training run does, so that both are 
 """
 
 import sys
-import time
-import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine import jobs, machine
+from dgm_engine.child import Reporter, run_job
 from dgm_engine.data.pool import Pool, load_pool
-from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.jobs import JobStatus
 from dgm_engine.labels.store import LabelStore
-from dgm_engine.paths import ProjectPaths, read_json, write_json
+from dgm_engine.npy import load_array, save_array
+from dgm_engine.paths import PeerPaths, ProjectPaths, read_json, write_json
 from dgm_engine.reproduction.peers import PeerTask, run_on_pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 from dgm_engine.training.ownership import Owner, class_evidence, give_components
-from dgm_engine.training.results import load_array, save_array
-
-
-@dataclass(frozen=True)
-class PeerPaths:
-    """The files of a peer's run in a project."""
-
-    project: ProjectPaths
-
-    @property
-    def root(self) -> Path:
-        """Their folder."""
-        return self.project.root / "peer"
-
-    @property
-    def task(self) -> Path:
-        """What is asked of the peer."""
-        return self.root / "task.json"
-
-    @property
-    def status(self) -> Path:
-        """How it stands."""
-        return self.root / "status.json"
-
-    @property
-    def log(self) -> Path:
-        """What the peer's libraries said."""
-        return self.root / "worker.log"
-
-    @property
-    def component(self) -> Path:
-        """(N,) the cluster or class of every image."""
-        return self.root / "component.npy"
-
-    @property
-    def owner(self) -> Path:
-        """The class that owns each component."""
-        return self.root / "owner.json"
 
 
 def launch(paths: PeerPaths, task: PeerTask) -> JobStatus:
@@ -89,24 +51,20 @@ def work(paths: PeerPaths) -> None:
     write_json(paths.owner, _owner(task, pool, component, positive, classes))
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Runs the peer of the project that the first argument names, and reports whatever becomes of it."""
+def main(arguments: Sequence[str]) -> int:
+    """Runs the peer of the project that the first argument names; 0 unless it failed."""
     import torch
 
-    paths = PeerPaths(ProjectPaths(Path(arguments[0])))
+    paths = ProjectPaths(Path(arguments[0])).peer
     jobs.give_way(10)
     torch.set_num_threads(1)  # as in `run_on_pool`: the status says it
-    status, began = replace(jobs.this_process(phase="Running"), details=machine.describe()), time.monotonic()
-    jobs.write_status(paths.status, status)
-    try:
+    reporter = Reporter(paths.status, paths.stop_request)
+
+    def run() -> None:
+        reporter.phase("Running", 0.0, **machine.describe())
         work(paths)
-    except Exception as error:
-        traceback.print_exc()
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        jobs.write_status(paths.status, replace(status, state=JobState.FAILED, error=said))
-        sys.exit(1)
-    seconds = round(time.monotonic() - began, 2)
-    jobs.write_status(paths.status, replace(status, state=JobState.FINISHED, phase="Finished", seconds=seconds))
+
+    return run_job(reporter, run)
 
 
 def _read_task(path: Path) -> PeerTask:
@@ -130,4 +88,4 @@ def _owner(
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -19,7 +19,7 @@ from filelock import FileLock
 from dgm_engine.discovery.metrics import Proportion, proportion
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.labels.state import LabelState
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.paths import lock_of, read_json, write_json
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState
 from dgm_engine.services.projects import Project
@@ -173,11 +173,11 @@ def audits(project: Project) -> tuple[Audit, ...]:
 
 
 def _changing(project: Project) -> FileLock:
-    return FileLock(project.paths.audits / ".lock")
+    return FileLock(lock_of(project.paths.audits))
 
 
 def _path(project: Project, number: int) -> Path:
-    return project.paths.audits / f"{number:04d}.json"
+    return project.paths.audit(number)
 
 
 def _files(project: Project) -> list[Path]:

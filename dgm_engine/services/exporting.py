@@ -65,7 +65,7 @@ def export_classifier(project: Project, out: Path, progress: Progress | None = N
 
 
 def predict(export: Path, images: Path, out: Path, progress: Progress | None = None) -> PredictReport:
-    """Classifies a file, a folder, a zip or an array with an exported classifier; writes a CSV.
+    """Classifies all that `open_images` takes with an exported classifier; writes a CSV.
 
     Raises:
         InputError: the export or the images cannot be used.

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgm_engine.errors import InputError
-from dgm_engine.labels.interchange import csv_cell
-from dgm_engine.paths import write_atomic
+from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.progress import Progress, silent
 from dgm_engine.services import charts, evaluating, figures
 from dgm_engine.services.charts import ABOUT, Figure
@@ -19,6 +18,7 @@ from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.figures import Activity, Divergence, LatentMap
 from dgm_engine.services.latest import run_of
 from dgm_engine.services.projects import Project
+from dgm_engine.whole import write_atomic
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from dgm_engine import jobs
 from dgm_engine.config import ModelConfig, TrainingConfig
-from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import CorruptError, StateError
 from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.paths import RunPaths, write_atomic
+from dgm_engine.npy import load_array
+from dgm_engine.paths import RunPaths, lock_of
 from dgm_engine.progress import Progress
 from dgm_engine.services.latest import choice, latest_run, results_of, results_stamp, run_in_use, run_of
 from dgm_engine.services.outcomes import turned_down
@@ -25,13 +25,14 @@ from dgm_engine.services.projects import Project
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, load_live_map
 from dgm_engine.training.runs import TrainRequest
+from dgm_engine.whole import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
 POLL_SECONDS = 0.2
 
-LAYOUT_WORKER = "dgm_engine.discovery.layout_worker"
+LAYOUT_WORKER = "dgm_engine.services.layout_worker"
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def _starting(project: Project) -> Generator[None]:
     """
     project.paths.runs.mkdir(exist_ok=True)
     try:
-        with FileLock(project.paths.runs / ".lock", timeout=30):
+        with FileLock(lock_of(project.paths.runs), timeout=30):
             yield
     except Timeout as error:
         raise StateError(f"something else is being started in {project.name}; try again in a moment") from error
@@ -308,13 +309,13 @@ class _Layout(NamedTuple):
 
     @property
     def path(self) -> Path:
-        return layout_path(self.run, self.method)
+        return self.run.layout(self.method).positions
 
 
 def _laid_out(layout: _Layout, shown: NDArray[np.int64], *, stale: bool, status: JobStatus | None) -> LayoutState:
     number, method = layout.run.number, layout.method
     token = f"{number} {method} {layout.path.stat().st_mtime_ns}"
-    xy: NDArray[np.float32] = np.load(layout.path, mmap_mode="r", allow_pickle=False)
+    xy: NDArray[np.float32] = load_array(layout.path)
     return LayoutState(method, xy, shown, number, token, stale, status)
 
 
@@ -331,15 +332,15 @@ def _layout_status(run: RunPaths, method: Method) -> JobStatus | None:
 
     None where none was; a job that is still busy with earlier results counts until it is done.
     """
-    status = jobs.read_status(layout_status_path(run, method))
-    basis = layout_path(run, method).with_suffix(".basis")
+    layout = run.layout(method)
+    status, basis = jobs.read_status(layout.status), layout.basis
     if status is None or status.alive or (basis.exists() and basis.read_text() == str(results_stamp(run))):
         return status
     return None
 
 
 def _is_current(status: JobStatus | None, run: RunPaths, method: Method) -> bool:
-    return status is not None and status.state is JobState.FINISHED and layout_path(run, method).exists()
+    return status is not None and status.state is JobState.FINISHED and run.layout(method).positions.exists()
 
 
 def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
@@ -348,10 +349,10 @@ def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
 
 
 def _start_layout(run: RunPaths, method: Method, earlier: _Layout | None) -> JobStatus:
-    file = layout_path(run, method)
+    layout = run.layout(method)
     previous = "-" if earlier is None else str(earlier.path)
     arguments = [str(run.root), method.value, previous]
     stamp = results_stamp(run)
-    status = jobs.spawn(LAYOUT_WORKER, arguments, layout_status_path(run, method), file.with_suffix(".log"))
-    write_atomic(file.with_suffix(".basis"), str(stamp).encode())
+    status = jobs.spawn(LAYOUT_WORKER, arguments, layout.status, layout.log)
+    write_atomic(layout.basis, str(stamp).encode())
     return status

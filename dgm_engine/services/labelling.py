@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dgm_engine.errors import InputError, StateError
-from dgm_engine.labels import interchange
-from dgm_engine.labels.interchange import ImportReport
+from dgm_engine.labels.formats import format_to_read, format_to_write
+from dgm_engine.labels.interchange import ImportReport, import_rows
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry
@@ -19,7 +19,6 @@ from dgm_engine.services.latest import latest_run, results_of, run_in_use
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import TEST, Project
 
-CSV, JSONL = ".csv", ".jsonl"
 HELD_OUT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
 
 
@@ -106,27 +105,25 @@ def redo(project: Project, annotator: str) -> str | None:
 def import_labels(project: Project, path: Path, annotator: str) -> ImportReport:
     """Takes labels from a file; rows that cannot be used are left out and reported with a reason.
 
-    The file is JSONL where its name ends so, otherwise CSV: item,class[,annotator] or item,not_class.
+    The ending of the file decides its format, see `format_to_read`.
 
     Raises:
         InputError: the file cannot be read or has no such columns.
     """
-    rows = interchange.read_jsonl(path) if path.suffix.lower() == JSONL else interchange.read_csv(path)
+    rows = format_to_read(path).read(path)
     items, held_out = project.pool.items, project.pool.split == TEST
     kept = frozenset(items[held_out].tolist())
     rows = [replace(row, problem=f"{row.item} {HELD_OUT}") if row.item in kept else row for row in rows]
-    return interchange.import_rows(project.labels, rows, items[~held_out].tolist(), annotator)
+    return import_rows(project.labels, rows, items[~held_out].tolist(), annotator)
 
 
 def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
-    """Writes the current labels, or all events, as CSV or JSONL after the ending of ``path``; returns the rows written.
+    """Writes the current labels, or all events, in the format of the ending of ``path``; returns the rows written.
 
     Raises:
-        InputError: ``path`` ends in neither, or cannot be written.
+        InputError: ``path`` ends as no format does, or cannot be written.
     """
-    if path.suffix.lower() not in (CSV, JSONL):
-        raise InputError(f"labels cannot be written to {path.name}; choose a name that ends in {CSV} or {JSONL}")
-    write = interchange.write_csv if path.suffix.lower() == CSV else interchange.write_jsonl
+    write = format_to_write(path).write
     if history:
         events = project.labels.history()
         write(path, events)

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import uuid
-from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -17,13 +16,13 @@ from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError,
 from dgm_engine.jobs import read_status
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
-from dgm_engine.paths import ProjectPaths, read_json, write_json
+from dgm_engine.paths import MANIFEST, ProjectPaths, read_json, write_json
 from dgm_engine.progress import Progress
 from dgm_engine.training.runs import active_run, latest_results
+from dgm_engine.whole import made_whole
 
 HOME_VARIABLE = "DGM_HOME"
 EXAMPLE = "digits-example"
-MANIFEST = "project.json"
 MANIFEST_VERSION = 1
 TEST = "test"
 """The split that is kept for evaluation: never trained on, labelled or shown."""
@@ -140,7 +139,7 @@ def create_project(root: Path, request: SourceRequest, progress: Progress | None
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise InputError(f"{root} exists and is not an empty folder; choose another place for the project")
     try:
-        with _building(root) as folder:
+        with made_whole(root) as folder:
             report = _fill(ProjectPaths(folder), root.name, request, progress)
     except OSError as error:
         raise InputError(f"{root} cannot be made ({error.strerror}); choose another place for the project") from error
@@ -188,7 +187,8 @@ def delete_project(root: Path) -> None:
 
 def _end_jobs(paths: ProjectPaths) -> None:
     """Ends layouts and exports that are under way: they would write into the folder after it is gone."""
-    for path in [*paths.runs.glob("*/layouts/*.json"), *paths.exports.rglob("status.json")]:
+    runs = (paths.run(number) for number in paths.run_numbers())
+    for path in [*(status for run in runs for status in run.layouts.glob("*.json")), paths.export_task.status]:
         with contextlib.suppress(CorruptError, ProcessLookupError):
             status = read_status(path)
             if status is not None and status.alive:
@@ -198,20 +198,6 @@ def _end_jobs(paths: ProjectPaths) -> None:
 def quarantined(project: Project) -> list[Quarantined]:
     """The files that could not be read when the project was made: (path, reason)."""
     return list(project.pool.quarantined)
-
-
-@contextlib.contextmanager
-def _building(root: Path) -> Generator[Path]:
-    """A new folder beside ``root`` that becomes ``root`` on success and disappears otherwise."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    folder = root.with_name(f".{root.name}.{uuid.uuid4().hex}")
-    folder.mkdir()
-    try:
-        yield folder
-        folder.rename(root)  # takes the place of an empty folder, and fails where somebody else was faster
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _fill(paths: ProjectPaths, name: str, request: SourceRequest, progress: Progress | None) -> IngestReport:

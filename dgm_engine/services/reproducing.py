@@ -22,10 +22,9 @@ from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import CorruptError, InputError, JobError, StateError
 from dgm_engine.jobs import JobState, JobStatus, read_status, tail
-from dgm_engine.paths import write_atomic
 from dgm_engine.progress import Progress, silent
 from dgm_engine.reproduction import peers, report
-from dgm_engine.reproduction.peer_worker import PeerPaths, answers, launch
+from dgm_engine.reproduction.peer_worker import answers, launch
 from dgm_engine.reproduction.peers import PeerTask
 from dgm_engine.reproduction.report import Line
 from dgm_engine.reproduction.results import ResultFiles, RunResult, Variant
@@ -36,6 +35,7 @@ from dgm_engine.services.latest import latest_run, owners_of, results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.runs import TrainRequest
+from dgm_engine.whole import write_atomic
 
 DEFAULT_LABELS = 120
 """Labels for each labelled class: 2% of 6,000. The paper's text says 1,200."""
@@ -248,7 +248,7 @@ def _project(table: Table, request: Request, root: Path, progress: Progress) -> 
 def _label(project: Project, table: Table, variant: Variant, seed: int) -> None:
     """Labels some images of each labelled class, chosen by the seed, as a person's file of labels would."""
     items = labelled_rows(project.pool, table.labelled, variant.labels or 0, seed)
-    path = project.paths.root / "labels.csv"
+    path = project.paths.given_labels
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["item", "class"])
@@ -307,7 +307,7 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
 
 def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> _Done:
     """Runs the row's peer; one that was interrupted begins anew."""
-    paths = PeerPaths(project.paths)
+    paths = project.paths.peer
     task = PeerTask(row.peer, row.n_components, seed, peers.deep_epochs(variant.preset or Preset.FAST, variant.epochs))
     status = read_status(paths.status)
     if status is None or not (status.alive or status.state is JobState.FINISHED):
@@ -330,7 +330,7 @@ def ended_with_us(root: Path) -> Generator[None]:
             jobs.stop_training(project)
             if (last := jobs.active_status(project)) is not None:
                 jobs.follow(last[0])
-            if (peer := read_status(PeerPaths(project.paths).status)) is not None and peer.alive:
+            if (peer := read_status(project.paths.peer.status)) is not None and peer.alive:
                 os.kill(peer.pid, signal.SIGTERM)
         raise
 

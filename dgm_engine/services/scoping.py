@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dgm_engine.paths import written_atomically
+from dgm_engine.errors import CorruptError
+from dgm_engine.npy import load_array, save_array
 from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.projects import Project
 
@@ -108,8 +109,7 @@ def pick(project: Project, view: View, scope: Scope, mask: NDArray[np.bool_]) ->
     name = blake2b(rows.tobytes(), digest_size=8).hexdigest()
     folder = project.paths.selections
     folder.mkdir(exist_ok=True)
-    with written_atomically(folder / f"{name}.npy") as file:
-        np.save(file, rows, allow_pickle=False)
+    save_array(project.paths.selection(name), rows)
     for old in sorted(folder.glob("*.npy"), key=_written_at)[:-KEPT]:
         old.unlink(missing_ok=True)
     return replace(scope, selection=name)
@@ -147,10 +147,9 @@ def _stored(project: Project, name: str) -> NDArray[np.int64]:
     """The pool rows of a stored selection; none where it is not kept any more."""
     if not name.isalnum():  # an address that somebody wrote
         return np.zeros(0, dtype=np.int64)
-    path = project.paths.selections / f"{name}.npy"
     try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        rows = load_array(project.paths.selection(name))
+    except CorruptError:
         return np.zeros(0, dtype=np.int64)
     return rows[rows < project.pool.n_items]
 

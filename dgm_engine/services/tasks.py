@@ -6,23 +6,23 @@ stands; `details` hold the outcome). It survives a refresh of the page and a res
 """
 
 import sys
-import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from dgm_engine import jobs
+from dgm_engine.child import Reporter, run_job
 from dgm_engine.data.sources import ClassFolders, SourceRequest
-from dgm_engine.errors import DgmError, StateError
+from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.paths import JobPaths, read_json, tasks_home, write_json
 from dgm_engine.progress import Progress
 from dgm_engine.services import exporting, projects
 from dgm_engine.services.projects import Project
 
-_SECONDS_BETWEEN_WRITES = 0.25
+_STEPS = 5  # below normal priority: the page comes first, and training, which is at 10, last
 Outcome = dict[str, Any]
 
 
@@ -39,7 +39,7 @@ def start_creation(root: Path, request: SourceRequest, delete_source: bool = Fal
     """
     values = asdict(request)
     values["data_root"] = None if request.data_root is None else str(request.data_root)
-    folder = projects.projects_home() / ".tasks" / uuid.uuid4().hex[:12]
+    folder = tasks_home(projects.projects_home()) / uuid.uuid4().hex[:12]
     return _start(folder, {"do": "create", "root": str(root), "request": values, "delete_source": delete_source})
 
 
@@ -50,7 +50,7 @@ def start_export(project: Project, out: Path) -> Path:
         StateError: an export of this project is under way.
     """
     folder = export_task(project)
-    now = jobs.read_status(folder / "status.json")
+    now = jobs.read_status(JobPaths(folder).status)
     if now is not None and now.alive:
         raise StateError("an export is under way; wait for it")
     return _start(folder, {"do": "export", "root": str(project.paths.root), "out": str(out)})
@@ -58,20 +58,23 @@ def start_export(project: Project, out: Path) -> Path:
 
 def export_task(project: Project) -> Path:
     """The folder of a project's export task, whether there ever was one or not."""
-    return project.paths.exports / ".task"
+    return project.paths.export_task.root
 
 
 def status(folder: Path) -> JobStatus | None:
     """How a task stands; None where there is none."""
-    now = jobs.read_status(folder / "status.json")
+    paths = JobPaths(folder)
+    now = jobs.read_status(paths.status)
     if now is not None and now.state is JobState.INTERRUPTED:
-        return replace(now, error=now.error or jobs.tail(folder / "log") or "it was ended from outside; try again")
+        return replace(now, error=now.error or jobs.tail(paths.log) or "it was ended from outside; try again")
     return now
 
 
 def _start(folder: Path, task: dict[str, Any]) -> Path:
-    write_json(folder / "task.json", task)
-    jobs.spawn("dgm_engine.services.tasks", [str(folder)], folder / "status.json", folder / "log")
+    paths = JobPaths(folder)
+    paths.stop_request.unlink(missing_ok=True)
+    write_json(paths.task, task)
+    jobs.spawn("dgm_engine.services.tasks", [str(folder)], paths.status, paths.log)
     return folder
 
 
@@ -107,33 +110,18 @@ def _export(task: dict[str, Any], progress: Progress) -> Outcome:
 _WORK: dict[str, Callable[[dict[str, Any], Progress], Outcome]] = {"create": _create, "export": _export}
 
 
-def run(folder: Path) -> None:
-    """Does a task and leaves its last status; the body of the child process."""
-    task = read_json(folder / "task.json")
-    now = jobs.this_process(phase="Starting")
-    path, begun, written = folder / "status.json", time.monotonic(), 0.0
+def main(arguments: Sequence[str]) -> int:
+    """Does the task whose folder is the first argument; 0 unless it failed."""
+    paths = JobPaths(Path(arguments[0]))
+    jobs.give_way(_STEPS)
+    reporter = Reporter(paths.status, paths.stop_request)
 
-    def progress(share: float, phase: str) -> None:
-        nonlocal written
-        if time.monotonic() - written > _SECONDS_BETWEEN_WRITES:
-            jobs.write_status(path, replace(now, progress=share, phase=phase, seconds=time.monotonic() - begun))
-            written = time.monotonic()
+    def work() -> None:
+        task = read_json(paths.task)
+        reporter.end(JobState.FINISHED, "Done", **_WORK[task["do"]](task, reporter))
 
-    progress(0.0, "Starting")
-    try:
-        outcome = _WORK[task["do"]](task, progress)
-    except DgmError as error:
-        jobs.write_status(path, replace(now, state=JobState.FAILED, error=str(error)))
-    except Exception as error:
-        jobs.write_status(path, replace(now, state=JobState.FAILED, error=f"{type(error).__name__}: {error}"))
-        raise
-    else:
-        seconds = time.monotonic() - begun
-        jobs.write_status(
-            path, replace(now, state=JobState.FINISHED, progress=1.0, seconds=seconds, details=outcome, phase="Done")
-        )
+    return run_job(reporter, work)
 
 
 if __name__ == "__main__":
-    jobs.give_way(5)
-    run(Path(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

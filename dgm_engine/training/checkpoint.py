@@ -21,11 +21,12 @@ from dgm_engine.labels.schema import Edit
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
-from dgm_engine.paths import RunPaths, read_json, write_atomic, write_json
+from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.training.loop import TrainingState, new_optimiser
 from dgm_engine.training.naming import NONE_OVERRULED, Overruled, overruled_from_json, overruled_to_json
 from dgm_engine.training.results import results_step
 from dgm_engine.training.runs import RunConfig, read_config
+from dgm_engine.whole import write_atomic
 
 KEPT = 2
 
@@ -79,7 +80,7 @@ def save_checkpoint(
         tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
     tensors["generator"] = state.generator.get_state()
     data = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    path = run.checkpoints / f"{_stem(state.step)}.safetensors"
+    path = run.weights(state.step)
     write_atomic(path, data)
     about = {
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -99,7 +100,7 @@ def save_checkpoint(
     written = sorted(run.checkpoints.glob("*.json"))
     kept = [old.stem for old in written if old.stem <= path.stem][-KEPT:]
     for old in written:
-        if old.stem not in kept and (shown is None or old.stem != _stem(shown)):
+        if old.stem not in kept and (shown is None or old.stem != run.weights(shown).stem):
             old.unlink()
             old.with_suffix(".safetensors").unlink(missing_ok=True)
 
@@ -112,7 +113,7 @@ def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None
     """
     candidates = sorted(run.checkpoints.glob("*.json"), reverse=True)
     if step is not None:
-        candidates.sort(key=lambda path: path.stem != _stem(step))
+        candidates.sort(key=lambda path: path.stem != run.weights(step).stem)
     for path in candidates:
         with contextlib.suppress(CorruptError, KeyError, TypeError):
             about = read_json(path)
@@ -188,11 +189,6 @@ def load_model(run: RunPaths) -> tuple[DeepGenerativeModel, RunConfig]:
     config = read_config(run)
     model = model_of(checkpoint, config.model).eval()
     return model, replace(config, model=model.config)
-
-
-def _stem(step: int) -> str:
-    """The name of a checkpoint's files; in the order of steps."""
-    return f"{step:09d}"
 
 
 def _read_bytes(path: Path) -> bytes:

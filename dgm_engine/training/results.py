@@ -1,12 +1,10 @@
 """What a run leaves for the screens: arrays over the whole pool, read by memory map."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,8 @@ from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState, possible_edits
-from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
+from dgm_engine.npy import load_array, save_array
+from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.naming import (
     Overruled,
@@ -28,6 +27,7 @@ from dgm_engine.training.naming import (
 )
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
 from dgm_engine.training.runs import RunConfig, read_config
+from dgm_engine.whole import write_atomic
 
 _ARRAYS = ("q_y", "z", "shown", "prototypes")
 """The fields of `Results` that are files."""
@@ -159,7 +159,7 @@ def save_results(run: RunPaths, results: Results) -> None:
     write_json(run.results, about)
     for name in _ARRAYS:
         kept = [run.array(name, step) for step in (results.step, before) if step is not None]
-        for old in run.arrays.glob(f"{name}-*.npy"):
+        for old in run.arrays_of(name):
             if old not in kept:
                 old.unlink()
 
@@ -181,10 +181,9 @@ def load_held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, N
 
 def load_live_map(run: RunPaths) -> LiveMap | None:
     """The newest live map of a run, or None where there is none yet."""
-    path = run.root / "live.npy"
-    if not path.exists():
+    if not run.live_map.exists():
         return None
-    table = load_array(path)
+    table = load_array(run.live_map)
     known = "class_name" in (table.dtype.names or ())  # earlier versions did not write them
     return LiveMap(
         rows=table["row"].astype(np.int64),
@@ -202,7 +201,7 @@ def save_live_map(run: RunPaths, live: LiveMap) -> None:
     table["row"], table["component"], table["epoch"] = live.rows, live.component, live.epoch
     table["class_name"] = live.class_name
     table["x"], table["y"] = live.xy.T
-    save_array(run.root / "live.npy", table)
+    save_array(run.live_map, table)
 
 
 def append_metrics(run: RunPaths, records: list[dict[str, object]]) -> None:
@@ -222,23 +221,4 @@ def keep_metrics(run: RunPaths, step: int) -> None:
 
 
 def _held_path(run: RunPaths, lineage: int, event: int) -> Path:
-    return ProjectPaths(run.root.parent.parent).run(lineage).arrays / f"held-{event}.npy"
-
-
-def save_array(path: Path, array: NDArray[np.generic]) -> None:
-    """Writes one .npy file, atomically and without pickle."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    write_atomic(path, buffer.getvalue())
-
-
-def load_array(path: Path) -> NDArray[Any]:
-    """One .npy file, memory-mapped and without pickle.
-
-    Raises:
-        CorruptError: it is missing or damaged.
-    """
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise CorruptError(f"{path} cannot be read ({error}); train again") from error
+    return ProjectPaths(run.root.parent.parent).run(lineage).held(event)

@@ -8,28 +8,28 @@ import math
 import os
 import sys
 import time
-import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dgm_engine import jobs, machine
+from dgm_engine.child import StopRequested, run_job
 from dgm_engine.config import TrainingConfig
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.discovery.edits import Contained, difference
-from dgm_engine.discovery.layout_worker import layout_path
 from dgm_engine.discovery.projections import Method, project, refine
-from dgm_engine.errors import CorruptError, DgmError
-from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.errors import CorruptError
+from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.models.base import DeepGenerativeModel
+from dgm_engine.npy import load_array, save_array
 from dgm_engine.paths import ProjectPaths, RunPaths
 from dgm_engine.progress import watched
 from dgm_engine.training.batches import Table
@@ -47,17 +47,15 @@ from dgm_engine.training.judging import compare
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
 from dgm_engine.training.naming import Overruled, spoken_of
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
+from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import (
     LiveMap,
     Results,
-    append_metrics,
     keep_metrics,
-    load_array,
     load_held,
     load_live_map,
     load_results,
     results_step,
-    save_array,
     save_held,
     save_live_map,
     save_results,
@@ -81,65 +79,6 @@ EARLY_LIMIT = 100_000
 """Unless it holds more images than this: then results take longer to save than such a run is to last."""
 EDGES_SHARE, START_SHARE = 0.05, 0.3
 """The progress that a fresh run shows once it knows the edges of the images, and once it has its first clusters."""
-STATUS_SECONDS = 0.5
-CURVES_SHARE = 0.02
-"""Writing the curves, which grow long, takes at most this share of the time."""
-
-
-class StopRequested(Exception):  # noqa: N818 - not an error
-    """The person asked the run to stop."""
-
-
-class Reporter:
-    """Tells the outside how the run stands, not more often than anybody looks."""
-
-    def __init__(self, run: RunPaths, began: float) -> None:
-        self._run = run
-        self._began = began
-        self._status = jobs.this_process()
-        self._records: list[dict[str, object]] = []
-        self._last = 0.0
-        self._curves_again = 0.0
-
-    @property
-    def progress(self) -> float:
-        """The share done, as last told."""
-        return self._status.progress
-
-    @property
-    def seconds(self) -> float:
-        """Wall-clock time since second zero of the run."""
-        return time.monotonic() - self._began
-
-    def phase(self, phase: str, progress: float, **details: Any) -> None:  # noqa: ANN401 - figures of any kind
-        """What is being done now."""
-        changed = phase != self._status.phase
-        self._now(phase=phase, progress=round(progress, 4), details={**self._status.details, **details})
-        if changed or time.monotonic() - self._last > STATUS_SECONDS:
-            self.flush()
-
-    def record(self, values: dict[str, object]) -> None:
-        """One record of the curves; written with one of the next statuses."""
-        self._records.append({**values, "seconds": round(self.seconds, 2)})
-
-    def flush(self) -> None:
-        """Writes the status and, where it is time, the records that wait."""
-        began = time.monotonic()
-        if self._records and (began >= self._curves_again or not self._status.alive):
-            append_metrics(self._run, self._records)
-            self._records = []
-            self._curves_again = time.monotonic() + (time.monotonic() - began) / CURVES_SHARE
-        jobs.write_status(self._run.status, self._status)
-        self._last = time.monotonic()
-
-    def end(self, state: JobState, phase: str) -> None:
-        """The last word, written once: whoever reads it may start another process on the run at once."""
-        progress = 1.0 if state is JobState.FINISHED else self._status.progress
-        self._now(state=state, phase=phase, progress=progress)
-        self.flush()
-
-    def _now(self, **changes: Any) -> None:  # noqa: ANN401 - fields of the status
-        self._status = replace(self._status, seconds=round(self.seconds, 2), **changes)
 
 
 @dataclass(frozen=True)
@@ -196,11 +135,11 @@ class Worker:
     examples); names that people gave are not among them, so that taking a name back takes effect.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, reporter: Reporter | None = None) -> None:
         self.config = scheduled(setting.project, setting.run)
         checkpoint = read_checkpoint(setting.run)
-        spent = checkpoint.about["seconds"] if checkpoint else 0.0
-        self.reporter = Reporter(setting.run, time.monotonic() - spent)
+        self.reporter = reporter or Reporter(setting.run)
+        self.reporter.count_in(checkpoint.about["seconds"] if checkpoint else 0.0)
         self.setting = setting
         self.clock = machine.work_clock(setting.device.type)
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
@@ -439,8 +378,7 @@ class Worker:
         )
 
     def _check_stop(self) -> None:
-        if self.setting.run.stop_request.exists():
-            raise StopRequested
+        self.reporter.check_stop()
 
     def _save(self) -> None:
         """Checkpoint and results."""
@@ -531,25 +469,19 @@ class LiveView:
         if live is not None and np.array_equal(live.rows, self._rows):
             return live.xy
         runs = (project.run(number) for number in reversed(project.run_numbers()))
-        laid_out = (path for run in runs for method in Method if (path := layout_path(run, method)).exists())
+        laid_out = (path for run in runs for method in Method if (path := run.layout(method).positions).exists())
         xy = next((load_array(path) for path in laid_out), None)
         if xy is None or len(xy) != len(pool.shown):
             return None
         return np.asarray(xy[np.searchsorted(pool.shown, self._rows)])
 
 
-def main(arguments: list[str]) -> None:
-    """Works on the run whose folder is the first argument, and reports whatever becomes of it."""
+def main(arguments: Sequence[str]) -> int:
+    """Works on the run whose folder is the first argument; 0 unless it failed."""
     run = RunPaths(Path(arguments[0]))
     make_room()
-    try:
-        Worker(Setting.of(run)).work()
-    except Exception as error:
-        traceback.print_exc()
-        message = str(error) if isinstance(error, DgmError) else f"{type(error).__name__}: {error}"
-        last = jobs.read_status(run.status) or JobStatus(JobState.STARTING)
-        jobs.write_status(run.status, replace(last, state=JobState.FAILED, error=message.splitlines()[0]))
-        sys.exit(1)
+    reporter = Reporter(run)
+    return run_job(reporter, lambda: Worker(Setting.of(run), reporter).work())
 
 
 def get_ready() -> None:
@@ -567,4 +499,4 @@ def make_room() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

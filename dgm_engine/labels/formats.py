@@ -1,0 +1,46 @@
+"""The registry of formats of label files. To add one, write its `LabelFormat` and list it here.
+
+Command-line help, the boxes and buttons of the page *Export*, error messages and ``docs/files.md`` follow.
+"""
+
+from pathlib import Path
+
+from dgm_engine.errors import InputError
+from dgm_engine.labels.csv_labels import CSV
+from dgm_engine.labels.interchange import LabelFormat
+from dgm_engine.labels.jsonl_labels import JSONL
+
+LABEL_FORMATS: dict[str, LabelFormat] = {known.suffix: known for known in (CSV, JSONL)}
+"""The format of each ending; the first is that of files with any other ending when they are read."""
+
+
+def format_to_read(path: Path) -> LabelFormat:
+    """The format that a file is read in: that of its ending, or else the first."""
+    return LABEL_FORMATS.get(path.suffix.lower()) or next(iter(LABEL_FORMATS.values()))
+
+
+def format_to_write(path: Path) -> LabelFormat:
+    """The format that a file is written in.
+
+    Raises:
+        InputError: its ending is that of no format.
+    """
+    known = LABEL_FORMATS.get(path.suffix.lower())
+    if known is None:
+        raise InputError(f"labels cannot be written to {path.name}; choose a name that ends in {label_suffixes()}")
+    return known
+
+
+def label_suffixes() -> str:
+    """The endings of label files, in a sentence."""
+    return " or ".join(LABEL_FORMATS)
+
+
+def label_layouts() -> str:
+    """What a person writes into a label file, for every format, in a sentence."""
+    return ", or ".join(f"{known.title} with {known.layout}" for known in LABEL_FORMATS.values())
+
+
+def label_types() -> list[str]:
+    """The endings of label files without the dot, as an upload box takes them."""
+    return [suffix.removeprefix(".") for suffix in LABEL_FORMATS]
