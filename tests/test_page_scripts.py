@@ -1,11 +1,15 @@
-"""The scripts of the components: joined from modules, in the order of their imports."""
+"""The scripts of the components: joined from modules, and with the contract that Python states."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from pages._contract import CONTRACT, contract
 from pages._scripts import ScriptError, joined
+
+ASSETS = CONTRACT.parent
+ENTRIES = sorted(file for file in ASSETS.rglob("*.js") if re.search("^export default", file.read_text(), re.MULTILINE))
 
 
 def modules(folder: Path, **texts: str) -> Path:
@@ -72,3 +76,12 @@ def test_what_cannot_be_joined_is_refused_with_its_reason(tmp_path: Path, texts:
 def test_a_missing_entry_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScriptError, match=r"none\.js, which does not exist"):
         joined(tmp_path / "none.js")
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.stem)
+def test_the_script_of_every_component_can_be_joined(entry: Path) -> None:
+    assert joined(entry).count("\nexport default ") == 1
+
+
+def test_the_contract_is_up_to_date() -> None:
+    assert CONTRACT.read_text(encoding="utf-8") == contract(), "run python -m pages._contract"
