@@ -83,5 +83,11 @@ def test_the_script_of_every_component_can_be_joined(entry: Path) -> None:
     assert joined(entry).count("\nexport default ") == 1
 
 
+def test_every_script_is_checked_for_its_types() -> None:
+    scripts = list(ASSETS.rglob("*.js"))
+    assert len(scripts) > len(ENTRIES) > 1
+    assert [script.name for script in scripts if not script.read_text().startswith("// @ts-check\n")] == []
+
+
 def test_the_contract_is_up_to_date() -> None:
     assert CONTRACT.read_text(encoding="utf-8") == contract(), "run python -m pages._contract"
