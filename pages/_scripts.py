@@ -2,7 +2,8 @@
 
 The modules are plain ES modules, which editors, tests and the type checker read as they are. Here the imports of the
 entry are followed, every module is taken once and before those that import it, and ``import`` and ``export`` are left
-out: all modules then share one scope, so that no two of them may declare the same name at their top level.
+out: all modules then share one scope, so that no two of them may declare the same name at their top level. Comments on
+lines of their own are left out too, as Streamlit sends a component's script again with each of its data.
 """
 
 import re
@@ -12,6 +13,7 @@ _IMPORT = re.compile(r'^import \{([^{}]*)\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|let|class|function|async function)\b)", re.MULTILINE)
 _DECLARED = re.compile(r"^(export )?(?:const|let|var|class|(?:async )?function)\b *\*? *(\w+)?", re.MULTILINE)
 _ENTRY = re.compile(r"^export default ", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 _LEFT = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
@@ -65,8 +67,8 @@ def _refuse_clashes(modules: dict[Path, str]) -> None:
 
 
 def _bare(path: Path, text: str, *, is_entry: bool) -> str:
-    """A module without its imports and exports; of the entry, the default export stays."""
-    text = _EXPORT.sub("", _IMPORT.sub("", text))
+    """A module without its imports, exports and comments; of the entry, the default export stays."""
+    text = _COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
     for found in _LEFT.findall(text):
         if not (is_entry and _ENTRY.match(found)):
             raise ScriptError(f"{path.name} has “{found}”; modules may only import {{ names }} and export declarations")

@@ -33,6 +33,25 @@ def test_every_module_comes_once_and_before_those_that_import_it(tmp_path: Path)
     assert script.count("const b = 1") == 1
 
 
+def test_comments_on_lines_of_their_own_are_left_out_and_no_code_with_them(tmp_path: Path) -> None:
+    text = """// @ts-check
+/** @typedef {number} N */
+/**
+ * Of several lines.
+ */
+const a = 1; // stays
+  /** @type {N} */
+const b = /** @type {N} */ (a);
+/** @type {N} */ (b).toFixed();
+const address = "https://example.org";
+/** One more. */
+export default () => address;
+"""
+    code = ["const a = 1; // stays", "const b = /** @type {N} */ (a);", "/** @type {N} */ (b).toFixed();"]
+    code += ['const address = "https://example.org";', "export default () => address;"]
+    assert joined(modules(tmp_path, entry=text)).splitlines() == code
+
+
 def test_a_module_of_another_folder_is_the_same_one_by_any_way(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
     modules(tmp_path, shared="export const shared = 1;\n")
