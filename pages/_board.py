@@ -16,9 +16,10 @@ from dgm_engine.services.palette import class_colour
 from dgm_engine.services.projects import Project
 from pages import _component, _state, _statements
 from pages._keys import keys_for
-from pages._messages import BoardClass, BoardData, BoardTriggers, Mode, Sprite, packed, sent
+from pages._messages import BoardClass, BoardData, BoardTriggers, Mode, Sprite
 from pages._pictures import source
 from pages._tiles import Shown, tile
+from pages._wire import packed, sent
 
 PAGE_SIZE = 100
 _COLUMNS = 10

@@ -14,10 +14,11 @@ from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from pages import _cluster_actions, _component, _standing, _state, _suspect_names
 from pages._bulk import sureness
-from pages._messages import Focus, packed
+from pages._messages import Focus
 from pages._pictures import data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
+from pages._wire import packed
 
 PROTOTYPE = 72
 EXEMPLAR = 44

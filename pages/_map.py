@@ -14,21 +14,10 @@ from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from pages import _component, _plotly_map, _state
 from pages._colours import Colour, look
-from pages._messages import (
-    Enclosed,
-    Live,
-    MapState,
-    MapTriggers,
-    Opened,
-    Pick,
-    Pictures,
-    PicturesState,
-    Wanted,
-    packed,
-    sent,
-)
+from pages._messages import Enclosed, Live, MapState, MapTriggers, Opened, Pick, Pictures, PicturesState, Wanted
 from pages._pictures import data_uri, source, tip
 from pages._state import Key, Panel
+from pages._wire import packed, sent
 
 THUMBNAIL = 72
 _FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))

@@ -13,9 +13,10 @@ import streamlit as st
 from dgm_engine.errors import DgmError
 from dgm_engine.services import auditing, labelling, projects
 from dgm_engine.services.projects import Project
-from pages import _messages, _state
+from pages import _state
 from pages._messages import BoardState, Heard, Said, Say, Statement
 from pages._text import plain
+from pages._wire import read, sent
 
 
 class _Taken:
@@ -35,12 +36,12 @@ class _Taken:
         errors: list[DgmError] = []
         with self._lock:
             for statement in said.statements:
-                number = _messages.sent(Statement, "seq", statement)
+                number = sent(Statement, "seq", statement)
                 if number <= self._last.get(said.client, 0):
                     continue
                 self._last[said.client] = number
                 try:
-                    act(_messages.read(Statement, statement))
+                    act(read(Statement, statement))
                 except Exception as error:
                     self._refused.setdefault(said.client, []).append(number)
                     if not isinstance(error, DgmError):
@@ -69,7 +70,7 @@ def take(project: Project, key: str) -> None:
         key: of the board.
     """
     who = _state.annotator()
-    said: Said = _messages.sent(BoardState, "said", st.session_state[key])
+    said: Said = sent(BoardState, "said", st.session_state[key])
     errors = _taken().take(said, lambda statement: _act(project, statement, who))
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -18,10 +18,8 @@ from pages._messages import (
     Said,
     Say,
     Statement,
-    packed,
-    read,
-    sent,
 )
+from pages._wire import packed, read, sent
 
 STATEMENT = {"seq": 3, "project": "/p", "audit": 0, "kind": "label", "items": ["a"], "names": ["x"]}
 ENCLOSED = {"token": "t", "look": "l", "polygon": [[0, 1], [0.5, 0.25]], "mode": "add", "dimmed": []}
