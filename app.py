@@ -36,7 +36,7 @@ with st.sidebar:
         persist_state="session",
         help="Stored with each label, so that several people can share a project.",
     )
-    _component.registered("dgm_fields", "<span></span>", (), ("fields.js",))(key="fields")
+    _component.registered("dgm_fields", "fields.js")(key="fields")
 with _state.errors_shown():
     if "--example" in sys.argv:
         _state.open_example_first()

@@ -1,13 +1,17 @@
+// @ts-check
 // Gives the focus back to the card of a cluster whose name field was drawn anew: whoever names clusters by keys goes on from
-// there. It draws nothing. data: {labels}, which changes when a cluster has another name.
+// there. It draws nothing; its data (Focus in contract.js) changes when a cluster has another name.
 const PATIENCE_MS = 3000; // for Streamlit to take the old field away, which has the focus until then
 const PACE_MS = 50;
-let card = null; // the class that marks the card in which the keys have led the focus
+/** @type {string | null} the class that marks the card in which the keys have led the focus */
+let card = null;
 
+/** @param {EventTarget | null} focused */
 function note(focused) {
-  if (focused.closest?.("[role=option], [role=listbox]")) return; // the field's own list, which lies elsewhere
-  const around = focused.closest?.('[class*="st-key-card_"]');
-  card = around ? [...around.classList].find((name) => name.startsWith("st-key-card_")) : null;
+  const element = focused instanceof Element ? focused : null;
+  if (element?.closest("[role=option], [role=listbox]")) return; // the field's own list, which lies elsewhere
+  const around = element?.closest('[class*="st-key-card_"]');
+  card = [...(around?.classList ?? [])].find((name) => name.startsWith("st-key-card_")) ?? null;
 }
 
 note(document.activeElement); // somebody may have been quicker than this script
@@ -19,7 +23,8 @@ export default function () {
   const until = performance.now() + PATIENCE_MS;
   const look = () => {
     if (!left || card !== left || performance.now() > until) return;
-    if (document.activeElement === document.body) document.querySelector(`.${left} input`)?.focus();
+    if (document.activeElement === document.body)
+      /** @type {HTMLElement | null} */ (document.querySelector(`.${left} input`))?.focus();
     setTimeout(look, PACE_MS);
   };
   look();

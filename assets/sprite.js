@@ -1,5 +1,10 @@
+// @ts-check
 // Hands a sprite to the other components of the page. It draws nothing; it stands by itself so that the sprite travels
-// once, and not with every label. data: {slot, name, sprite}, the sprite a PNG in base64.
+// once, and not with every label.
+/** @import { Sprite } from "./contract.js" */
+/** @import { Component } from "./types.js" */
+
+/** @param {Component<Sprite>} component */
 export default function ({ data: { slot, name, sprite } }) {
   const sprites = (window.dgmSprites ??= new Map());
   const before = sprites.get(slot);

@@ -51,7 +51,7 @@ N_ENCLOSED, PAGE_SIZE, N_KEYS, BETWEEN_KEYS = 500, 100, 10, 300
 RADIUS = 100
 """Pixels from the middle of the lasso to its line: the map is enlarged so far."""
 WHEEL = 0.0015
-"""The logarithm of the enlargement for each pixel of the wheel, as assets/map/map.js."""
+"""The logarithm of the enlargement for each pixel of the wheel, as assets/map/gestures.js."""
 Times = dict[str, list[float]]
 
 

@@ -14,9 +14,11 @@ from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from pages import _cluster_actions, _component, _standing, _state, _suspect_names
 from pages._bulk import sureness
+from pages._messages import Focus
 from pages._pictures import data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
+from pages._wire import packed
 
 PROTOTYPE = 72
 EXEMPLAR = 44
@@ -62,8 +64,7 @@ def cards(project: Project, view: View, *, at_work: bool) -> None:
             if cluster.component in doubtful:
                 _suspect_names.remark(project, view, doubtful[cluster.component])
             _controls(project, view, cluster, classes)
-    keeper = _component.registered("dgm_focus", "<span></span>", (), ("focus.js",))
-    keeper(key="focus", data={"labels": view.labels_version})
+    _component.registered("dgm_focus", "focus.js")(key="focus", data=packed(Focus(view.labels_version)))
     if empty := len(view.clusters) - len(used):
         where = " under these filters" if _state.scope().filtering else ""
         st.caption(f"Empty{where}: {empty} of {len(view.clusters)} clusters.")

@@ -25,6 +25,7 @@ from dgm_engine.services.mapping import (
     Look,
     Places,
     Prototypes,
+    Scale,
     token_of,
 )
 from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
@@ -127,8 +128,7 @@ def _shaded(view: View) -> _Colouring:
     # The palest end is left out: most images are sure ones, and would hardly show on white.
     shades = tuple(_hex(str(rgb)) for rgb in sample_colorscale("Cividis", np.linspace(0, 0.86, _SHADES).tolist()))
     group = np.clip(view.confidence * _SHADES, 0, _SHADES - 1).astype(np.uint8)
-    scale: dict[str, object] = {"low": "0% sure", "high": "100%", "colours": shades}
-    return _Colouring(group, shades, Legend("confidence", scale=scale))
+    return _Colouring(group, shades, Legend("confidence", scale=Scale("0% sure", "100%", shades)))
 
 
 def title(cluster: Cluster) -> str:

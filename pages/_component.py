@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from streamlit.components.v2 import component
 
+from pages import _scripts
+
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
@@ -13,17 +15,22 @@ ASSETS = Path(__file__).parent.parent / "assets"
 
 
 @st.cache_resource(show_spinner=False)
-def registered(name: str, html: str, css: tuple[str, ...], scripts: tuple[str, ...]) -> "ComponentRenderer":
+def registered(name: str, script: str, html: str | None = None, css: str | None = None) -> "ComponentRenderer":
     """Registers a component once for each server.
 
     Args:
         name: in the page.
-        html: its body.
-        css: files of `assets/`.
-        scripts: files of `assets/` that make up its one script, in this order; the last has the default export.
+        script: file of `assets/`, the entry module of its script; it imports the others.
+        html: file of `assets/` with its body; None for one that draws nothing.
+        css: file of `assets/` with its style.
     """
-    return component(name, html=html, css=_joined(css), js=_joined(scripts))
+    return component(
+        name,
+        html="<span></span>" if html is None else _text(html),
+        css=None if css is None else _text(css),
+        js=_scripts.joined(ASSETS / script),
+    )
 
 
-def _joined(files: tuple[str, ...]) -> str:
-    return "\n".join((ASSETS / file).read_text(encoding="utf-8") for file in files)
+def _text(file: str) -> str:
+    return (ASSETS / file).read_text(encoding="utf-8")

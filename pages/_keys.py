@@ -4,9 +4,19 @@ Fingers learn keys, so a class keeps its own whatever other classes come and go.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
-RESERVED = frozenset("axns")
-"""Letters that mean something else, as assets/labelling/keys.js lists."""
+
+class Letter(StrEnum):
+    """Letters that say something else than a class."""
+
+    ACCEPT = "a"
+    NOT = "x"
+    NONE = "n"
+    PICK = "s"
+
+
+RESERVED = frozenset[str](Letter)
 _DIGITS = "1234567890"
 
 

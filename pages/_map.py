@@ -1,7 +1,6 @@
 """The map of the images: a component of our own, drawn with WebGL2, whose lassos, boxes and clicks pick out images."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -15,13 +14,13 @@ from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from pages import _component, _plotly_map, _state
 from pages._colours import Colour, look
+from pages._messages import Enclosed, Live, MapState, MapTriggers, Opened, Pick, Pictures, PicturesState, Wanted
 from pages._pictures import data_uri, source, tip
 from pages._state import Key, Panel
+from pages._wire import packed, sent
 
 THUMBNAIL = 72
-_SCRIPTS = tuple(
-    f"map/{name}.js" for name in ("message", "camera", "points", "neighbourhood", "overlay", "live", "map")
-)
+_FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
 
 
 def draw(project: Project, view: View, where: Places, colour: Colour) -> None:
@@ -36,12 +35,10 @@ def draw(project: Project, view: View, where: Places, colour: Colour) -> None:
     scope = _state.scope()
     seen = look(project, view, where, colour, scope)
     if reason := st.session_state.get(Key.MAP_UNABLE):
-        _plotly_map.draw(view, where, seen, lambda mask: _select(project, view, mask, "replace"), reason)
+        _plotly_map.draw(view, where, seen, lambda mask: _select(project, view, mask, Pick.REPLACE), reason)
         return
-    carrier = _component.registered("dgm_places", "<span></span>", (), ("map/message.js", "map/places.js"))
-    carrier(key="map_places", data=_positions(where))
-    html = (_component.ASSETS / "map/map.html").read_text(encoding="utf-8")
-    _component.registered("dgm_map", html, ("map/map.css",), _SCRIPTS)(
+    _component.registered("dgm_places", "map/places.js")(key="map_places", data=_positions(where))
+    _component.registered("dgm_map", *_FILES)(
         key=Key.MAP,
         data=_buffer(where, seen),
         height="stretch",
@@ -60,16 +57,16 @@ def places(project: Project, layout: LayoutState) -> Places | None:
 
 def _pictures(project: Project, view: View, where: Places) -> None:
     """Answers the map when it asks what some points look like."""
-    wanted = (st.session_state.get(Key.MAP_PICTURES) or {}).get("wanted")
-    data: dict[str, Any] = {}
-    if wanted and wanted["token"] == where.token:
-        place = where.items_at(wanted["indices"])
-        rows = tuple(view.rows[place].tolist())
-        titles = [tip(view, p) for p in place]
-        data = {"order": where.order_token, "indices": wanted["indices"], "titles": titles, "size": THUMBNAIL}
-        data["sprite"] = _sprite(source(project), rows, project)
-    answer = _component.registered("dgm_pictures", "<span></span>", (), ("pictures.js",))
-    answer(key=Key.MAP_PICTURES, data=data, on_wanted_change=lambda: None)
+    state, data = st.session_state.get(Key.MAP_PICTURES) or {}, Pictures()
+    if state.get("wanted"):
+        wanted: Wanted = sent(PicturesState, "wanted", state)
+        if wanted.token == where.token:
+            place = where.items_at(wanted.indices)
+            sprite = _sprite(source(project), tuple(view.rows[place].tolist()), project)
+            titles = tuple(tip(view, p) for p in place)
+            data = Pictures(where.order_token, wanted.indices, titles, THUMBNAIL, sprite)
+    answer = _component.registered("dgm_pictures", "pictures.js")
+    answer(key=Key.MAP_PICTURES, data=packed(data), on_wanted_change=lambda: None)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -79,12 +76,18 @@ def _sprite(source: tuple[str, str], rows: tuple[int, ...], _project: Project) -
 
 def follow(project: Project, view: View, where: Places, colour: Colour) -> None:
     """Shows on the map what a run at work makes of a sample of the images; nothing where none is at work."""
-    found, data = jobs.active_status(project), {}
+    found, data = jobs.active_status(project), Live()
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
     if live is not None and (sample := mapping.followed(where, view, live)) is not None:
-        data = {"order": where.order_token, "points": sample.points, "xy": sample.xy}
-        data |= {"hues": _hues(view, sample, colour), "components": sample.under.tolist()}
-    _component.registered("dgm_follow", "<span></span>", (), ("map/follow.js",))(key="map_follow", data=data)
+        hues = _hues(view, sample, colour)
+        data = Live(
+            where.order_token,
+            tuple(sample.points),
+            tuple(sample.xy),
+            None if hues is None else tuple(hues),
+            tuple(sample.under.tolist()),
+        )
+    _component.registered("dgm_follow", "map/follow.js")(key="map_follow", data=packed(data))
 
 
 def _hues(view: View, sample: Followed, colour: Colour) -> list[str] | None:
@@ -111,19 +114,19 @@ def _buffer(where: Places, seen: Look) -> bytes:
 
 @_state.callback
 def _on_enclosed(project: Project, view: View, where: Places, seen: Look) -> None:
-    event = st.session_state[Key.MAP]["enclosed"]
-    if event["token"] != where.token or (event["dimmed"] and event["look"] != seen.token):
+    event: Enclosed = sent(MapTriggers, "enclosed", st.session_state[Key.MAP])
+    if event.token != where.token or (event.dimmed and event.look != seen.token):
         _state.notify("The map has moved on since you drew; draw again", ":material/refresh:")
         return
-    mask = where.enclosed(event["polygon"]) & ~np.isin(seen.group, event["dimmed"])
-    _select(project, view, mask, event["mode"])
+    mask = where.enclosed(event.polygon) & ~np.isin(seen.group, event.dimmed)
+    _select(project, view, mask, event.mode)
 
 
-def _select(project: Project, view: View, mask: np.ndarray, mode: str) -> None:
+def _select(project: Project, view: View, mask: np.ndarray, mode: Pick) -> None:
     scope = _state.scope()
     before = scoping.picked(project, view, scope)
     mask = mask & scoping.filtered(view, scope)
-    wanted = {"add": before | mask, "subtract": before & ~mask}.get(mode, mask)
+    wanted = {Pick.REPLACE: mask, Pick.ADD: before | mask, Pick.SUBTRACT: before & ~mask}[mode]
     _state.set_scope(scoping.pick(project, view, scope, wanted))
     if wanted.any():
         _state.show_panel(Panel.IMAGES)
@@ -131,9 +134,9 @@ def _select(project: Project, view: View, mask: np.ndarray, mode: str) -> None:
 
 @_state.callback
 def _on_opened(view: View, where: Places) -> None:
-    event = st.session_state[Key.MAP]["opened"]
-    if event["token"] == where.token:
-        for place in where.items_at([event["index"]]):
+    event: Opened = sent(MapTriggers, "opened", st.session_state[Key.MAP])
+    if event.token == where.token:
+        for place in where.items_at([event.index]):
             _state.open_image(str(view.items[place]))
 
 
@@ -144,4 +147,4 @@ def _on_ended() -> None:
 
 @_state.callback
 def _on_unable() -> None:
-    st.session_state[Key.MAP_UNABLE] = st.session_state[Key.MAP]["unable"]
+    st.session_state[Key.MAP_UNABLE] = sent(MapState, "unable", st.session_state[Key.MAP])

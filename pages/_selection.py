@@ -9,8 +9,9 @@ from dgm_engine.services.exploring import Order, View
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
 from pages import _board, _bulk, _details, _state
-from pages._board import Mode, Shown
+from pages._messages import Mode
 from pages._state import Key, Panel
+from pages._tiles import Shown
 
 
 def images(project: Project, view: View) -> NDArray[np.int64]:

@@ -6,10 +6,11 @@ from dgm_engine.services import auditing, exploring
 from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
 from pages import _board, _details, _queue, _standing, _state, _suspect_names
-from pages._board import Mode, Shown
+from pages._messages import Mode
 from pages._queue import Queued, Source
 from pages._state import Key
 from pages._text import count
+from pages._tiles import Shown
 
 BATCH = {Mode.SINGLE: 20, Mode.GRID: 60}
 AUDITED = 40

@@ -26,9 +26,9 @@ from dgm_engine.services.scoping import Scope
 from dgm_engine.training.results import LiveMap, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
 from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
-from pages._board import Mode
 from pages._colours import Colour
 from pages._create import _folder_name
+from pages._messages import Mode
 from pages._state import Key, Panel, default_annotator
 from pages._text import plain
 from tests.fabricated import fabricate_comparison, fabricate_model, fabricate_run
@@ -421,11 +421,11 @@ def said(project: Project, *statements: dict[str, object], client: str = "browse
     def page(project: "Project", said: "dict[str, object]") -> None:
         import streamlit as st
 
-        from pages import _board, _state
+        from pages import _state, _statements
 
         for _ in range(2):
             st.session_state["board"] = {"said": said}
-            _board._take(project, "board")
+            _statements.take(project, "board")
         _state.show_notice()
 
     blank = {"items": [], "names": [], "project": str(project.paths.root), "audit": 0}
@@ -467,11 +467,12 @@ def test_a_grid_stays_on_its_page_when_it_loses_images_and_begins_anew_for_anoth
 
         from dgm_engine.services import exploring
         from pages import _board
+        from pages._tiles import Shown
 
         view = exploring.view(project)
         if turn:
             st.session_state["grid_page"] = (choice, 2)
-        _board.pages(project, view, _board.Shown(view.items[:n].tolist()), choice, "grid")
+        _board.pages(project, view, Shown(view.items[:n].tolist()), choice, "grid")
 
     def at(n: int, choice: str, turn: bool = False) -> int:
         app.args = (trained, n, choice, turn)  # AppTest runs it again with these
@@ -491,6 +492,18 @@ def test_a_statement_that_is_refused_is_told_and_the_next_is_taken(trained: Proj
     gone = {"kind": "label", "items": ["train/00002"], "names": ["a"], "project": "/another"}
     assert "/another" in said(trained, gone, client="late").toast[0].value
     assert dict(trained.labels.state().positive) == {"train/00001": "a"}
+
+
+@pytest.mark.parametrize("unknown", [{"kind": "shrug"}, {"kind": None}, {"kind": "label", "items": "train/00003"}])
+def test_an_unknown_statement_is_refused_and_undoes_nothing(trained: Project, unknown: dict[str, object]) -> None:
+    first = {"kind": "label", "items": ["train/00001"], "names": ["a"]}
+    last = {"kind": "label", "items": ["train/00002"], "names": ["b"]}
+    said(trained, first)
+    app = said(trained, first, unknown, last)
+    assert len(app.toast) == 1
+    assert "reload the page" in app.toast[0].value
+    assert dict(trained.labels.state().positive) == {"train/00001": "a", "train/00002": "b"}
+    assert [event.kind for event in trained.labels.history()] == [Kind.LABEL, Kind.LABEL]
 
 
 def test_what_was_said_before_another_project_was_opened_reaches_its_own(trained: Project, tmp_path: Path) -> None:

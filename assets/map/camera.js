@@ -1,23 +1,35 @@
+// @ts-check
 // Which part of the map is seen. World: the unit square, y upwards. Screen: CSS pixels from the top left, y downwards.
 const ZOOM = { least: 0.5, most: 400 };
 const MARGIN = 0.92; // share of the shorter side that the unit square takes before anybody zooms
 
-class Camera {
+/** @typedef {{ x: number, y: number, zoom: number }} View what is in the middle, and how large */
+/** @typedef {[number, number]} Point of the world or of the screen */
+
+export class Camera {
+  /** @param {View} [saved] */
   constructor(saved) {
-    this.home();
+    this.x = 0.5;
+    this.y = 0.5;
+    this.zoom = 1;
+    this.width = 1;
+    this.height = 1;
     if (saved && [saved.x, saved.y, saved.zoom].every(Number.isFinite)) this.set(saved.x, saved.y, saved.zoom);
   }
 
+  /** Shows the whole unit square. */
   home() {
     [this.x, this.y, this.zoom] = [0.5, 0.5, 1];
   }
 
+  /** @param {number} x @param {number} y @param {number} zoom */
   set(x, y, zoom) {
     this.zoom = Math.min(Math.max(zoom, ZOOM.least), ZOOM.most);
     this.x = Math.min(Math.max(x, -0.5), 1.5);
     this.y = Math.min(Math.max(y, -0.5), 1.5);
   }
 
+  /** @param {number} width @param {number} height in CSS pixels */
   resize(width, height) {
     [this.width, this.height] = [Math.max(width, 1), Math.max(height, 1)];
   }
@@ -27,20 +39,30 @@ class Camera {
     return this.zoom * Math.min(this.width, this.height) * MARGIN;
   }
 
+  /** @param {number} x @param {number} y @returns {Point} */
   toScreen(x, y) {
     return [(x - this.x) * this.scale + this.width / 2, this.height / 2 - (y - this.y) * this.scale];
   }
 
+  /** @param {number} left @param {number} top @returns {Point} */
   toWorld(left, top) {
     return [this.x + (left - this.width / 2) / this.scale, this.y - (top - this.height / 2) / this.scale];
   }
 
-  /** Moves what is seen by so many pixels of the screen. */
+  /**
+   * Moves what is seen by so many pixels of the screen.
+   *
+   * @param {number} right @param {number} down
+   */
   pan(right, down) {
     this.set(this.x - right / this.scale, this.y + down / this.scale, this.zoom);
   }
 
-  /** Zooms by a factor; what lies under the point of the screen stays there. */
+  /**
+   * Zooms by a factor; what lies under the point of the screen stays there.
+   *
+   * @param {number} left @param {number} top @param {number} factor
+   */
   zoomAt(left, top, factor) {
     const [x, y] = this.toWorld(left, top);
     this.set(this.x, this.y, this.zoom * factor);
@@ -48,15 +70,7 @@ class Camera {
     this.set(this.x + x - newX, this.y + y - newY, this.zoom);
   }
 
-  /** Frames a box of the world, (x0, y0) below and left of (x1, y1). */
-  frame(x0, y0, x1, y1) {
-    const unit = Math.min(this.width, this.height) * MARGIN;
-    const room = 1.15; // some surroundings are seen too
-    const across = Math.max(x1 - x0, 1e-3) * room;
-    const up = Math.max(y1 - y0, 1e-3) * room;
-    this.set((x0 + x1) / 2, (y0 + y1) / 2, Math.min(this.width / (unit * across), this.height / (unit * up), 40));
-  }
-
+  /** @returns {View} */
   saved() {
     return { x: this.x, y: this.y, zoom: this.zoom };
   }

@@ -1,11 +1,14 @@
+// @ts-check
 // Finds the points near a place: they are sorted into cells of a square grid once for each layout.
-class Neighbourhood {
-  /** xy: (n) positions, two uint16 each. */
+import { STEPS } from "../contract.js";
+
+export class Neighbourhood {
+  /** @param {Uint16Array} xy (n) positions, two uint16 each */
   constructor(xy) {
     const n = xy.length / 2;
     this.xy = xy;
     this.bits = n > 200_000 ? 8 : 9; // of 16 that a cell leaves out: a side of 256 or 128 cells
-    this.side = 65536 >> this.bits;
+    this.side = (STEPS + 1) >> this.bits;
     this.first = new Uint32Array(this.side * this.side + 1);
     for (let i = 0; i < n; i += 1) this.first[this.cell(xy[2 * i], xy[2 * i + 1]) + 1] += 1;
     for (let c = 1; c < this.first.length; c += 1) this.first[c] += this.first[c - 1];
@@ -14,15 +17,22 @@ class Neighbourhood {
     for (let i = 0; i < n; i += 1) this.points[next[this.cell(xy[2 * i], xy[2 * i + 1])]++] = i;
   }
 
+  /** @param {number} x @param {number} y */
   cell(x, y) {
     return (y >> this.bits) * this.side + (x >> this.bits);
   }
 
-  /** Indices of the points within a distance, the nearest first, at most `most`; all in the world's units. */
+  /**
+   * Indices of the points within a distance, the nearest first, at most `most`; all in the world's units.
+   *
+   * @param {number} x @param {number} y @param {number} distance @param {number} most
+   * @param {(index: number) => boolean} shown
+   */
   near(x, y, distance, most, shown) {
-    const [u, v, r] = [x * 65535, y * 65535, distance * 65535];
+    const [u, v, r] = [x * STEPS, y * STEPS, distance * STEPS];
     const width = 2 ** this.bits;
     const [column, row] = [Math.floor(u / width), Math.floor(v / width)];
+    /** @type {[number, number][]} how far away, and which */
     let found = [];
     for (let steps = 0; (steps - 1) * width <= r; steps += 1) {
       for (const c of this.ring(column, row, steps)) {
@@ -39,7 +49,11 @@ class Neighbourhood {
     return found.sort((a, b) => a[0] - b[0]).map(([, i]) => i);
   }
 
-  /** The cells of the grid that are so many steps away from one, along the longer way. */
+  /**
+   * The cells of the grid that are so many steps away from one, along the longer way.
+   *
+   * @param {number} column @param {number} row @param {number} steps
+   */
   *ring(column, row, steps) {
     for (let y = Math.max(row - steps, 0); y <= Math.min(row + steps, this.side - 1); y += 1) {
       const apart = Math.abs(y - row) === steps ? 1 : 2 * steps; // the whole line, or its two ends

@@ -1,8 +1,9 @@
+// @ts-check
 // Draws the points with WebGL2. Positions are 16 bits a coordinate, colours a texture that groups index, so that another
 // colouring, a dimmed group or a selection costs one small upload and a frame.
-const SELECTED = 1; // bits of a point's flags, as in dgm_engine/services/mapping.py
-const LABELLED = 2;
-const MUTED = 4;
+import { LABELLED, MUTED, SELECTED } from "../contract.js";
+/** @import { Camera } from "./camera.js" */
+
 const STILL = 60_000; // points drawn while the map moves; their order is random, so that any beginning is a fair sample
 
 const VERTEX = `#version 300 es
@@ -58,43 +59,65 @@ void main() {
   pixel = vec4(hue * alpha, alpha);
 }`;
 
-class Points {
-  /** Throws where the browser has no WebGL2. */
+/** @typedef {"from" | "to" | "group" | "flags"} Attribute of a point */
+/** @type {Attribute[]} */
+const ATTRIBUTES = ["from", "to", "group", "flags"];
+
+export class Points {
+  /**
+   * Throws if the browser has no WebGL2.
+   *
+   * @param {HTMLCanvasElement} canvas
+   */
   constructor(canvas) {
     const gl = canvas.getContext("webgl2", { antialias: false, depth: false, premultipliedAlpha: true });
     if (!gl) throw new Error("this browser shows no WebGL2");
-    [this.canvas, this.gl, this.n] = [canvas, gl, 0];
+    this.canvas = canvas;
+    this.gl = gl;
+    this.n = 0;
+    this.anySelected = false;
+    this.anyRaised = false;
     this.program = linked(gl);
-    this.uniform = Object.fromEntries(
-      ["centre", "scale", "moved", "size", "opacity", "quiet", "raised", "palette", "ink"].map((name) => [
-        name,
-        gl.getUniformLocation(this.program, name),
-      ]),
-    );
-    this.buffers = Object.fromEntries(["from", "to", "group", "flags"].map((name) => [name, gl.createBuffer()]));
+    /** @param {string} name */
+    const uniform = (name) => gl.getUniformLocation(this.program, name);
+    this.uniform = {
+      centre: uniform("centre"),
+      scale: uniform("scale"),
+      moved: uniform("moved"),
+      size: uniform("size"),
+      opacity: uniform("opacity"),
+      quiet: uniform("quiet"),
+      raised: uniform("raised"),
+      palette: uniform("palette"),
+      ink: uniform("ink"),
+    };
+    this.buffers = new Map(ATTRIBUTES.map((name) => [name, gl.createBuffer()]));
     this.texture = gl.createTexture();
   }
 
-  /** Takes (n) positions, two uint16 each; `before` are those that they move from, or null. */
+  /**
+   * @param {Uint16Array} to (n) positions, two each
+   * @param {Uint16Array | null} before those that they move from
+   */
   setPositions(to, before) {
     this.n = to.length / 2;
     this.fill("to", to);
     this.fill("from", before ?? to);
   }
 
-  /** Takes (n) uint8 indices into the palette. */
+  /** @param {Uint8Array} groups (n) indices into the palette */
   setGroups(groups) {
     this.fill("group", groups);
   }
 
-  /** Takes (n) uint8 of the bits above. */
+  /** @param {Uint8Array} flags (n) of the bits SELECTED, LABELLED and MUTED */
   setFlags(flags) {
     this.fill("flags", flags);
     this.anySelected = flags.some((f) => f & SELECTED);
     this.anyRaised = this.anySelected || flags.some((f) => f & LABELLED);
   }
 
-  /** Takes the colours of the groups, rgba 0..255; alpha 255 is shown, 128 dimmed, 0 dimmed and muted. */
+  /** @param {Uint8Array} rgba the colours of the groups, 0..255; alpha 255 is shown, 128 dimmed, 0 dimmed and muted */
   setPalette(rgba) {
     const { gl } = this;
     gl.bindTexture(gl.TEXTURE_2D, this.texture);
@@ -103,25 +126,46 @@ class Points {
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
   }
 
+  /**
+   * @param {Attribute} name
+   * @param {Uint8Array | Uint16Array} values
+   */
   fill(name, values) {
     const { gl } = this;
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers.get(name) ?? null);
     gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
   }
 
-  /** Diameter of a point in CSS pixels: larger for few points, and as one comes nearer. */
+  /**
+   * Diameter of a point in CSS pixels: larger for few points, and as one comes nearer.
+   *
+   * @param {Camera} camera
+   */
   diameter(camera) {
     const few = Math.min(Math.max(9 - 1.5 * Math.log10(Math.max(this.n, 10)), 2), 7);
     return few * Math.min(Math.max(camera.zoom, 1) ** 0.35, 4);
   }
 
-  /** How much of its colour a point covers its ground with: less where many lie upon each other, so that density shows. */
+  /**
+   * How much of its colour a point covers its ground with: less if many lie upon each other, so that density shows.
+   *
+   * @param {Camera} camera
+   */
   opacity(camera) {
     const covered = (this.n * this.diameter(camera) ** 2) / (camera.scale ** 2 * 0.35);
     return Math.min(Math.max(1.6 / Math.max(covered, 1e-6), 0.28), 0.85);
   }
 
-  /** Draws one frame; `moved` is the share of the way that points have gone, `quick` draws a sample, `pale` steps back. */
+  /**
+   * Draws one frame.
+   *
+   * @param {Camera} camera
+   * @param {number} density pixels of the screen for each CSS pixel
+   * @param {number} moved the share of the way that points have gone
+   * @param {number[]} ink rgb of the rings, 0..1
+   * @param {boolean} quick whether a sample will do
+   * @param {boolean} pale whether the points step back behind others
+   */
   draw(camera, density, moved, ink, quick, pale) {
     const { gl, canvas, uniform } = this;
     const [width, height] = [Math.round(camera.width * density), Math.round(camera.height * density)];
@@ -153,26 +197,40 @@ class Points {
     }
   }
 
+  /**
+   * @param {Attribute} name
+   * @param {number} components
+   * @param {number} type
+   */
   attribute(name, components, type) {
     const { gl } = this;
     const at = gl.getAttribLocation(this.program, name);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name]);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers.get(name) ?? null);
     gl.enableVertexAttribArray(at);
     if (type === gl.UNSIGNED_SHORT) gl.vertexAttribPointer(at, components, type, true, 0, 0);
     else gl.vertexAttribIPointer(at, components, type, 0, 0);
   }
 }
 
+/** @param {WebGL2RenderingContext} gl */
 function linked(gl) {
   const program = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+  /** @type {[number, string][]} */
+  const sources = [
+    [gl.VERTEX_SHADER, VERTEX],
+    [gl.FRAGMENT_SHADER, FRAGMENT],
+  ];
+  for (const [kind, source] of sources) {
     const shader = gl.createShader(kind);
+    if (!shader) continue; // the context is lost; it comes back with another drawing
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(shader));
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost())
+      throw new Error(gl.getShaderInfoLog(shader) ?? "");
     gl.attachShader(program, shader);
   }
   gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error(gl.getProgramInfoLog(program));
+  if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost())
+    throw new Error(gl.getProgramInfoLog(program) ?? "");
   return program;
 }

@@ -7,7 +7,7 @@ beginning of the buffer is a fair sample. What comes back from the browser is a 
 import hashlib
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -25,7 +25,7 @@ GROUPS = 256
 """Colours that a map tells apart at most: a point's group is one byte."""
 
 SELECTED, LABELLED, MUTED = 1, 2, 4
-"""Bits of a point's flags, as in assets/map/points.js."""
+"""Bits of a point's flags."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,18 +95,60 @@ class Prototypes:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """The words at the two ends of a scale, and its colours from low to high."""
+
+    low: str
+    high: str
+    colours: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Legend:
     """What colours mean: groups, or a scale from low to high.
 
     Attributes:
         meaning: changes when other groups stand at the same indices.
         groups: those that are listed.
-        scale: {"low", "high": words, "colours": list} in place of groups.
+        scale: in place of groups.
     """
 
     meaning: str
     groups: tuple[Group, ...] = ()
-    scale: dict[str, object] | None = None
+    scale: Scale | None = None
+
+
+@dataclass(frozen=True)
+class PlacesHeader:
+    """What the browser reads before the positions: their name, and for how many points they are."""
+
+    token: str
+    n: int
+
+
+@dataclass(frozen=True)
+class LookHeader:
+    """What the browser reads before the groups and flags of the points.
+
+    Attributes:
+        n: how many points there are.
+        token: of their positions.
+        order: of the points.
+        look: name of this look.
+        palette: "#rrggbb" for each group.
+        legend: what they mean.
+        labels: names, the largest cluster first.
+        prototypes: their pictures.
+    """
+
+    n: int
+    token: str
+    order: str
+    look: str
+    palette: tuple[str, ...]
+    legend: Legend
+    labels: tuple[Label, ...]
+    prototypes: Prototypes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,27 +239,27 @@ def places(xy: NDArray[np.floating], token: str, order_token: str) -> Places:
 
 def encoded_places(where: Places) -> bytes:
     """The positions for the browser: a message of token and n, then (n, 2) uint16 in drawing order."""
-    return _message({"token": where.token, "n": len(where.order)}, where.xy[where.order].astype("<u2"))
+    return _message(PlacesHeader(where.token, len(where.order)), where.xy[where.order].astype("<u2"))
 
 
 def encoded(where: Places, look: Look) -> bytes:
     """The look for the browser: a message of all but the arrays, then (n,) uint8 groups and flags in drawing order."""
-    header = {
-        "n": len(where.order),
-        "token": where.token,
-        "order": where.order_token,
-        "look": look.token,
-        "palette": look.palette,
-        "legend": asdict(look.legend),
-        "labels": [asdict(label) for label in look.labels],
-        "prototypes": None if look.prototypes is None else asdict(look.prototypes),
-    }
+    header = LookHeader(
+        n=len(where.order),
+        token=where.token,
+        order=where.order_token,
+        look=look.token,
+        palette=look.palette,
+        legend=look.legend,
+        labels=look.labels,
+        prototypes=look.prototypes,
+    )
     return _message(header, look.group[where.order], look.flags[where.order])
 
 
-def _message(header: Mapping[str, object], *arrays: NDArray[np.generic]) -> bytes:
+def _message(header: PlacesHeader | LookHeader, *arrays: NDArray[np.generic]) -> bytes:
     """uint32 length of the header, the header in JSON, zeros up to a multiple of four, the arrays; little-endian."""
-    text = json.dumps(header).encode()
+    text = json.dumps(asdict(header)).encode()
     padding = b"\0" * (-(4 + len(text)) % 4)
     return b"".join([struct.pack("<I", len(text)), text, padding, *(array.tobytes() for array in arrays)])
 

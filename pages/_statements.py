@@ -1,0 +1,100 @@
+"""What a person says on a board: it arrives in numbered statements, of which each is taken once.
+
+The browser repeats the statements that it has no answer to. One that it should not have sent is refused with a message.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, assert_never
+
+import streamlit as st
+
+from dgm_engine.errors import DgmError
+from dgm_engine.services import auditing, labelling, projects
+from dgm_engine.services.projects import Project
+from pages import _state
+from pages._messages import BoardState, Heard, Said, Say, Statement
+from pages._text import plain
+from pages._wire import read, sent
+
+
+class _Taken:
+    """The number of the last statement taken from each page load of a browser, whatever its session is now."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._refused: dict[str, list[int]] = {}
+        self._lock = threading.Lock()
+
+    def heard(self, client: str) -> Heard:
+        """How far a page was heard."""
+        return Heard(client, self._last.get(client, 0), tuple(self._refused.get(client, ())))
+
+    def take(self, said: Said, act: Callable[[Statement], None]) -> list[DgmError]:
+        """Acts on the statements that were not taken yet, in their order; returns why some could not be."""
+        errors: list[DgmError] = []
+        with self._lock:
+            for statement in said.statements:
+                number = sent(Statement, "seq", statement)
+                if number <= self._last.get(said.client, 0):
+                    continue
+                self._last[said.client] = number
+                try:
+                    act(read(Statement, statement))
+                except Exception as error:
+                    self._refused.setdefault(said.client, []).append(number)
+                    if not isinstance(error, DgmError):
+                        raise
+                    errors.append(error)
+        return errors
+
+
+@st.cache_resource(show_spinner=False)
+def _taken() -> _Taken:
+    return _Taken()
+
+
+def heard(state: Mapping[str, Any]) -> Heard:
+    """How far the page that a board's state comes from was heard."""
+    client = (state.get("said") or {}).get("client", "")
+    return _taken().heard(client)
+
+
+@_state.callback
+def take(project: Project, key: str) -> None:
+    """Acts on what a board has sent; what cannot be acted on becomes a message.
+
+    Args:
+        project: the one that is open.
+        key: of the board.
+    """
+    who = _state.annotator()
+    said: Said = sent(BoardState, "said", st.session_state[key])
+    errors = _taken().take(said, lambda statement: _act(project, statement, who))
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        _state.notify(plain(f"{errors[-1]}{more}"), ":material/error:")
+
+
+def _act(project: Project, statement: Statement, who: str) -> None:
+    if statement.project != str(project.paths.root):  # said just before this one was opened
+        project = projects.open_project(Path(statement.project))
+    items, classes = statement.items, dict(zip(statement.items, statement.names, strict=False))
+    match statement.kind:
+        case Say.LABEL:
+            labelling.label_each(project, classes, who)
+        case Say.REJECT:
+            labelling.reject_each(project, classes, who)
+        case Say.NONE:
+            labelling.mark_none_of_named(project, items, who)
+        case Say.SKIP:
+            labelling.skip_items(project, items, who)
+        case Say.CLEAR:
+            labelling.clear_labels(project, items, who)
+        case Say.UNDO:
+            _state.undo(project)
+        case _:
+            assert_never(statement.kind)
+    if statement.audit and items:
+        auditing.answer(project, statement.audit, list(items))
