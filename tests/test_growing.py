@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.models.registry import build_model
 from dgm_engine.objective import Sampling, bound, fixed_bound
 from dgm_engine.paths import ProjectPaths
@@ -172,7 +172,15 @@ def test_in_the_midst_of_the_loop_and_from_a_checkpoint_of_it(name, tmp_path):
     """The loop's next step is one of the larger model, and a checkpoint has it."""
     table = Table(np.random.default_rng(0).random((320, 6, 6, 1)).astype(np.float32), np.arange(320))
     shape = ModelConfig(
-        36, K, LikelihoodName.BERNOULLI, name, n_latent=2, n_auxiliary=2, n_hidden=8, image_shape=(6, 6, 1)
+        36,
+        K,
+        LikelihoodName.BERNOULLI,
+        name,
+        n_latent=2,
+        n_auxiliary=2,
+        n_hidden=8,
+        image_shape=(6, 6, 1),
+        extractor=HOG,
     )
     torch.manual_seed(0)
     training = TrainingConfig(batch_size=8, labelled_batch_size=4, neighbour_weight=0.0, seed=3)

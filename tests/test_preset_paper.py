@@ -50,7 +50,7 @@ def test_every_term_that_the_paper_does_not_have_is_off():
     assert len(weights) == 3
     assert set(weights.values()) == {0.0}
     assert not PAPER.clustering_start
-    assert not PAPER.edges
+    assert PAPER.extractor is None
     assert not PAPER.several_components
     assert PAPER.exact_components == 0  # expectations over y are exact sums
     assert PAPER.held_out_fraction == 0

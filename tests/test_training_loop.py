@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dgm_engine import machine
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.errors import InputError
 from dgm_engine.models.registry import build_model
 from dgm_engine.paths import ProjectPaths
@@ -40,7 +40,15 @@ def table() -> Table:
 
 def fresh(table: Table, name: ModelName = ModelName.GM_DGM) -> tuple[RunConfig, TrainingState]:
     config = ModelConfig(
-        36, K, LikelihoodName.BERNOULLI, name, n_latent=2, n_auxiliary=2, n_hidden=8, image_shape=(6, 6, 1)
+        36,
+        K,
+        LikelihoodName.BERNOULLI,
+        name,
+        n_latent=2,
+        n_auxiliary=2,
+        n_hidden=8,
+        image_shape=(6, 6, 1),
+        extractor=HOG,
     )
     torch.manual_seed(0)
     model = build_model(config, fit_inputs(table, config.likelihood, 0.0, np.random.default_rng(0)))

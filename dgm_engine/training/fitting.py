@@ -175,7 +175,7 @@ def predict(
     for begin in range(0, len(rows), BATCH):
         part = slice(begin, begin + BATCH)
         raw = table.values(rows[part]).to(fill)
-        probability, q_z = model.posterior(raw, table.edges_of(rows[part], raw))
+        probability, q_z = model.posterior(raw, table.features_of(rows[part], raw))
         q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
     return q_y, z
 

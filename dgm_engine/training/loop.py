@@ -257,7 +257,8 @@ class _Step:
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
         with bfloat16(self.device, self.config):
-            encoded = self._encode(self._seen(raw), self.table.edges_of(rows, raw))
+            stored = self.table.features_of(rows, raw)
+            encoded = self._encode(self._seen(raw), self.state.model.features(raw) if stored is None else stored)
             objective, record = self._bound(encoded, allowed, len(labelled), firmness.to(self.device))
             for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled) + len(held)).items():
                 objective = objective + weight * value
@@ -269,9 +270,14 @@ class _Step:
         self.state.optimiser.step()
         return {name: value.detach().mean().item() for name, value in record.items()}
 
-    def _encode(self, x: Tensor, edges: Tensor | None = None) -> Encoded:
-        """What the networks say of x (B, n_kept), whose edges may be known already."""
-        return self.state.model.encode(x, self.config.n_samples, self.state.generator, edges)
+    def _encode(self, x: Tensor, features: Tensor | None) -> Encoded:
+        """What the networks say of x (B, n_kept) and its features (B, F)."""
+        return self.state.model.encode(x, self.config.n_samples, self.state.generator, features)
+
+    def _changed(self, raw: Tensor) -> Tensor:
+        """(B, K) log q(y | x') of small changes x' of raw values (B, D)."""
+        x, changed = self.augment(raw)
+        return self._encode(x, self.state.model.features(changed)).log_q_y
 
     def _bound(
         self, encoded: Encoded, allowed: Tensor, n_labelled: int, held: Tensor
@@ -302,12 +308,11 @@ class _Step:
         config, neighbours = self.config, self.state.neighbours
         terms: dict[str, tuple[float, Tensor]] = {}
         if config.consistency_weight:
-            value = consistency(log_q, self._encode(self.augment(raw)).log_q_y)
+            value = consistency(log_q, self._changed(raw))
             terms["consistency"] = (-config.consistency_weight, value)
         if config.neighbour_weight and neighbours is not None:
             chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
-            near = self.augment(self.table.values(chosen).to(self.device))
-            value = neighbour_agreement(log_q, self._encode(near).log_q_y)
+            value = neighbour_agreement(log_q, self._changed(self.table.values(chosen).to(self.device)))
             terms["neighbours"] = (config.neighbour_weight, value)
         if config.mutual_information_weight:
             value = marginal_divergence(log_q[n_known:], self.knowledge.log_prior)

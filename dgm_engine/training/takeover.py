@@ -117,7 +117,7 @@ def _refit(
 
     def latent(rows: NDArray[np.int64]) -> DiagonalGaussian:
         raw = table.values(rows).to(model.inputs.fill)
-        return model.posterior(raw, table.edges_of(rows, raw))[1]
+        return model.posterior(raw, table.features_of(rows, raw))[1]
 
     which = torch.tensor(sorted(set(changed).intersection(target.tolist())))
     mean, log_var = moments(*latents(latent, table.rows), target, model.config.n_components)
