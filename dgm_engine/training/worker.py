@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -428,7 +428,7 @@ class Worker:
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, self.owner, int(record.epoch), self.reporter.seconds)
-        self.reporter.record({"phase": "train", **asdict(record), "components_used": used})
+        self.reporter.record({"phase": "train", **record.to_json(), "components_used": used})
         self.reporter.phase(
             "Training",
             progress,
