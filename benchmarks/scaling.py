@@ -33,7 +33,8 @@ from dgm_engine.progress import silent
 from dgm_engine.training.batches import Table
 from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import fresh_state
-from dgm_engine.training.loop import Knowledge, Schedule, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, train
 from dgm_engine.training.start import DIMENSIONS, N_NEIGHBOURS, find_neighbours
 from dgm_engine.training.worker import make_room
 

@@ -33,7 +33,8 @@ from dgm_engine.extractors.registry import extractor
 from dgm_engine.training.batches import Table
 from dgm_engine.training.features import make_features
 from dgm_engine.training.fitting import fresh_state
-from dgm_engine.training.loop import STEPS_PER_RECORD, Knowledge, Schedule, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import STEPS_PER_RECORD, Schedule, train
 from dgm_engine.training.start import N_NEIGHBOURS
 from dgm_engine.training.worker import make_room
 

@@ -123,10 +123,7 @@ class ModelConfig(_Config):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """The configuration that `to_json` wrote, of this version or of an earlier one.
-
-        There an image shape was given only to models that saw the oriented gradients of images.
-        """
+        """What `to_json` wrote; earlier versions gave a shape only to models that saw oriented gradients."""
         earlier = {} if value.get("image_shape") is None else {"extractor": HOG}
         return super().from_json({**earlier, **value})
 
@@ -234,16 +231,14 @@ class TrainingConfig(_Config):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """The configuration that `to_json` wrote, of this version or of an earlier one.
-
-        That left no labels aside, and said `edges` where there is an `extractor` now.
+        """What `to_json` wrote; earlier versions left no labels aside, and said `edges` for HOG as the extractor.
 
         Raises:
             InputError: as in the base class, or the preset is none.
         """
         if "edges" in value:
-            value = {"extractor": HOG if value["edges"] else None, **value}
-            value = {name: given for name, given in value.items() if name != "edges"}
+            value = {**value, "extractor": HOG if value["edges"] else None}
+            del value["edges"]
         try:
             usual = cls.for_preset(Preset(value.get("preset", Preset.FAST)), checked_fraction=0.0).to_json()
         except ValueError as error:

@@ -26,7 +26,8 @@ from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.features import make_features
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
-from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.runs import PAPER_LATENT
 from dgm_engine.training.start import clustering_start, nearest_rows

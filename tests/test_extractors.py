@@ -152,6 +152,7 @@ def test_models_of_earlier_versions_saw_edges_where_they_knew_a_shape(shape, exp
 def test_trainings_of_earlier_versions_said_edges(edges, expected):
     earlier = {name: value for name, value in TrainingConfig().to_json().items() if name != "extractor"}
     assert TrainingConfig.from_json({**earlier, "edges": edges}).extractor == expected
+    assert TrainingConfig.from_json({**TrainingConfig().to_json(), "edges": edges}).extractor == expected
     assert TrainingConfig.from_json({**earlier, "preset": Preset.PAPER}).extractor is None
 
 

@@ -14,7 +14,8 @@ from dgm_engine.paths import ProjectPaths
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.growing import grow
-from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, new_optimiser, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, TrainingState, new_optimiser, train
 from dgm_engine.training.runs import RunConfig
 from tests.small import CASES, Case, generator, small_model
 

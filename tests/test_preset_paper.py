@@ -12,7 +12,8 @@ from dgm_engine.errors import InputError
 from dgm_engine.models.registry import build_model
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
-from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, _Step, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Record, Schedule, TrainingState, _Step, train
 from dgm_engine.training.ownership import give_components
 
 N, K = 20, 3

@@ -17,11 +17,11 @@ from dgm_engine.training import loop
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.fitting import predict
+from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import (
     FINAL_RATE,
     GIVES_WAY,
     HELD_WEIGHT,
-    Knowledge,
     Schedule,
     TrainingState,
     _Step,

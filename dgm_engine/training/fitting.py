@@ -14,7 +14,8 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.objective import component_prior
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
-from dgm_engine.training.loop import Knowledge, TrainingState
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import (
     NONE_OVERRULED,
     Claims,

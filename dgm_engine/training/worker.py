@@ -44,7 +44,8 @@ from dgm_engine.training.checkpoint import (
 from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
 from dgm_engine.training.judging import compare
-from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Record, Schedule, TrainingState, bfloat16, train
 from dgm_engine.training.naming import Overruled, spoken_of
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
 from dgm_engine.training.results import (
