@@ -1,5 +1,6 @@
 """The registry of extractors, and features that are of raw values wherever they are made."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from dgm_engine import SemiUnsupervisedClassifier
 from dgm_engine.config import HOG, LikelihoodName, ModelConfig, Preset, TrainingConfig
-from dgm_engine.errors import InputError, StateError
+from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.export import bundle
 from dgm_engine.export.folder import Classifier
 from dgm_engine.export.graph import to_onnx
@@ -18,9 +19,11 @@ from dgm_engine.extractors import registry
 from dgm_engine.extractors.hog import Hog, n_hog_features
 from dgm_engine.training import runs
 from dgm_engine.training.batches import Table
+from dgm_engine.training.checkpoint import load_model
 from dgm_engine.training.features import make_features
 from dgm_engine.training.fitting import predict
 from dgm_engine.training.runs import TrainRequest
+from tests.fabricated import fabricate_model
 
 N, N_LABELLED = 400, 60
 SETTINGS = {
@@ -139,6 +142,19 @@ def test_hog_is_the_first_member():
     assert isinstance(hog, Hog)
     assert (hog.exportable, f"{hog.stored_as}-{hog.version}") == (True, "edges-1")
     assert hog.n_features((5, 7, 3)) == n_hog_features(3)
+
+
+def test_a_model_of_other_features_is_said_to_need_a_fresh_training(trained, monkeypatch):
+    run = trained.paths.run(1)
+    fabricate_model(run)
+    (about,) = run.checkpoints.glob("*.json")
+    written = json.loads(about.read_text())
+    assert written.pop("features") == 1
+    about.write_text(json.dumps(written))  # as an earlier version wrote it
+    assert load_model(run)[0].config.extractor == HOG
+    monkeypatch.setattr(Hog, "version", 2)
+    with pytest.raises(CorruptError, match="trained this model; train again from scratch"):
+        load_model(run)
 
 
 @pytest.mark.parametrize(("shape", "expected"), [([8, 8, 1], HOG), (None, None)])
