@@ -22,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from dgm_engine import machine
-from dgm_engine.config import BOUND_ALONE
+from dgm_engine.config import BOUND_ALONE, HOG
 from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
+from dgm_engine.extractors.registry import extractor
 from dgm_engine.jobs import JobState
 from dgm_engine.paths import read_json, write_json
 from dgm_engine.reproduction.peers import PeerTask, run_on_pool
@@ -35,7 +36,7 @@ from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.services.reproducing import DEFAULT_LABELS, ended_with_us, labelled_rows
 from dgm_engine.training import runs
-from dgm_engine.training.edges import find_edges
+from dgm_engine.training.features import make_features
 from dgm_engine.training.runs import TrainRequest
 
 LABELLED = TABLES[TableName.TABLE_1].labelled
@@ -79,7 +80,7 @@ ABLATION: dict[str, dict[str, Any]] = {
     "without neighbours": {"neighbour_weight": 0.0},
     "without mutual information": {"mutual_information_weight": 0.0},
     "the bound alone": BOUND_ALONE,
-    "without edges": {"edges": False},
+    "without edges": {"extractor": None},
     "without the clustering start": {"clustering_start": False},
     "one component for a labelled class": {"several_components": False},
     "all K summed exactly": {"exact_components": 0},
@@ -160,7 +161,7 @@ def peer_run(
         shutil.rmtree(root, ignore_errors=True)
         pool = projects.create_project(root, SourceRequest(task.source, data_root=given.data_root)).project.pool
         began = time.monotonic()
-        features = find_edges(pool.x) if edges else None
+        features = make_features(extractor(HOG), pool.x) if edges else None
         peer_task = PeerTask(peer, task.n_components, 0, epochs)
         component = run_on_pool(peer_task, pool, np.full(pool.n_items, -1), features)
         seconds = time.monotonic() - began

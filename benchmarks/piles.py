@@ -12,7 +12,7 @@ import numpy as np
 from playwright.sync_api import Page
 
 from dgm_engine import jobs as processes
-from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.projections import default_method
 from dgm_engine.npy import save_array
@@ -109,7 +109,10 @@ def _synthetic(root: Path, n: int) -> Project:
     q_y[np.arange(n), truth] = sure
     z = rng.standard_normal((n, ModelConfig.n_latent), dtype=np.float32) + 5 * prototypes[truth, :, 0, 0][:, :1] / 255
     config = RunConfig(
-        ModelConfig(64, N_COMPONENTS, LikelihoodName.BERNOULLI, image_shape=(8, 8, 1)), TrainingConfig(), None, 1
+        ModelConfig(64, N_COMPONENTS, LikelihoodName.BERNOULLI, image_shape=(8, 8, 1), extractor=HOG),
+        TrainingConfig(),
+        None,
+        1,
     )
     run, owner = project.paths.run(1), (None,) * N_COMPONENTS
     write_json(run.config, config.to_json())

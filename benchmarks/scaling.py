@@ -27,12 +27,14 @@ import torch
 from numpy.lib.format import open_memmap
 
 from dgm_engine import machine
-from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.extractors.registry import extractor
 from dgm_engine.progress import silent
 from dgm_engine.training.batches import Table
-from dgm_engine.training.edges import stored_edges
+from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import fresh_state
-from dgm_engine.training.loop import Knowledge, Schedule, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, train
 from dgm_engine.training.start import DIMENSIONS, N_NEIGHBOURS, find_neighbours
 from dgm_engine.training.worker import make_room
 
@@ -99,9 +101,9 @@ def one_pass(folder: Path, n: int, k: int, z: int) -> dict[str, float]:
     x = images(folder, n)
     edges_folder = folder / f"edges-{n}"
     edges_folder.mkdir(exist_ok=True)
-    table = Table(x, np.arange(n), stored_edges(edges_folder, x, silent))
+    table = Table(x, np.arange(n), stored_features(extractor(HOG), edges_folder, x, silent))
     config = TrainingConfig()
-    shape = ModelConfig(math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE)
+    shape = ModelConfig(math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE, extractor=HOG)
     state = fresh_state(shape, config, table, torch.device("cpu"))
     state.neighbours = neighbours(folder, n)
     nothing = Knowledge.nothing(k, n)

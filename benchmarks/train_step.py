@@ -28,11 +28,13 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dgm_engine import machine
-from dgm_engine.config import BOUND_ALONE, LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.config import BOUND_ALONE, HOG, LikelihoodName, ModelConfig, TrainingConfig
+from dgm_engine.extractors.registry import extractor
 from dgm_engine.training.batches import Table
-from dgm_engine.training.edges import find_edges
+from dgm_engine.training.features import make_features
 from dgm_engine.training.fitting import fresh_state
-from dgm_engine.training.loop import STEPS_PER_RECORD, Knowledge, Schedule, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import STEPS_PER_RECORD, Schedule, train
 from dgm_engine.training.start import N_NEIGHBOURS
 from dgm_engine.training.worker import make_room
 
@@ -109,8 +111,10 @@ def plain(k: int, z: int, batch: int, x: np.ndarray) -> Take:
 def ours(k: int, z: int, batch: int, x: np.ndarray, edges: bool, **changes: object) -> Take:
     """Steps of the program's own loop, as many as it takes between two records."""
     config = TrainingConfig(batch_size=batch, **changes)  # type: ignore[arg-type]
-    table = Table(x, np.arange(len(x)), find_edges(x) if edges else None)
-    shape = ModelConfig(math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE if edges else None)
+    table = Table(x, np.arange(len(x)), make_features(extractor(HOG), x) if edges else None)
+    shape = ModelConfig(
+        math.prod(SHAPE), k, LikelihoodName.BERNOULLI, n_latent=z, image_shape=SHAPE, extractor=HOG if edges else None
+    )
     state = fresh_state(shape, config, table, torch.device("cpu"))
     state.neighbours = np.random.default_rng(1).integers(len(x), size=(len(x), N_NEIGHBOURS)).astype(np.int32)
     nothing = Knowledge.nothing(k, len(x))

@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from dgm_engine.errors import InputError
 
+HOG = "hog"
+"""The extractor of preset `fast`: oriented gradients (`dgm_engine.extractors.hog`)."""
+
 
 class ModelName(StrEnum):
     """The models that can be trained."""
@@ -86,8 +89,9 @@ class ModelConfig(_Config):
             Bernoulli p(a | x, y, z) (Eq. 16), which is no density of real values; so both are of one family here.
         n_hidden: units in each hidden layer.
         n_layers: hidden layers in each network (p(z | y) has none).
-        image_shape: (H, W, C), where x are images in [0, 1] and q(y | x) is to see their edges too (`dgm_engine.hog`);
-            None where it sees x alone, as in the paper.
+        image_shape: (H, W, C) where x are images in [0, 1]; None where they are feature vectors.
+        extractor: whose features of the images (`dgm_engine.extractors`) q(y | x) is to see beside x; None where it
+            sees x alone, as in the paper.
     """
 
     n_features: int
@@ -100,6 +104,7 @@ class ModelConfig(_Config):
     n_hidden: int = 500
     n_layers: int = 2
     image_shape: tuple[int, ...] | None = None
+    extractor: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "likelihood", LikelihoodName(self.likelihood))
@@ -113,6 +118,14 @@ class ModelConfig(_Config):
                 raise InputError(
                     f"image_shape is {self.image_shape}; it must be (H, W, C) with a product of {self.n_features}"
                 )
+        elif self.extractor is not None:
+            raise InputError(f"extractor is {self.extractor!r} and there is no image_shape; it describes images alone")
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """What `to_json` wrote; earlier versions gave a shape only to models that saw oriented gradients."""
+        earlier = {} if value.get("image_shape") is None else {"extractor": HOG}
+        return super().from_json({**earlier, **value})
 
     @property
     def hidden(self) -> list[int]:
@@ -150,14 +163,13 @@ class TrainingConfig(_Config):
             lost 14 of 20 clusters within a pass.
         classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
-        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x among the edges of
-            images, or the features, changed as above. It holds the groups together and carries labels
-            to their likes.
+        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x by the extractor's
+            features, or by x itself, changed as above. It holds the groups together and carries labels to their likes.
         mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
         exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the
             rest is drawn. 0 sums over all of them.
-        edges: whether q(y | x) of a new model, and the clustering start, look at the edges of images
-            (`dgm_engine.hog`) beside the pixels.
+        extractor: whose features of images (`dgm_engine.extractors`) q(y | x) of a new model, and the clustering
+            start, see beside the pixels; None for none.
         clustering_start: whether a fresh model starts from a clustering instead of random weights.
         several_components: whether its labelled examples may bring a class further components than its first.
         output_scale: standard deviation of the initial weights of output layers.
@@ -191,7 +203,7 @@ class TrainingConfig(_Config):
     neighbour_weight: float = 30.0
     mutual_information_weight: float = 30.0
     exact_components: int = 1
-    edges: bool = True
+    extractor: str | None = HOG
     clustering_start: bool = True
     several_components: bool = True
     output_scale: float = 0.01
@@ -219,11 +231,14 @@ class TrainingConfig(_Config):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """The configuration that `to_json` wrote, of this version or of an earlier one, which left no labels aside.
+        """What `to_json` wrote; earlier versions left no labels aside, and said `edges` for HOG as the extractor.
 
         Raises:
             InputError: as in the base class, or the preset is none.
         """
+        if "edges" in value:
+            value = {**value, "extractor": HOG if value["edges"] else None}
+            del value["edges"]
         try:
             usual = cls.for_preset(Preset(value.get("preset", Preset.FAST)), checked_fraction=0.0).to_json()
         except ValueError as error:
@@ -253,7 +268,7 @@ _PAPER: dict[str, object] = {
     "full_weight_from": 1,
     "classification_weight": None,
     "exact_components": 0,
-    "edges": False,
+    "extractor": None,
     "clustering_start": False,
     "several_components": False,
     "checked_fraction": 0.0,

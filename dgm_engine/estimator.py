@@ -19,13 +19,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
 from dgm_engine.errors import InputError
+from dgm_engine.extractors.registry import extractor as of_name
 from dgm_engine.labels.state import LabelState
 from dgm_engine.objective import fixed_bound
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import new_state
-from dgm_engine.training.edges import find_edges
+from dgm_engine.training.features import make_features
 from dgm_engine.training.fitting import default_epochs, fresh_state, learn, predict
-from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.runs import PAPER_LATENT
 from dgm_engine.training.start import clustering_start, nearest_rows
@@ -137,8 +139,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         labels = _Labels.of(given)
         config = self._training_config(default_epochs(len(values)))
         table, began = self._table(values), time.monotonic()
-        shape = self._model_config(table, len(labels.classes), edges=config.edges)
-        table = _with_edges(table, shape)
+        shape = self._model_config(table, len(labels.classes), config.extractor)
+        table = _with_features(table, shape)
         state = fresh_state(shape, config, table, _device(self.device))
         if config.clustering_start:
             for record in clustering_start(state, table, config):
@@ -172,7 +174,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
                 "fit anew with a larger n_components"
             )
         config = self._training_config(max(1, default_epochs(len(values)) // REFRESH))
-        table, began = _with_edges(self._table(values), self.model_.config), time.monotonic()
+        table, began = _with_features(self._table(values), self.model_.config), time.monotonic()
         model = copy.deepcopy(self.model_)  # whatever goes wrong, the estimator stays as it is
         state = new_state(model.float().to(_device(self.device)), config, len(values))
         fit = _Fit(state, table, config, labels, self._owner, began)
@@ -200,8 +202,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         with torch.no_grad():
             for begin in range(0, len(found), SCORE_BATCH):
                 rows = table.rows[begin : begin + SCORE_BATCH]
-                x = self.model_.inputs(table.values(rows).double())
-                found[rows] = fixed_bound(self.model_, x, log_prior).value.numpy() - scale
+                raw = table.values(rows).double()
+                found[rows] = fixed_bound(self.model_, raw, log_prior).value.numpy() - scale
         return found
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -300,7 +302,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         table = self._checked(X)
         return predict(self.model_, table, table.rows, np.float64)
 
-    def _model_config(self, table: Table, n_known: int, *, edges: bool) -> ModelConfig:
+    def _model_config(self, table: Table, n_known: int, extractor: str | None) -> ModelConfig:
         for name in ("n_components", "n_hidden"):
             check_scalar(getattr(self, name), name, Integral, min_val=1)
         if self.n_latent is not None:
@@ -315,7 +317,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
             auxiliary=_choice(LikelihoodName, "auxiliary", self.auxiliary),
             n_latent=default if self.n_latent is None else int(self.n_latent),
             n_hidden=int(self.n_hidden),
-            image_shape=table.x.shape[1:] if in_unit and edges else None,
+            image_shape=table.x.shape[1:] if in_unit else None,
+            extractor=extractor if in_unit else None,
         )
 
     def _training_config(self, default_epochs: int) -> TrainingConfig:
@@ -336,7 +339,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         """Trains, and keeps what came of it; `in_use` (K,) says which components had a class before."""
         bounds, owner, knowledge = fit.train()
         model, labels = fit.state.model.cpu().double().eval(), fit.labels  # in double precision rows do not interfere
-        q_y = predict(model, fit.table, fit.table.rows, np.float64)[0]
+        # Of features in the same precision too, so that `predict` says of these rows what `transduction_` does.
+        q_y = predict(model, replace(fit.table, features=None), fit.table.rows, np.float64)[0]
         position = _class_of_component(q_y, owner, labels, in_use)
         classes = _with_new(np.sort(labels.classes), int(position.max()) + 1 - len(labels.classes))
         predicted = classes[_class_probabilities(q_y, position, len(classes)).argmax(axis=1)]
@@ -466,8 +470,11 @@ class _Fit:
         return learned.given, learned.known
 
 
-def _with_edges(table: Table, shape: ModelConfig) -> Table:
-    return table if shape.image_shape is None else replace(table, edges=find_edges(table.x))
+def _with_features(table: Table, shape: ModelConfig) -> Table:
+    """The table with what the model's extractor makes of its images, in half precision: for training alone."""
+    return (
+        table if shape.extractor is None else replace(table, features=make_features(of_name(shape.extractor), table.x))
+    )
 
 
 def _row_numbers(items: Sequence[str]) -> NDArray[np.int64]:

@@ -95,13 +95,13 @@ def bound(
     return _combined(terms, weight, n_exact, log_q_a, log_prior)
 
 
-def fixed_bound(model: DeepGenerativeModel, x: Tensor, log_prior: Tensor) -> Bound:
-    """L_A(x) of x (B, n_kept) from fixed draws: no randomness, and whatever stands beside an item, it has one bound.
+def fixed_bound(model: DeepGenerativeModel, raw: Tensor, log_prior: Tensor) -> Bound:
+    """L_A(x) of raw x (B, D) from fixed draws: no randomness, and whatever stands beside an item, it has one bound.
 
     A(x) is the smallest set of the most probable components that holds all of q(y | x) but `NEGLIGIBLE`: Eq. 2 but for
     a rounding, in a fraction of the time.
     """
-    encoded = model.encode_fixed(x)
+    encoded = model.encode_fixed(model.inputs(raw), model.features(raw))
     log_q, order = encoded.log_q_y.sort(dim=-1, descending=True)
     before = log_q.exp().cumsum(-1) - log_q.exp()
     allowed = before < 1 - NEGLIGIBLE  # (B, K), in the order of probability

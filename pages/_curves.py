@@ -9,6 +9,7 @@ import streamlit as st
 
 from dgm_engine.services.jobs import LiveMap
 from dgm_engine.services.palette import DISTINCT, class_colour, cluster_colour
+from dgm_engine.training.terms import AGREEMENT, BOUND, TERMS
 from pages._state import Key
 from pages._text import escaped
 
@@ -16,16 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-BOUND = "elbo"
-PARTS = {
-    BOUND: ("Fit", "How well the model explains the images; higher is better."),
-    "log_px": ("Redrawing", "How well images are redrawn from what the model remembers of them; higher is better."),
-    "kl_z": ("Details", "How much the images differ from the typical one of their cluster."),
-    "kl_y": ("Choice", "How much the choice of a cluster says about an image."),
-    "classification": ("Labels", "How well labelled images are recognised; higher is better."),
-    "consistency": ("Steadiness", "How much clusters change under small shifts and turns; nearer 0 is better."),
-    "mutual_information": ("Balance", "How unevenly the clusters are used; nearer 0 is better."),
-}
+_BY_NAME = {term.name: term for term in TERMS}
 HEIGHT = 210
 _BY_CLUSTER, _BY_CLASS = "Cluster", "Class"
 
@@ -36,11 +28,8 @@ def figures(curves: "pd.DataFrame") -> None:
     columns = st.columns(3)
     columns[0].metric("Passes over the images", _shown(last.get("epoch"), "{:.0f}"))
     columns[1].metric("Clusters in use", _shown(last.get("components_used"), "{:.0f}"))
-    columns[2].metric(
-        "Agreement with labels",
-        _shown(last.get("label_agreement"), "{:.0%}"),
-        help="Share of the labelled images that the model puts where you say.",
-    )
+    agreement = _BY_NAME[AGREEMENT]
+    columns[2].metric(agreement.title, _shown(last.get(AGREEMENT), "{:.0%}"), help=agreement.help)
 
 
 def curves(table: "pd.DataFrame") -> None:
@@ -52,23 +41,22 @@ def curves(table: "pd.DataFrame") -> None:
         return
     left, right = st.columns(2)
     with left:
-        st.caption("**Fit**", help=PARTS[BOUND][1])
+        st.caption(f"**{_BY_NAME[BOUND].title}**", help=_BY_NAME[BOUND].help)
         _line(train, BOUND, "curve_fit")
     with right:
-        if _known(train, "label_agreement"):
-            st.caption("**Agreement with labels**")
-            _line(train, "label_agreement", "curve_agreement", ".0%")
+        if _known(train, AGREEMENT):
+            st.caption(f"**{_BY_NAME[AGREEMENT].title}**")
+            _line(train, AGREEMENT, "curve_agreement", ".0%")
         elif _known(train, "components_used"):
             st.caption("**Clusters in use**")
             _line(train, "components_used", "curve_used")
     with st.expander("What the fit is made of"):
-        shown = [part for part in PARTS if part != BOUND and _known(train, part)]
+        shown = [term for term in TERMS if term.name not in (BOUND, AGREEMENT) and _known(train, term.name)]
         for start in range(0, len(shown), 3):
-            for column, part in zip(st.columns(3), shown[start : start + 3], strict=False):
+            for column, term in zip(st.columns(3), shown[start : start + 3], strict=False):
                 with column:
-                    name, explanation = PARTS[part]
-                    st.caption(name, help=explanation)
-                    _line(train, part, f"curve_{part}", height=150)
+                    st.caption(term.title, help=term.help)
+                    _line(train, term.name, f"curve_{term.name}", ".0%" if term.is_share else "", height=150)
 
 
 def live_map(live: LiveMap, colours: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """The settings of a training run: three simple ones, and the rest in a person's words behind an expander."""
 
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -10,6 +9,7 @@ from dgm_engine.services import jobs, labelling
 from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
+from dgm_engine.training.terms import TERMS, Choice
 from pages import _state
 
 DURATIONS: dict[str, float | None] = {
@@ -39,64 +39,25 @@ _PRESETS = {
 }
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """A number of `TrainingConfig` that a person may change."""
-
-    field: str
-    label: str
-    explanation: str
-    low: float
-    high: float
-
-
 _ADVANCED = (
-    _Setting(
-        "classification_weight",
-        "Weight of your labels",
-        "How hard training tries to agree with the labels, compared with explaining the images.",
-        0.1,
-        1000.0,
-    ),
-    _Setting(
-        "consistency_weight",
-        "Steadiness under small changes",
-        "How strongly an image that is slightly moved, turned or scaled must stay in its cluster. 0 for images "
-        "whose position or size matters.",
-        0.0,
-        1000.0,
-    ),
-    _Setting(
-        "neighbour_weight",
-        "Keep similar images together",
-        "How strongly an image must share the cluster of the images most like it. It also spreads labels.",
-        0.0,
-        1000.0,
-    ),
-    _Setting(
-        "mutual_information_weight",
-        "Keep all clusters in use",
-        "How strongly training avoids clusters that fall empty.",
-        0.0,
-        1000.0,
-    ),
-    _Setting(
+    *(term.weight for term in TERMS if term.weight is not None),
+    Choice(
         "held_out_fraction",
         "Labels kept aside",
         "Share of your labels that training does not see, so that it can be checked on them.",
         0.0,
         0.9,
     ),
-    _Setting("learning_rate", "Size of a learning step", "Smaller is slower and steadier.", 1e-5, 1e-1),
-    _Setting("batch_size", "Images per step", "More is steadier and needs more memory.", 16, 4096),
-    _Setting(
+    Choice("learning_rate", "Size of a learning step", "Smaller is slower and steadier.", 1e-5, 1e-1),
+    Choice("batch_size", "Images per step", "More is steadier and needs more memory.", 16, 4096),
+    Choice(
         "n_samples",
         "Draws per image and cluster",
         "Monte Carlo samples of the latent variables. More are steadier and slower.",
         1,
         16,
     ),
-    _Setting(
+    Choice(
         "exact_components",
         "Clusters weighed exactly",
         "For each image, so many of its likeliest clusters, and one of the others at random. 0 weighs all: slower.",
@@ -185,7 +146,7 @@ def _advanced(
         default = getattr(defaults, setting.field)
         whole = isinstance(default, int)
         value = st.number_input(
-            setting.label,
+            setting.title,
             min_value=int(setting.low) if whole else setting.low,
             max_value=int(setting.high) if whole else setting.high,
             value=getattr(shown, setting.field),
@@ -193,7 +154,7 @@ def _advanced(
             placeholder="from the number of labels",  # only the paper's classification weight has no fixed default
             key=f"setting_{setting.field}_{preset}_{getattr(shown, setting.field)}",  # a new value, a new field
         )
-        st.caption(setting.explanation)
+        st.caption(setting.help)
         if value != default:
             overrides[setting.field] = value
     seed = st.number_input("Number of the dice", 0, 2**31 - 1, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from dgm_engine import jobs
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.discovery.projections import default_method
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
@@ -34,7 +34,7 @@ def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[
     q_y[np.arange(len(q_y)), component] = 0.9
     generator = np.random.default_rng(0)
     z = (np.eye(N_COMPONENTS)[component] * 5 + generator.normal(size=q_y.shape)).astype(np.float16)
-    model = ModelConfig(64, N_COMPONENTS, LikelihoodName.BERNOULLI, image_shape=project.pool.shape)
+    model = ModelConfig(64, N_COMPONENTS, LikelihoodName.BERNOULLI, image_shape=project.pool.shape, extractor=HOG)
     config = RunConfig(model, TrainingConfig(), None if number == lineage else number - 1, lineage)
     write_json(run.config, config.to_json())
     prototypes = generator.integers(0, 255, (N_COMPONENTS, *project.pool.shape), dtype=np.uint8)

@@ -163,3 +163,16 @@ def test_clusters_that_the_model_confuses_are_similar_and_stand_side_by_side():
 def test_a_single_cluster_is_like_itself():
     found = similarity(np.eye(3)[[1, 1]])
     assert (found.components.tolist(), found.matrix.tolist(), found.order.tolist()) == ([1], [[1.0]], [0])
+
+
+def test_an_edit_tells_what_it_does_to_components():
+    assert [edit.touched for edit in (MERGE, DISSOLVE, SPLIT)] == [{1, 3}, {0}, {2, 3}]
+    assert [edit.opens for edit in (MERGE, DISSOLVE, SPLIT)] == [None, None, 3]
+    assert [edit.closes for edit in (MERGE, DISSOLVE, SPLIT)] == [3, 0, None]
+    assert [edit.anew for edit in (MERGE, DISSOLVE, SPLIT)] == [3, 0, 3]
+    mass = (1.0, 2.0, 3.0, 4.0)
+    assert [edit.mass(mass) for edit in (MERGE, DISSOLVE, SPLIT)] == [{3: 0, 1: 6}, {0: 0}, {2: 3.5, 3: 3.5}]
+    again = Edit(4, Kind.MERGE, 3, 2)
+    assert again.rejoins(SPLIT)
+    assert not MERGE.rejoins(SPLIT)
+    assert [[edit.changes(half) for half in range(4)] for edit in (SPLIT, again)] == [[0, 0, 1, 1], [0, 0, 0, 1]]

@@ -214,9 +214,9 @@ def test_score_samples_ranks_noise_below_digits_and_is_the_bound(digits):
     score = fitted.score_samples(x)
     shuffled = np.random.default_rng(0).permuted(x, axis=1)  # the same grey values, elsewhere
     assert (score[:, None] > fitted.score_samples(shuffled)).mean() > 0.99
-    seen, generator = fitted.model_.inputs(torch.from_numpy(x)), torch.Generator().manual_seed(0)
+    raw, generator = torch.from_numpy(x), torch.Generator().manual_seed(0)
     with torch.no_grad():
-        encoded = fitted.model_.encode(seen, 1, generator)
+        encoded = fitted.model_.encode(fitted.model_.inputs(raw), 1, generator, fitted.model_.features(raw))
         log_prior = torch.from_numpy(fitted._log_prior)
         drawn = [
             bound(fitted.model_, encoded, encoded.log_q_y, log_prior, Sampling(generator, 20)).value for _ in range(5)

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig
 from dgm_engine.data.decode import decode
 from dgm_engine.errors import CorruptError, InputError, JobError, NotFoundError, StateError
 from dgm_engine.export import bundle
@@ -76,6 +76,7 @@ def random_model(items: np.ndarray, name: ModelName = ModelName.GM_DGM) -> DeepG
         n_hidden=16,
         n_layers=1,
         image_shape=items.shape[1:] if images else None,
+        extractor=HOG if images else None,
     )
     kept = torch.arange(x.shape[1])[x.shape[1] // 4 :]
     inputs = InputMap(kept, x.mean(0)[kept], x.std(0)[kept] + 0.1, x.mean(0))

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.models.registry import build_model
 from dgm_engine.objective import Sampling, bound, fixed_bound
 from dgm_engine.paths import ProjectPaths
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.growing import grow
-from dgm_engine.training.loop import Knowledge, Schedule, TrainingState, new_optimiser, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, TrainingState, new_optimiser, train
 from dgm_engine.training.runs import RunConfig
 from tests.small import CASES, Case, generator, small_model
 
@@ -172,7 +173,15 @@ def test_in_the_midst_of_the_loop_and_from_a_checkpoint_of_it(name, tmp_path):
     """The loop's next step is one of the larger model, and a checkpoint has it."""
     table = Table(np.random.default_rng(0).random((320, 6, 6, 1)).astype(np.float32), np.arange(320))
     shape = ModelConfig(
-        36, K, LikelihoodName.BERNOULLI, name, n_latent=2, n_auxiliary=2, n_hidden=8, image_shape=(6, 6, 1)
+        36,
+        K,
+        LikelihoodName.BERNOULLI,
+        name,
+        n_latent=2,
+        n_auxiliary=2,
+        n_hidden=8,
+        image_shape=(6, 6, 1),
+        extractor=HOG,
     )
     torch.manual_seed(0)
     training = TrainingConfig(batch_size=8, labelled_batch_size=4, neighbour_weight=0.0, seed=3)

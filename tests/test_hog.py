@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dgm_engine.hog import CELL, N_ORIENTATIONS, SIDE, hog, n_hog_features
+from dgm_engine.extractors.hog import CELL, N_ORIENTATIONS, SIDE, hog, n_hog_features
 
 N_CELLS = SIDE // CELL
 

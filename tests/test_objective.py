@@ -338,8 +338,8 @@ class LinearGaussian(DeepGenerativeModel):
         variance = 1 / (1 / self.v[k] + (self.w**2).sum(0) / self.SCALE)
         return variance * (self.m[k] / self.v[k] + (x - self.b[k]) @ self.w / self.SCALE), variance
 
-    def q_y(self, x: Tensor, a: Tensor | None, edges: Tensor | None = None) -> Categorical:
-        assert edges is None
+    def q_y(self, x: Tensor, a: Tensor | None, features: Tensor | None = None) -> Categorical:
+        assert features is None
         logits = (1 - 0.7 * self.distance) * torch.tensor(self.evidence(x))
         return Categorical(logits if a is None else logits + self.distance * a @ torch.ones(2, 3, dtype=a.dtype).tril())
 

@@ -12,7 +12,8 @@ from dgm_engine.errors import InputError
 from dgm_engine.models.registry import build_model
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
-from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, _Step, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Record, Schedule, TrainingState, _Step, train
 from dgm_engine.training.ownership import give_components
 
 N, K = 20, 3
@@ -50,7 +51,7 @@ def test_every_term_that_the_paper_does_not_have_is_off():
     assert len(weights) == 3
     assert set(weights.values()) == {0.0}
     assert not PAPER.clustering_start
-    assert not PAPER.edges
+    assert PAPER.extractor is None
     assert not PAPER.several_components
     assert PAPER.exact_components == 0  # expectations over y are exact sums
     assert PAPER.held_out_fraction == 0
@@ -62,8 +63,8 @@ def test_the_loop_then_computes_none_of_them():
     state, table = state_and_table(config)
     state.neighbours = np.zeros((len(table.x), 1), np.int32)
     (record,) = run(state, table, config, 1, n_labelled=5)
-    assert (record.consistency, record.neighbours, record.mutual_information) == (None, None, None)
-    assert record.classification is not None
+    assert [record.terms[name] for name in ("consistency", "neighbours", "mutual_information")] == [None, None, None]
+    assert record.terms["classification"] is not None
 
 
 def test_classification_weight_is_that_of_kingma():

@@ -15,7 +15,8 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.objective import Sampling, bound, component_prior
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
-from dgm_engine.training.loop import Knowledge, Schedule, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, train
 from dgm_engine.training.start import clustering_start
 from tests.small import generator
 

@@ -68,7 +68,7 @@ def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_f
     assert jobs.continues(trained, TrainRequest())
     assert not jobs.continues(trained, TrainRequest(preset=Preset.PAPER))
     config = read_config(run)
-    write_json(run.config, {**config.to_json(), "model": config.model.replaced(image_shape=None).to_json()})
+    write_json(run.config, {**config.to_json(), "model": config.model.replaced(extractor=None).to_json()})
     assert jobs.continues(trained, TrainRequest())
     assert not jobs.continues(trained, TrainRequest(fresh=True))
     assert not jobs.continues(trained, TrainRequest(n_components=13))
@@ -106,7 +106,7 @@ def test_a_retrain_keeps_the_settings_of_the_run_before(trained: Project, monkey
     first = trained.paths.run(1)
     chosen = {"consistency_weight": 0.5, "learning_rate": 2e-4, "held_out_fraction": 0.1, "n_classes": 7, "seed": 5}
     before = TrainingConfig.for_preset(preset, max_epochs=3, **chosen)
-    model = read_config(first).model.replaced(image_shape=trained.pool.shape if before.edges else None)
+    model = read_config(first).model.replaced(extractor=before.extractor)
     write_json(first.config, {**read_config(first).to_json(), "model": model.to_json(), "training": before.to_json()})
     config = read_config(jobs.retrain(trained))
     assert (config.parent, config.lineage) == (1, 1)

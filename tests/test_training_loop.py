@@ -9,24 +9,26 @@ import pytest
 import torch
 
 from dgm_engine import machine
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.config import BOUND_ALONE, HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.errors import InputError
 from dgm_engine.models.registry import build_model
 from dgm_engine.paths import ProjectPaths
+from dgm_engine.training import loop
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.fitting import predict
+from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import (
     FINAL_RATE,
     GIVES_WAY,
     HELD_WEIGHT,
-    Knowledge,
     Schedule,
     TrainingState,
     _Step,
     train,
 )
 from dgm_engine.training.runs import RunConfig
+from dgm_engine.training.terms import TERMS, Choice, Term
 from tests.small import CASES, generator, small_model
 
 N, K, BATCH, EPOCHS = 320, 3, 8, 2
@@ -40,7 +42,15 @@ def table() -> Table:
 
 def fresh(table: Table, name: ModelName = ModelName.GM_DGM) -> tuple[RunConfig, TrainingState]:
     config = ModelConfig(
-        36, K, LikelihoodName.BERNOULLI, name, n_latent=2, n_auxiliary=2, n_hidden=8, image_shape=(6, 6, 1)
+        36,
+        K,
+        LikelihoodName.BERNOULLI,
+        name,
+        n_latent=2,
+        n_auxiliary=2,
+        n_hidden=8,
+        image_shape=(6, 6, 1),
+        extractor=HOG,
     )
     torch.manual_seed(0)
     model = build_model(config, fit_inputs(table, config.likelihood, 0.0, np.random.default_rng(0)))
@@ -99,7 +109,7 @@ def test_bfloat16_changes_the_bound_by_its_rounding_alone(table, monkeypatch):
         found[half] = next(iter(steps(state, table, training)))
     assert found[True] != found[False]
     for part in ("elbo", "log_px", "kl_z", "kl_y", "consistency"):
-        assert getattr(found[True], part) == pytest.approx(getattr(found[False], part), rel=0.02, abs=0.02)
+        assert found[True].terms[part] == pytest.approx(found[False].terms[part], rel=0.02, abs=0.02)
 
 
 def test_pixels_that_hardly_vary_are_told_from_images_that_are_all_the_same():
@@ -132,12 +142,12 @@ def test_held_images_take_nothing_from_the_labels(table):
         _, state = fresh(table)
         training = TRAINING.replaced(neighbour_weight=0.0, consistency_weight=0.0, mutual_information_weight=0.0)
         records = list(train(state, table, lambda k=knowledge: k, training, Schedule(10, None, time.monotonic())))
-        assert (records[-1].label_agreement is None) == (n_labelled == 0)
+        assert (records[-1].terms["label_agreement"] is None) == (n_labelled == 0)
         found = predict(state.model, table, np.arange(N))[0].argmax(1)
         assert (found[100:300] == 1).mean() > 0.9
         if n_labelled:
             assert (found[:4] == 0).all()
-            assert records[-1].label_agreement == 1
+            assert records[-1].terms["label_agreement"] == 1
 
 
 def test_images_are_held_twice_in_a_row_each_as_firmly_as_it_was_said():
@@ -169,7 +179,7 @@ def pulls(probability: list[float], firmness: list[float], weight: float | None 
     encoded = replace(model.encode(CASES[0].items(n, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
     allowed = torch.ones(n, K, dtype=torch.bool)
     allowed[:-1, 1:] = False
-    objective, _ = step._bound(encoded, allowed, 0, torch.tensor(firmness, dtype=torch.float64))
+    objective, *_ = step._bound(encoded, allowed, 0, torch.tensor(firmness, dtype=torch.float64))
     objective.backward()
     assert logits.grad is not None
     return logits.grad[:-1].numpy()
@@ -223,7 +233,7 @@ def test_a_few_labels_count_in_proportion_and_many_as_in_the_paper(n: int, share
         config = TRAINING.replaced(full_weight_from=full_weight_from)
         step = _Step(state, Table(np.zeros((n + 1, 5), np.float32), np.arange(n + 1)), known, config)
         encoded = replace(model.encode(CASES[0].items(n + 1, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
-        objective, _ = step._bound(encoded, allowed, n, torch.empty(0))
+        objective, *_ = step._bound(encoded, allowed, n, torch.empty(0))
         objective.backward()
         assert logits.grad is not None
         return logits.grad[:n].numpy()
@@ -264,3 +274,34 @@ def test_a_run_lasts_as_long_as_its_clock_says_and_its_rate_falls_with_it_once_i
     expected = [FINAL_RATE + (1 - FINAL_RATE) * (1 + np.cos(np.pi * step / 60)) / 2 for step in range(60)]
     expected[:rises] = [(step + 1) / rises * share for step, share in enumerate(expected[:rises])]
     np.testing.assert_allclose(rates, TRAINING.learning_rate * np.array(expected))
+
+
+def test_a_term_of_the_table_is_added_to_the_objective_and_recorded(table, monkeypatch):
+    weight = Choice("neighbour_weight", "Last", "How strongly all images are drawn to the last cluster.")
+    training = TRAINING.replaced(neighbour_weight=3.0, consistency_weight=0.0, mutual_information_weight=0.0)
+    found = {}
+    for sign in (1.0, -1.0):
+        added = Term("last", lambda step: step.log_q_y[:, -1].mean(), "Last", "Nearer 0 is surer.", weight, sign)
+        monkeypatch.setattr(loop, "TERMS", (*(t for t in TERMS if t.name != "neighbours"), added))
+        _, state = fresh(table)
+        found[sign] = list(steps(state, table, training))[-1].to_json()["last"]
+    assert found[1.0] > found[-1.0] + 1
+
+
+def test_every_part_and_term_is_recorded_and_a_weight_of_zero_leaves_it_out(table):
+    _, state = fresh(table, ModelName.AGM_DGM)
+    record = next(iter(steps(state, table)))
+    assert list(record.terms) == [term.name for term in TERMS]
+    assert None not in record.terms.values()
+    assert record.to_json() == {
+        "epoch": record.epoch,
+        "step": record.step,
+        "progress": record.progress,
+        **record.terms,
+    }
+    for term in TERMS:
+        if term.sign and term.weight:
+            assert term.weight.field in BOUND_ALONE
+            left_out = next(iter(steps(fresh(table)[1], table, TRAINING.replaced(**{term.weight.field: 0.0}))))
+            assert left_out.terms[term.name] is None
+            assert left_out.elbo == left_out.terms["elbo"]

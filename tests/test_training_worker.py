@@ -100,10 +100,10 @@ def _raw(pool, rows):
 def test_a_model_sees_edges_unless_it_is_told_not_to(copied):
     def seen(**settings):
         run = runs.create_run(copied.paths, copied.pool, TrainRequest(**settings))
-        return runs.read_config(run).model.image_shape
+        return runs.read_config(run).model.extractor
 
-    assert seen() == copied.pool.shape
-    assert seen(overrides={"edges": False}) is None
+    assert seen() == "hog"
+    assert seen(overrides={"extractor": None}) is None
     assert seen(preset=Preset.PAPER) is None
     assert list(copied.paths.images.glob("edges-*.npy"))
 

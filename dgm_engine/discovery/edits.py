@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dgm_engine.discovery.halves import halves
-from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.schema import Edit
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,20 @@ def edited(
         return q_y, {}
     q = q_y.astype(np.float32)
     for edit in undone:
-        if edit.kind is Kind.SPLIT and edit.other is not None:
-            _give(q, edit.other, edit.component)
+        if edit.opens is not None:
+            _give(q, edit.opens, edit.component)
         else:
             _give_back(q, contained.held.get(edit.event, _NO_IMAGES)["row"], edit.component)
     held: dict[int, np.ndarray] = {}
     for edit in done:
         rows = np.flatnonzero(q.argmax(axis=1) == edit.component)
-        split = edit.kind is Kind.SPLIT
-        moved = _second(z[rows], np.isin(rows, shown)) if split else np.ones(len(rows), dtype=bool)
+        parted = edit.opens is not None
+        moved = _second(z[rows], np.isin(rows, shown)) if parted else np.ones(len(rows), dtype=bool)
         held[edit.event] = members(rows, moved)
         if edit.other is None:
             _dissolve(q, z, edit.component)
         else:
-            _give(q, edit.component, edit.other, rows[moved] if split else _ALL)
+            _give(q, edit.component, edit.other, rows[moved] if parted else _ALL)
     return q, held
 
 

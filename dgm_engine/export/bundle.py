@@ -74,7 +74,7 @@ def export_classifier(
         progress: told how far it is.
 
     Raises:
-        StateError: no component has a class.
+        StateError: no component has a class, or the model sees features that a graph cannot make.
         InputError: ``out`` is something else than an earlier export, or cannot be written.
         JobError: the export and the model disagree.
     """
@@ -82,6 +82,11 @@ def export_classifier(
     classifier = Classifier(model.config, spec.shape, spec.owner, spec.value_range)
     if not classifier.classes:
         raise StateError("no cluster has a class yet; name a cluster, or label images and train again")
+    if model.extractor is not None and not model.extractor.exportable:
+        raise StateError(
+            f"the model sees features that an exported file cannot make ({model.config.extractor}); train from scratch "
+            "with another extractor, then export"
+        )
     report(0.0, "Translating the model")
     with building(out.expanduser().resolve()) as folder:
         graph = to_onnx(model, classifier)

@@ -65,6 +65,41 @@ class Edit(NamedTuple):
         event, kind, component, other = values
         return cls(event, Kind(kind), component, other)
 
+    @property
+    def touched(self) -> frozenset[int]:
+        """The components whose images change."""
+        return frozenset(k for k in (self.component, self.other) if k is not None)
+
+    @property
+    def opens(self) -> int | None:
+        """The component that begins with half of another's images; only a split has one."""
+        return self.other if self.kind is Kind.SPLIT else None
+
+    @property
+    def closes(self) -> int | None:
+        """The component that loses all images and may have none from now on; a split has none."""
+        return None if self.kind is Kind.SPLIT else self.component
+
+    @property
+    def anew(self) -> int | None:
+        """The component that is another thing afterwards, so that nothing holds that was said of it before."""
+        return self.other if self.kind is Kind.SPLIT else self.component
+
+    def changes(self, half: int) -> bool:
+        """Whether a component that is the half of an earlier split is no longer what it was."""
+        return half in (self.component, self.opens)
+
+    def rejoins(self, earlier: "Edit") -> bool:
+        """Whether this makes one component of the two halves of an earlier split."""
+        return self.kind is Kind.MERGE and self.touched == earlier.touched
+
+    def mass(self, before: Sequence[float]) -> dict[int, float]:
+        """What the touched components stand for afterwards, of what each (K,) stood for before."""
+        both = sum(before[k] for k in self.touched)
+        if self.opens is not None:
+            return dict.fromkeys(self.touched, both / 2)
+        return {k: 0.0 if k == self.component else both for k in self.touched}
+
 
 class Anchored(NamedTuple):
     """An image that a person saw in a cluster when they spoke of it, and how sure the model was that it belongs there.

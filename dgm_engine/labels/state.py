@@ -101,26 +101,24 @@ def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
     """
     mass = [1.0] * n
     for edit in edits:
-        both = mass[edit.component] + (0.0 if edit.other is None else mass[edit.other])
-        mass[edit.component] = both / 2 if edit.kind is Kind.SPLIT else 0.0
-        if edit.other is not None:
-            mass[edit.other] = both / 2 if edit.kind is Kind.SPLIT else both
+        for component, share in edit.mass(mass).items():
+            mass[component] = share
     return tuple(mass)
 
 
 def possible_edits(edits: Sequence[Edit], n: int) -> tuple[Edit, ...]:
     """The edits that n components allow: a run that a person went back to may lack some that a later one has."""
-    return tuple(edit for edit in edits if max(edit.component, edit.other or 0) < n)
+    return tuple(edit for edit in edits if max(edit.touched) < n)
 
 
 def closed_components(edits: Sequence[Edit]) -> frozenset[int]:
     """The components that these edits leave closed."""
     closed: set[int] = set()
     for edit in edits:
-        if edit.kind is not Kind.SPLIT:
-            closed.add(edit.component)
-        elif edit.other is not None:
-            closed.discard(edit.other)
+        if edit.closes is not None:
+            closed.add(edit.closes)
+        if edit.opens is not None:
+            closed.discard(edit.opens)
     return frozenset(closed)
 
 
@@ -343,12 +341,10 @@ class Fold:
         elif event.kind in CLUSTER_EDITS:
             edit = Edit(event.id, event.kind, key[1], event.other)
             _change(self._edits, step.edits, (key[0], event.id), edit)
-            # What is closed, or the new half of a split, has neither name nor anything to ignore.
-            anew = event.other if event.kind is Kind.SPLIT else event.component
-            if anew is not None:
-                _change(self._names, step.names, (key[0], anew), None)
-                _change(self._anchored, step.anchored, (key[0], anew), None)
-                _change(self._ignored, step.ignored, (key[0], anew), None)
+            if edit.anew is not None:  # it has neither a name nor anything to ignore
+                _change(self._names, step.names, (key[0], edit.anew), None)
+                _change(self._anchored, step.anchored, (key[0], edit.anew), None)
+                _change(self._ignored, step.ignored, (key[0], edit.anew), None)
             if event.class_name and event.other is not None:
                 _change(self._names, step.names, (key[0], event.other), event.class_name)
                 _change(self._anchored, step.anchored, (key[0], event.other), True if event.images else None)

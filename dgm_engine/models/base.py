@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dgm_engine.config import ModelConfig
 from dgm_engine.distributions import Categorical, DiagonalGaussian, Likelihood
-from dgm_engine.hog import hog, n_hog_features
+from dgm_engine.extractors.registry import extractor
 from dgm_engine.nn import Body, CategoricalNet, GaussianNet, GaussianTable, InputMap, likelihood_net
 
 N_DRAWS = 8
@@ -77,8 +77,10 @@ class DeepGenerativeModel(nn.Module, ABC):
         self.inputs = inputs
         n_x, n_y, n_z, hidden = inputs.n_kept, config.n_components, config.n_latent, config.hidden
         n_a = [config.n_auxiliary] if self.auxiliary else []
-        n_edges = [] if config.image_shape is None else [n_hog_features(config.image_shape[-1])]
-        self._q_y = CategoricalNet(Body([n_x, *n_edges, *n_a], hidden), n_y, output_scale)
+        self.extractor = None if config.extractor is None else extractor(config.extractor)
+        shape = config.image_shape or ()
+        n_features = [] if self.extractor is None else [self.extractor.n_features(shape)]
+        self._q_y = CategoricalNet(Body([n_x, *n_features, *n_a], hidden), n_y, output_scale)
         self._q_z = GaussianNet(Body([n_x, *n_a], hidden, n_y), n_z, output_scale)
         self.register_buffer("open", torch.ones(n_y, dtype=torch.bool))
         self.register_buffer("draws", None)
@@ -98,10 +100,9 @@ class DeepGenerativeModel(nn.Module, ABC):
     def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
         """p(x | ...): (..., n_kept) at z (..., Z) and components k that broadcast against z's batch."""
 
-    def q_y(self, x: Tensor, a: Tensor | None, edges: Tensor | None = None) -> Categorical:
-        """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6); `edges` as in `encode`."""
-        edges = self.edges(x) if edges is None else edges
-        q_y = self._q_y(*(value for value in (x, edges, a) if value is not None))
+    def q_y(self, x: Tensor, a: Tensor | None, features: Tensor | None = None) -> Categorical:
+        """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6); `features` as in `encode`."""
+        q_y = self._q_y(*(value for value in (x, features, a) if value is not None))
         return Categorical(q_y.logits.masked_fill(~self.open, CLOSED))
 
     def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
@@ -116,10 +117,11 @@ class DeepGenerativeModel(nn.Module, ABC):
         """p(a | x, y, z): (S, M, B, A) at x (B, n_kept), z (S, M, B, Z), k (M, B) (Eq. 16); only where there is a."""
         return self._p_a(x, z, k=k)
 
-    def edges(self, x: Tensor) -> Tensor | None:
-        """(B, F) the oriented gradients of x (B, n_kept); None where the model does not look at them."""
-        shape = self.config.image_shape
-        return None if shape is None else hog(self.inputs.inverse(x).view(-1, *shape).permute(0, 3, 1, 2))
+    def features(self, raw: Tensor) -> Tensor | None:
+        """(B, F) what the extractor makes of raw values (B, D); None for a model without one."""
+        if self.extractor is None or self.config.image_shape is None:
+            return None
+        return self.extractor.describe(raw.view(-1, *self.config.image_shape).permute(0, 3, 1, 2))
 
     def set_p_z(self, mean: Tensor, log_var: Tensor, k: Tensor | None = None) -> None:
         """Gives p(z | y) at components k (M,), or at all, means and log variances (M, Z), where it depends on y."""
@@ -130,19 +132,19 @@ class DeepGenerativeModel(nn.Module, ABC):
             if isinstance(module, Body | CategoricalNet | GaussianTable):
                 module.copy_category(source, target)
 
-    def encode(self, x: Tensor, n_samples: int, generator: torch.Generator, edges: Tensor | None = None) -> Encoded:
+    def encode(self, x: Tensor, n_samples: int, generator: torch.Generator, features: Tensor | None = None) -> Encoded:
         """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one.
 
-        `edges` (B, F) are those of x, where they are known already; otherwise they are found here.
+        `features` (B, F) are those of the raw values of x (`self.features`); a model without an extractor has none.
         """
         q_a = self.q_a(x)
-        return self._encode_at(x, edges, q_a, None if q_a is None else q_a.sample(n_samples, generator))
+        return self._encode_at(x, features, q_a, None if q_a is None else q_a.sample(n_samples, generator))
 
-    def encode_fixed(self, x: Tensor, edges: Tensor | None = None) -> Encoded:
+    def encode_fixed(self, x: Tensor, features: Tensor | None = None) -> Encoded:
         """The same from the fixed draws: no randomness."""
         q_a = self.q_a(x)
         a = None if q_a is None or self.draws is None else q_a.transform(self.draws)
-        return self._encode_at(x, edges, q_a, a)
+        return self._encode_at(x, features, q_a, a)
 
     def terms(self, encoded: Encoded, k: Tensor, n_samples: int, generator: torch.Generator) -> Terms:
         """The parts of L(x, k) at components k (M, B), from `n_samples` draws of z, or from one for each draw of a."""
@@ -169,14 +171,15 @@ class DeepGenerativeModel(nn.Module, ABC):
 
     def classify(self, x: Tensor) -> Tensor:
         """(B, K) q(y | x) at raw x (B, D)."""
-        return self.encode_fixed(self.inputs(x)).log_q_y.exp()
+        return self.encode_fixed(self.inputs(x), self.features(x)).log_q_y.exp()
 
-    def posterior(self, x: Tensor, edges: Tensor | None = None) -> tuple[Tensor, DiagonalGaussian]:
-        """q(y | x) (B, K), and q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D); `edges` as in `encode`.
+    def posterior(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, DiagonalGaussian]:
+        """q(y | x) (B, K), and q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D).
 
-        Where q(z | a, x, y*) is a mixture over the draws of a, its moments.
+        Where q(z | a, x, y*) is a mixture over the draws of a, its moments. `features` (B, F) are those of x, where
+        they are stored; otherwise they are made here.
         """
-        encoded = self.encode_fixed(self.inputs(x), edges)
+        encoded = self.encode_fixed(self.inputs(x), self.features(x) if features is None else features)
         y = encoded.log_q_y.argmax(-1)[None]
         q_z = self._q_z_at(encoded, y)  # (1, B, Z), or (S, 1, B, Z)
         if encoded.a is None:
@@ -207,8 +210,8 @@ class DeepGenerativeModel(nn.Module, ABC):
         kl_a = encoded.log_q_a[:, None] - p_a.log_prob(encoded.a[:, None])  # (S, M, B)
         return Terms(log_px, kl_z.mean(0), kl_a.mean(0))
 
-    def _encode_at(self, x: Tensor, edges: Tensor | None, q_a: Likelihood | None, a: Tensor | None) -> Encoded:
+    def _encode_at(self, x: Tensor, features: Tensor | None, q_a: Likelihood | None, a: Tensor | None) -> Encoded:
         if q_a is None or a is None:
-            return Encoded(x, self.q_y(x, None, edges).log_p)
-        log_q_y = self.q_y(x, a, edges).log_p  # (S, B, K)
+            return Encoded(x, self.q_y(x, None, features).log_p)
+        log_q_y = self.q_y(x, a, features).log_p  # (S, B, K)
         return Encoded(x, log_q_y.logsumexp(0) - math.log(len(a)), a, q_a.log_prob(a))

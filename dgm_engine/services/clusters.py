@@ -111,7 +111,7 @@ def unlearned(project: Project, view: View) -> frozenset[int]:
     """Components whose images people changed since the model learned: its prototypes know nothing of that."""
     contained = results_of(project.paths.run(view.run)).contained.edits
     changed = [edit for part in difference(contained, view.edits) for edit in part]
-    return frozenset(k for edit in changed for k in (edit.component, edit.other) if k is not None)
+    return frozenset(k for edit in changed for k in edit.touched)
 
 
 def alike(project: Project, view: View) -> Similarity:

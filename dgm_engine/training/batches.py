@@ -30,12 +30,12 @@ class Table:
     Attributes:
         x: (N, H, W, C) images, uint8 or float32 in [0, 1], or (N, D) float32; it may be memory-mapped.
         rows: (M,) rows to train on.
-        edges: (N, F) `dgm_engine.hog` of the images, where it was found before; it may be memory-mapped.
+        features: (N, F) what the model's extractor makes of the images, where that is stored; it may be memory-mapped.
     """
 
     x: NDArray[np.generic]
     rows: NDArray[np.int64]
-    edges: NDArray[np.float16] | None = None
+    features: NDArray[np.float16] | None = None
 
     @property
     def is_images(self) -> bool:
@@ -47,9 +47,9 @@ class Table:
         batch = _gathered(self.x, rows).flatten(1).float()
         return batch / 255 if self.x.dtype == np.uint8 else batch
 
-    def edges_of(self, rows: NDArray[np.int64], like: Tensor) -> Tensor | None:
-        """(B, F) edges of some pool rows, of the type and on the device of `like`; None where they were not found."""
-        return None if self.edges is None else _gathered(self.edges, rows).to(like)
+    def features_of(self, rows: NDArray[np.int64], like: Tensor) -> Tensor | None:
+        """(B, F) features of some pool rows, of the type and on the device of `like`; None where none are stored."""
+        return None if self.features is None else _gathered(self.features, rows).to(like)
 
     def items(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
         """(..., *shape) as the pool holds items, of raw values (..., D): the way back from `values`."""
@@ -87,16 +87,17 @@ class Augmentation:
     shape: tuple[int, ...]
     generator: torch.Generator
 
-    def __call__(self, raw: Tensor) -> Tensor:
-        """(B, n_kept) what the networks see of a changed copy of raw values (B, D)."""
+    def __call__(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, n_kept) what the networks see of a changed copy of raw values (B, D), and the copy that images have."""
         if len(self.shape) == 1:
             x = self.inputs(raw)
-            return x + FEATURE_NOISE * torch.randn(x.shape, generator=self.generator, device=x.device)
+            return x + FEATURE_NOISE * torch.randn(x.shape, generator=self.generator, device=x.device), raw
         height, width, channels = self.shape
         images = raw.view(-1, height, width, channels).permute(0, 3, 1, 2)
         grid = functional.affine_grid(self._affine(len(raw), raw.device), list(images.shape), align_corners=False)
         changed = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-        return self.inputs(changed.permute(0, 2, 3, 1).reshape(raw.shape))
+        changed = changed.permute(0, 2, 3, 1).reshape(raw.shape)
+        return self.inputs(changed), changed
 
     def _affine(self, n: int, device: torch.device) -> Tensor:
         """(n, 2, 3) random affine maps."""

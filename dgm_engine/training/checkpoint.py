@@ -29,6 +29,8 @@ from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
 
 KEPT = 2
+FIRST_FEATURES = 1
+"""The version of the features that a model saw whose checkpoint does not tell it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Checkpoint:
 
     Attributes:
         tensors: weights ("model."), Adam's moments ("adam."), and the generator's state.
-        about: step, epoch, batch, seconds, numpy's generator, and what became of the components.
+        about: step, epoch, batch, seconds, numpy's generator, the version of the features that the model sees, and what
+            became of the components.
     """
 
     tensors: dict[str, Tensor]
@@ -90,6 +93,7 @@ def save_checkpoint(
         "seconds": state.seconds,
         "work": state.work,
         "rng": state.rng.bit_generator.state,
+        "features": _version(state.model),
         "owner": owner,
         "edits": edits,
         "overruled": overruled_to_json(overruled),
@@ -129,17 +133,20 @@ def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel
     """The checkpoint's model: of the shape of `config`, with as many components as it had by then.
 
     Raises:
-        CorruptError: an earlier version of the program wrote it, whose networks were others.
+        CorruptError: an earlier version of the program wrote it, whose networks or features were others.
     """
     weights = {k.removeprefix("model."): v for k, v in checkpoint.tensors.items() if k.startswith("model.")}
     weights.setdefault("open", torch.ones(config.n_components, dtype=torch.bool))  # of before any could be closed
     config = config.replaced(n_components=len(weights["open"]))
     inputs = InputMap(*(weights[f"inputs.{name}"].clone() for name in ("kept", "shift", "scale", "fill")))
     model = build_model(config, inputs)
+    other = CorruptError("an earlier version of the program trained this model; train again from scratch")
+    if _version(model) not in (None, checkpoint.about.get("features", FIRST_FEATURES)):
+        raise other
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise CorruptError("an earlier version of the program trained this model; train again from scratch") from error
+        raise other from error
     return model
 
 
@@ -189,6 +196,11 @@ def load_model(run: RunPaths) -> tuple[DeepGenerativeModel, RunConfig]:
     config = read_config(run)
     model = model_of(checkpoint, config.model).eval()
     return model, replace(config, model=model.config)
+
+
+def _version(model: DeepGenerativeModel) -> int | None:
+    """Of the features that a model sees; None where it sees none."""
+    return None if model.extractor is None else model.extractor.version
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -14,7 +14,8 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.objective import component_prior
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
-from dgm_engine.training.loop import Knowledge, TrainingState
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import (
     NONE_OVERRULED,
     Claims,
@@ -175,7 +176,7 @@ def predict(
     for begin in range(0, len(rows), BATCH):
         part = slice(begin, begin + BATCH)
         raw = table.values(rows[part]).to(fill)
-        probability, q_z = model.posterior(raw, table.edges_of(rows[part], raw))
+        probability, q_z = model.posterior(raw, table.features_of(rows[part], raw))
         q_y[part], z[part] = probability.cpu().numpy(), q_z.mean.cpu().numpy()
     return q_y, z
 

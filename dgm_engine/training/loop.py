@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -15,8 +14,10 @@ from torch import Tensor
 from dgm_engine import machine
 from dgm_engine.config import LikelihoodName, TrainingConfig
 from dgm_engine.models.base import DeepGenerativeModel, Encoded
-from dgm_engine.objective import Sampling, bound, consistency, marginal_divergence, neighbour_agreement, restrict
+from dgm_engine.objective import Bound, Sampling, bound, restrict
 from dgm_engine.training.batches import Augmentation, Table
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.terms import BOUND, TERMS, StepView
 
 STEPS_PER_RECORD = 25
 STEPS_TO_FIRST_RECORD = 12
@@ -36,68 +37,6 @@ name, or had their true one, with 1 and 99 % with 2; at the end as many of all i
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """What is known of which items, in the model's terms.
-
-    Attributes:
-        rows: (L,) pool rows with a restricted allowed set; of a row that stands here twice the last one holds.
-        allowed: (L, K) bool, A(x).
-        log_prior: (K,) log p(y).
-        n_items: N, the rows of the pool.
-        n_held: of how many of the rows, the last ones, no person spoke; see `holding`.
-        firmness: (n_held,) how firmly each of these is held, above 0, at most 1; None holds all alike.
-    """
-
-    rows: NDArray[np.int64]
-    allowed: Tensor
-    log_prior: Tensor
-    n_items: int
-    n_held: int = 0
-    firmness: Tensor | None = None
-
-    @classmethod
-    def nothing(cls, n_components: int, n_items: int) -> "Knowledge":
-        """No label anywhere, and all components alike."""
-        uniform = torch.full((n_components,), -math.log(n_components))
-        return cls(np.empty(0, np.int64), torch.ones(0, n_components, dtype=torch.bool), uniform, n_items)
-
-    def holding(
-        self, rows: NDArray[np.int64], allowed: NDArray[np.bool_], firmness: NDArray[np.floating] | None = None
-    ) -> "Knowledge":
-        """This, and rows (A,) that are held within sets (A, K) as far as what is known of them already leaves that.
-
-        Of a row that stands here twice the last set holds, within the others.
-        """
-        before = self.position[rows]
-        known = np.flatnonzero(before >= 0)
-        within = torch.from_numpy(allowed).to(self.allowed.device)
-        within[known] &= self.allowed[before[known]]
-        left = within.any(-1)
-        kept = left.cpu().numpy()
-        firm = torch.ones(len(rows)) if firmness is None else torch.from_numpy(firmness).float()
-        earlier = torch.ones(self.n_held) if self.firmness is None else self.firmness
-        return replace(
-            self,
-            rows=np.concatenate([self.rows, rows[kept]]),
-            allowed=torch.cat([self.allowed, within[left]]),
-            n_held=self.n_held + int(kept.sum()),
-            firmness=torch.cat([earlier.to(within.device), firm.to(within.device)[left]]),
-        )
-
-    @property
-    def n_labelled(self) -> int:
-        """Of how many of the rows, the first ones, a person spoke."""
-        return len(self.rows) - self.n_held
-
-    @cached_property
-    def position(self) -> NDArray[np.int64]:
-        """(N,) where in `rows` each pool row stands, -1 for those that nothing is known of."""
-        position = np.full(self.n_items, -1, dtype=np.int64)
-        position[self.rows] = np.arange(len(self.rows))
-        return position
-
-
-@dataclass(frozen=True)
 class Record:
     """Averages over the last few steps. All per item, in nats.
 
@@ -105,31 +44,23 @@ class Record:
         epoch: passes over the pool so far, a fraction while within one.
         step: steps so far.
         progress: share of the run that is done, 0 to 1.
-        elbo: L_A(x), labelled and unlabelled items together.
-        log_px: its reconstruction part.
-        kl_z: its part KL(q(z | x, y) || p(z | y)).
-        kl_y: its part KL(q(y | x) || p(y)).
-        kl_a: its part log q(a | x) - log p(a | x, y, z); None for models without a.
-        classification: log q(A(x) | x) over the labelled items; None without any.
-        label_agreement: share of them whose most probable component is allowed; None without any.
-        consistency: KL(q(y | x) || q(y | x')); None where its weight is zero.
-        neighbours: log probability that neighbours share their component; None where its weight is zero.
-        mutual_information: KL(mean q(y | x) || p(y)); None where its weight is zero.
+        terms: the value of each of `terms.TERMS`, by name; None where a step has none, or its weight is zero.
     """
 
     epoch: float
     step: int
     progress: float
-    elbo: float
-    log_px: float
-    kl_z: float
-    kl_y: float
-    kl_a: float | None
-    classification: float | None
-    label_agreement: float | None
-    consistency: float | None
-    neighbours: float | None
-    mutual_information: float | None
+    terms: Mapping[str, float | None]
+
+    @property
+    def elbo(self) -> float:
+        """L_A(x), labelled and unlabelled items together; every step has it."""
+        value = self.terms[BOUND]
+        return math.nan if value is None else value
+
+    def to_json(self) -> dict[str, object]:
+        """As a line of the curves has it: the terms beside the rest."""
+        return {"epoch": self.epoch, "step": self.step, "progress": self.progress, **self.terms}
 
 
 @dataclass
@@ -256,12 +187,23 @@ class _Step:
         firmness = torch.ones(len(held)) if known.firmness is None else known.firmness[held]
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
+        neighbours = self.state.neighbours
         with bfloat16(self.device, self.config):
-            encoded = self._encode(self._seen(raw), self.table.edges_of(rows, raw))
-            objective, record = self._bound(encoded, allowed, len(labelled), firmness.to(self.device))
-            for name, (weight, value) in self._helpers(rows, raw, encoded.log_q_y, len(labelled) + len(held)).items():
-                objective = objective + weight * value
-                record[name] = value
+            stored = self.table.features_of(rows, raw)
+            encoded = self._encode(self._seen(raw), self.state.model.features(raw) if stored is None else stored)
+            objective, parts, log_mass = self._bound(encoded, allowed, len(labelled), firmness.to(self.device))
+            view = StepView(
+                parts=parts,
+                log_q_y=encoded.log_q_y,
+                log_mass=log_mass,
+                allowed=allowed,
+                n_labelled=len(labelled),
+                n_known=len(labelled) + len(held),
+                log_prior=known.log_prior,
+                of_changed=lambda: self._changed(raw),
+                of_neighbours=None if neighbours is None else lambda: self._near(neighbours, rows),
+            )
+            objective, record = self._with_terms(objective, view)
         self.state.optimiser.zero_grad(set_to_none=True)
         (-objective).backward()
         if self.config.gradient_clip is not None:
@@ -269,14 +211,25 @@ class _Step:
         self.state.optimiser.step()
         return {name: value.detach().mean().item() for name, value in record.items()}
 
-    def _encode(self, x: Tensor, edges: Tensor | None = None) -> Encoded:
-        """What the networks say of x (B, n_kept), whose edges may be known already."""
-        return self.state.model.encode(x, self.config.n_samples, self.state.generator, edges)
+    def _encode(self, x: Tensor, features: Tensor | None) -> Encoded:
+        """What the networks say of x (B, n_kept) and its features (B, F)."""
+        return self.state.model.encode(x, self.config.n_samples, self.state.generator, features)
 
-    def _bound(
-        self, encoded: Encoded, allowed: Tensor, n_labelled: int, held: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """J, and its parts per item; the first are the labelled ones, then those that are held, so firmly (H,)."""
+    def _changed(self, raw: Tensor) -> Tensor:
+        """(B, K) log q(y | x') of small changes x' of raw values (B, D)."""
+        x, changed = self.augment(raw)
+        return self._encode(x, self.state.model.features(changed)).log_q_y
+
+    def _near(self, neighbours: NDArray[np.int32], rows: NDArray[np.int64]) -> Tensor:
+        """(B, K) log q(y | x') of a small change x' of one of the neighbours (N, n) of each pool row (B,)."""
+        chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
+        return self._changed(self.table.values(chosen).to(self.device))
+
+    def _bound(self, encoded: Encoded, allowed: Tensor, n_labelled: int, held: Tensor) -> tuple[Tensor, Bound, Tensor]:
+        """J of the bound and the labels, the bound's parts, and log q(A(x) | x) (B,).
+
+        The first items are the labelled ones, then come those that are held, so firmly (H,).
+        """
         log_q_a, log_mass = restrict(encoded.log_q_y, allowed)
         parts = bound(self.state.model, encoded, log_q_a, self.knowledge.log_prior, self.sampling)
         n_known = n_labelled + len(held)
@@ -284,35 +237,23 @@ class _Step:
         if len(held):
             within = (GIVES_WAY * log_mass[n_labelled:n_known]).expm1() / GIVES_WAY
             objective = objective + self.alpha_held * (held * within).sum() / held.sum()
-        record = {"elbo": parts.value, "log_px": parts.log_px, "kl_z": parts.kl_z, "kl_y": parts.kl_y}
-        if parts.kl_a is not None:
-            record["kl_a"] = parts.kl_a
         if n_labelled:
             share = min(1.0, self.knowledge.n_labelled / self.config.full_weight_from)
             objective = objective + share * (parts.value + self.alpha * log_mass)[:n_labelled].mean()
-            agreed = allowed.gather(1, encoded.log_q_y.argmax(-1, keepdim=True))
-            record["classification"] = log_mass[:n_labelled]
-            record["label_agreement"] = agreed[:n_labelled].float()
-        return objective, record
+        return objective, parts, log_mass
 
-    def _helpers(
-        self, rows: NDArray[np.int64], raw: Tensor, log_q: Tensor, n_known: int
-    ) -> dict[str, tuple[float, Tensor]]:
-        """The terms that the paper does not have: name to weight and value, to be added to J."""
-        config, neighbours = self.config, self.state.neighbours
-        terms: dict[str, tuple[float, Tensor]] = {}
-        if config.consistency_weight:
-            value = consistency(log_q, self._encode(self.augment(raw)).log_q_y)
-            terms["consistency"] = (-config.consistency_weight, value)
-        if config.neighbour_weight and neighbours is not None:
-            chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
-            near = self.augment(self.table.values(chosen).to(self.device))
-            value = neighbour_agreement(log_q, self._encode(near).log_q_y)
-            terms["neighbours"] = (config.neighbour_weight, value)
-        if config.mutual_information_weight:
-            value = marginal_divergence(log_q[n_known:], self.knowledge.log_prior)
-            terms["mutual_information"] = (-config.mutual_information_weight, value)
-        return terms
+    def _with_terms(self, objective: Tensor, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+        """J with the terms that the paper does not have, and what is recorded of all of them."""
+        record: dict[str, Tensor] = {}
+        for term in TERMS:
+            coefficient = term.coefficient(self.config)
+            value = None if coefficient == 0 else term.value(view)
+            if value is None:
+                continue
+            record[term.name] = value
+            if coefficient is not None:
+                objective = objective + coefficient * value
+        return objective, record
 
     def _allowed(self, rows: NDArray[np.int64]) -> Tensor:
         """(B, K) A(x) of pool rows: what is known of an item holds wherever it is drawn."""
@@ -356,5 +297,4 @@ def _set_rate(optimiser: torch.optim.Adam, rate: float) -> None:
 
 def _record(parts: list[dict[str, float]], epoch: float, step: int, progress: float) -> Record:
     means = {name: sum(part[name] for part in parts) / len(parts) for name in parts[0]}
-    optional = ("kl_a", "classification", "label_agreement", "consistency", "neighbours", "mutual_information")
-    return Record(epoch, step, progress, **{name: None for name in optional if name not in means}, **means)
+    return Record(epoch, step, progress, {term.name: means.get(term.name) for term in TERMS})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.sampling import evenly_spread
-from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.naming import Claims, names_by_number
 
@@ -94,8 +94,7 @@ def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
 
 def begun_anew(edits: Sequence[Edit]) -> frozenset[int]:
     """The components that edits closed, or gave other images to: nothing that was decided about them before holds."""
-    anew = (edit.other if edit.kind is Kind.SPLIT else edit.component for edit in edits)
-    return frozenset(k for k in anew if k is not None)
+    return frozenset(edit.anew for edit in edits if edit.anew is not None)
 
 
 def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) -> ClassPosterior:
@@ -173,23 +172,16 @@ def kept_apart(
     """
     rows, component = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for place, edit in enumerate(edits):
-        if edit.kind is not Kind.SPLIT or edit.other is None or edit.event not in held:
+        if edit.opens is None or edit.event not in held:
             continue
         row, moved = held[edit.event]["row"], held[edit.event]["moved"]
         known = np.isin(row, trained_on)
-        for half, k in ((row[known & ~moved], edit.component), (row[known & moved], edit.other)):
-            if not any(_takes_apart(later, k, edit) for later in edits[place + 1 :]):
+        for half, k in ((row[known & ~moved], edit.component), (row[known & moved], edit.opens)):
+            if not any(later.changes(k) or later.rejoins(edit) for later in edits[place + 1 :]):
                 some = half[evenly_spread(len(half), HELD_IMAGES)]
                 rows.append(some)
                 component.append(np.full(len(some), k))
     return np.concatenate(rows), np.concatenate(component)[:, None] == np.arange(n_components)
-
-
-def _takes_apart(edit: Edit, half: int, split: Edit) -> bool:
-    """Whether an edit changes what a half of an earlier split is, or joins it and the other half."""
-    if edit.kind is Kind.MERGE and {edit.component, edit.other} == {split.component, split.other}:
-        return True
-    return edit.component == half or (edit.kind is Kind.SPLIT and edit.other == half)
 
 
 def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:

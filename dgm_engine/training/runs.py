@@ -11,6 +11,7 @@ from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, TrainingConfig, batches_per_epoch
 from dgm_engine.data.pool import Pool
 from dgm_engine.errors import CorruptError, InputError, StateError
+from dgm_engine.extractors.registry import known
 from dgm_engine.labels.schema import Use
 from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
 from dgm_engine.training.comparing import Comparison
@@ -296,15 +297,16 @@ def _plan(
 ) -> tuple[ModelConfig, RunPaths | None]:
     """The model of a new run, and the run that it continues from."""
     latest = latest_results(paths, use)
-    before = None if latest is None else model_now(latest)
+    # Earlier versions told the shape of images to those models alone that saw their features.
+    before = None if latest is None else model_now(latest).replaced(image_shape=_image_shape(pool))
     model = _model_config(pool, request, before)
     if latest is None or before is None or request.fresh:
         return model, None
     # Whoever asks for the same number of clusters once more has seen them grow.
     grown = request.n_components == _first_asked_for(paths, latest)
     wanted = _model_config(pool, replace(request, n_components=None), before) if grown else model
-    # A model that was trained without a look at edges, as by preset `paper`, goes on without.
-    return (before, latest) if before in (wanted, replace(wanted, image_shape=None)) else (model, None)
+    # A model that was trained without features of images, as by preset `paper`, goes on without.
+    return (before, latest) if before in (wanted, replace(wanted, extractor=None)) else (model, None)
 
 
 def _first_asked_for(paths: ProjectPaths, run: RunPaths) -> int | None:
@@ -324,7 +326,7 @@ def _model_config(pool: Pool, request: TrainRequest, before: ModelConfig | None)
     for side in pool.shape:
         n_features *= side
     default = before or ModelConfig
-    sees_edges = pool.is_images and _training_config(request, len(pool.shown), warm=False).edges
+    extractor = _training_config(request, len(pool.shown), warm=False).extractor if pool.is_images else None
     return ModelConfig(
         n_features=n_features,
         n_components=components,
@@ -332,8 +334,13 @@ def _model_config(pool: Pool, request: TrainRequest, before: ModelConfig | None)
         name=request.model or default.name,
         n_latent=request.n_latent or (PAPER_LATENT if request.preset is Preset.PAPER else default.n_latent),
         auxiliary=request.auxiliary or default.auxiliary,
-        image_shape=pool.shape if sees_edges else None,
+        image_shape=_image_shape(pool),
+        extractor=None if extractor is None else known(extractor),
     )
+
+
+def _image_shape(pool: Pool) -> tuple[int, ...] | None:
+    return pool.shape if pool.is_images else None
 
 
 def _training_config(request: TrainRequest, n_items: int, *, warm: bool) -> TrainingConfig:

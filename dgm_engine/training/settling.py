@@ -210,9 +210,9 @@ class Scene:
         kept = {*self._sampled[1].tolist(), *taken, *self.touched(edits)}
         return next((k for k, name in enumerate(self.owner) if name is None and k not in kept), None)
 
-    def touched(self, edits: Sequence[Edit]) -> frozenset[int | None]:
+    def touched(self, edits: Sequence[Edit]) -> frozenset[int]:
         """The numbers of components that people did something with; it would be done to a new one of that number."""
-        return self.labels.ignored.union(*((edit.component, edit.other) for edit in edits))
+        return self.labels.ignored.union(*(edit.touched for edit in edits))
 
     def _worth(self, name: str, other: str) -> int:
         spared = other not in self.owner and self.owner.count(name) > 1

@@ -6,9 +6,9 @@ there, with more components than asked for, which are merged to K along the link
 fitted to the assignment. Before that a VAE (the same encoder and decoder,
 its y-row at zero) is trained for a few epochs, so that p(z | y) can take the moments of the components in its z.
 
-Images are neighbours by their oriented gradients (`dgm_engine.hog`), feature vectors by their values; both through
-principal components. With the pixels themselves in that place, clusters followed the classes less closely on the
-training images of MNIST and Fashion-MNIST.
+Images are neighbours by the features that the model sees (`dgm_engine.extractors`; oriented gradients by default),
+feature vectors by their values; both through principal components. With the pixels themselves in that place, clusters
+followed the classes less closely on the training images of MNIST and Fashion-MNIST.
 """
 
 import math
@@ -111,18 +111,18 @@ def nearest_rows(state: TrainingState, table: Table) -> NDArray[np.int32]:
 def principal_components(model: DeepGenerativeModel, table: Table, rng: np.random.Generator) -> NDArray[np.float32]:
     """(M, at most 50) principal components of the rows to train on, fitted on a sample.
 
-    Of the edges of images, where the model sees these, or else of what it sees.
+    Of the features of images, where the model sees such, or else of what it keeps of the values.
     """
     from sklearn.decomposition import PCA
 
     fill = model.inputs.fill
 
     def described(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        seen = table.edges_of(rows, fill)
+        seen = table.features_of(rows, fill)
         if seen is None:
-            x = model.inputs(table.values(rows).to(fill))
-            edges = model.edges(x)
-            seen = x if edges is None else edges
+            raw = table.values(rows).to(fill)
+            seen = model.features(raw)
+            seen = model.inputs(raw) if seen is None else seen
         return seen.cpu().numpy()
 
     sample = described(table.sample(PCA_SAMPLE, rng))
@@ -200,7 +200,8 @@ def fit_q_y(
     for share, batch in _steps(state, table, config, FIT_EPOCHS, FIT_TIME, FIT_LEAST):
         raw = table.values(batch).to(device)
         with bfloat16(device, config):
-            log_q = model.encode(augment(raw), 1, state.generator).log_q_y
+            x, changed = augment(raw)
+            log_q = model.encode(x, 1, state.generator, model.features(changed)).log_q_y
         loss = functional.nll_loss(log_q, torch.from_numpy(target[batch]).to(device))
         _descend(optimiser, loss)
         losses.append(loss.item())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.edits import difference
 from dgm_engine.distributions import DiagonalGaussian
-from dgm_engine.labels.schema import Edit, Kind
+from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import closed_components
 from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import predict
@@ -47,11 +47,11 @@ def take_over(
     """
     model, (undone, done) = state.model, difference(contained, wanted)
     for edit in done:
-        if edit.kind is Kind.SPLIT and edit.other is not None:
-            model.copy_component(edit.component, edit.other)
+        if edit.opens is not None:
+            model.copy_component(edit.component, edit.opens)
     closed = closed_components(wanted)
     model.open.copy_(torch.tensor([k not in closed for k in range(model.config.n_components)]))
-    changed = {k for edit in (*undone, *done) for k in (edit.component, edit.other) if k is not None} - closed
+    changed = {k for edit in (*undone, *done) for k in edit.touched} - closed
     concerned = np.isin(component[table.rows], list(changed))
     if not concerned.any():
         return
@@ -117,7 +117,7 @@ def _refit(
 
     def latent(rows: NDArray[np.int64]) -> DiagonalGaussian:
         raw = table.values(rows).to(model.inputs.fill)
-        return model.posterior(raw, table.edges_of(rows, raw))[1]
+        return model.posterior(raw, table.features_of(rows, raw))[1]
 
     which = torch.tensor(sorted(set(changed).intersection(target.tolist())))
     mean, log_var = moments(*latents(latent, table.rows), target, model.config.n_components)

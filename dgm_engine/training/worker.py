@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -41,10 +41,11 @@ from dgm_engine.training.checkpoint import (
     restore_state,
     save_checkpoint,
 )
-from dgm_engine.training.edges import stored_edges
+from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
 from dgm_engine.training.judging import compare
-from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Record, Schedule, TrainingState, bfloat16, train
 from dgm_engine.training.naming import Overruled, spoken_of
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
 from dgm_engine.training.reporter import Reporter
@@ -77,8 +78,8 @@ EARLY_SECONDS = 0.5
 """A run that goes on from an earlier one shows what it makes of new labels after so much training."""
 EARLY_LIMIT = 100_000
 """Unless it holds more images than this: then results take longer to save than such a run is to last."""
-EDGES_SHARE, START_SHARE = 0.05, 0.3
-"""The progress that a fresh run shows once it knows the edges of the images, and once it has its first clusters."""
+FEATURES_SHARE, START_SHARE = 0.05, 0.3
+"""The progress that a fresh run shows once it has the features of the images, and once it has its first clusters."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Worker:
 
     def _prepare(self) -> None:
         """Finds all that training needs; for a fresh model that is its first clusters too."""
-        self._find_edges()
+        self._describe()
         self.live = LiveView(self.setting)
         if self.needs_start:
             self._start()  # before it there is nothing to learn from labels: the components mean nothing
@@ -185,18 +186,19 @@ class Worker:
             self._find_neighbours()
             self.known = self._learn()
 
-    def _find_edges(self) -> None:
-        """Gives the table the edges of the images, where the model looks at them."""
-        if self.setting.config.model.image_shape is None:
+    def _describe(self) -> None:
+        """Gives the table the features of the images, where the model sees such."""
+        extractor = self.state.model.extractor
+        if extractor is None:
             return
 
         def report(share: float, what: str) -> None:
-            self.reporter.phase(what, EDGES_SHARE * share)
+            self.reporter.phase(what, FEATURES_SHARE * share)
             self._check_stop()
 
         table = self.setting.table
-        edges = stored_edges(self.setting.project.images, table.x, report)
-        self.setting = replace(self.setting, table=replace(table, edges=edges))
+        features = stored_features(extractor, self.setting.project.images, table.x, report)
+        self.setting = replace(self.setting, table=replace(table, features=features))
 
     def _state(self, checkpoint: Checkpoint | None) -> tuple[TrainingState, Owner]:
         """The training state and the owners: this run's own, its parent's, or new ones."""
@@ -366,7 +368,7 @@ class Worker:
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, self.owner, int(record.epoch), self.reporter.seconds)
-        self.reporter.record({"phase": "train", **asdict(record), "components_used": used})
+        self.reporter.record({"phase": "train", **record.to_json(), "components_used": used})
         self.reporter.phase(
             "Training",
             progress,

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dgm_engine.extractors.base import Extractor
+
 Array = TypeVar("Array")
-VERSION = 1
-"""Of the features; a project's stored ones of another version are found anew."""
 SIDE = 32
 """Images are brought to this many pixels a side."""
 CELL = 4
@@ -28,6 +28,26 @@ _ROUNDING = 1e-4
 """Added before the square root, which would make much of a rounding error at zero."""
 _PIECE = 32
 """Images described at a time: their edges just fit a core's cache; four times as many take half as long again."""
+
+
+class Hog:
+    """Oriented gradients as an `Extractor`."""
+
+    version = 1
+    stored_as = "edges"  # the name of before there were other features: files of old projects keep their worth
+    doing = "Looking at the edges"
+    exportable = True
+
+    def n_features(self, shape: tuple[int, ...]) -> int:
+        """F = 64 (8 + C), whatever the size of an image (H, W, C)."""
+        return n_hog_features(shape[-1])
+
+    def describe(self, images: Tensor) -> Tensor:
+        """(B, F) `hog` of images (B, C, H, W)."""
+        return hog(images)
+
+
+EXTRACTOR: Extractor = Hog()
 
 
 def n_hog_features(n_channels: int) -> int:

@@ -1,0 +1,31 @@
+"""The extractors by name. No torch here: pages ask for names; a module is imported when its extractor is used."""
+
+from importlib import import_module
+
+from dgm_engine.errors import InputError
+from dgm_engine.extractors.base import Extractor
+
+_MODULES = {
+    "hog": "dgm_engine.extractors.hog",
+}
+"""Name to the module whose `EXTRACTOR` it is. To add an extractor, add a module and a line here."""
+
+
+def known(name: str) -> str:
+    """The name of an extractor, which it is checked to be.
+
+    Raises:
+        InputError: there is no such extractor.
+    """
+    if name not in _MODULES:
+        raise InputError(f"there is no extractor {name!r}; there are {', '.join(_MODULES)}")
+    return name
+
+
+def extractor(name: str) -> Extractor:
+    """The extractor of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    return import_module(_MODULES[known(name)]).EXTRACTOR
