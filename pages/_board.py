@@ -16,14 +16,15 @@ import streamlit as st
 
 from dgm_engine.errors import DgmError
 from dgm_engine.labels.state import LabelState
-from dgm_engine.services import auditing, exploring, labelling, projects
-from dgm_engine.services.exploring import View
+from dgm_engine.services import auditing, labelling, projects, thumbnails
 from dgm_engine.services.mapping import Places, token_of
 from dgm_engine.services.palette import UNKNOWN, class_colour
 from dgm_engine.services.projects import Project
-from pages import _component, _state
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import View, positions, view
+from pages import _component, _safely, _state
 from pages._keys import keys_for
-from pages._pictures import source, tip
+from pages._pictures import BY_PROJECT, source, tip
 from pages._text import plain
 
 PAGE_SIZE = 100
@@ -110,12 +111,11 @@ def _heard() -> _Heard:
     return _Heard()
 
 
-def pages(project: Project, view: View, shown: Shown, choice: object, key: str) -> None:
+def pages(seen: Snapshot, shown: Shown, choice: object, key: str) -> None:
     """Draws many images as a grid, a page at a time, and takes what is said about them.
 
     Args:
-        project: whose images.
-        view: the newest results; items that are not shown are left out.
+        seen: what the person looks at; items that are not shown are left out.
         shown: the images.
         choice: what they were chosen by; another choice begins at its first page. Where a filter lets one image less
             through, because something was said of it, the page stays.
@@ -126,25 +126,24 @@ def pages(project: Project, view: View, shown: Shown, choice: object, key: str) 
     page = min(page, n_pages - 1) if chosen == choice else 0
     st.session_state[f"{key}_page"] = (choice, page)
     part = shown.items[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-    board(project, view, replace(shown, items=part, opens=True, page=page, pages=n_pages), choice, key, Mode.GRID)
+    board(seen, replace(shown, items=part, opens=True, page=page, pages=n_pages), choice, key, Mode.GRID)
 
 
-def board(project: Project, view: View, shown: Shown, choice: object, key: str, mode: Mode) -> str | None:
+def board(seen: Snapshot, shown: Shown, choice: object, key: str, mode: Mode) -> str | None:
     """Draws images and takes what is said about them; returns the one that the person looks at.
 
     Args:
-        project: whose images.
-        view: the newest results.
+        seen: what the person looks at.
         shown: the images.
         choice: what they were chosen by; as long as it is the same, the person stays at the images that were in view.
         key: of the component.
         mode: a grid, or one after the other.
     """
-    position = exploring.positions(project, view.rows, shown.items)
+    project, labels, now = seen.project, seen.labels, view(seen)
+    position = positions(project, now.rows, shown.items)
     state = st.session_state.get(key) or {}
     client = (state.get("said") or {}).get("client", "")
-    labels = project.labels.state()
-    cell = exploring.own_size(project, _LARGEST[mode])
+    cell = thumbnails.own_size(project, _LARGEST[mode])
     sprite = token_of(source(project), mode, *shown.items)
     with st.container(gap=None):
         _component.registered("dgm_sprite", "<span></span>", (), ("sprite.js",))(
@@ -152,7 +151,7 @@ def board(project: Project, view: View, shown: Shown, choice: object, key: str, 
             data={
                 "slot": key,
                 "name": sprite,
-                "sprite": _sprite(source(project), tuple(view.rows[position].tolist()), cell, project),
+                "sprite": _sprite(project, tuple(now.rows[position].tolist()), cell),
             },
         )
         html = (_component.ASSETS / "labelling/labelling.html").read_text(encoding="utf-8")
@@ -176,10 +175,10 @@ def board(project: Project, view: View, shown: Shown, choice: object, key: str, 
                 "audit": shown.audit,
                 "heard": {"client": client, "seq": _heard().last(client), "refused": _heard().refused(client)},
                 "classes": [
-                    {"name": name, "key": pressed, "colour": class_colour(name, view.colours)}
+                    {"name": name, "key": pressed, "colour": class_colour(name, now.colours)}
                     for name, pressed in keys_for(labels.classes, labels.numbers).items()
                 ],
-                "tiles": [_tile(view, int(p), labels, shown) for p in position],
+                "tiles": [_tile(now, int(p), labels, shown) for p in position],
             },
             on_said_change=lambda: _take(project, key),
             on_looked_change=lambda: None,
@@ -195,14 +194,14 @@ def looked(key: str) -> str:
     return (st.session_state.get(key) or {}).get("looked", "")
 
 
-def _tile(view: View, position: int, labels: LabelState, shown: Shown) -> dict[str, Any]:
-    item, name = str(view.items[position]), str(view.class_name[position])
-    predicted, sure = shown.expected.get(item, str(view.predicted[position])), float(view.confidence[position])
+def _tile(now: View, position: int, labels: LabelState, shown: Shown) -> dict[str, Any]:
+    item, name = str(now.items[position]), str(now.class_name[position])
+    predicted, sure = shown.expected.get(item, str(now.predicted[position])), float(now.confidence[position])
     mark = _mark(item, labels)
     tile = {
         "item": item,
-        "tip": tip(view, position),
-        "colour": class_colour(name, view.colours),
+        "tip": tip(now, position),
+        "colour": class_colour(name, now.colours),
         "guess": _guess(predicted, sure, mark if item in shown.expected else ""),
         "predicted": predicted,
         "sure": round(sure, 3),
@@ -231,12 +230,12 @@ def _mark(item: str, labels: LabelState) -> str:
     return "skipped" if item in labels.skipped else ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _sprite(source: tuple[str, str], rows: tuple[int, ...], size: int, _project: Project) -> str:
-    return base64.b64encode(exploring.sprite(_project, rows, _COLUMNS, size, _GAP)).decode()
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
+def _sprite(project: Project, rows: tuple[int, ...], size: int) -> str:
+    return base64.b64encode(thumbnails.sprite(project, rows, _COLUMNS, size, _GAP)).decode()
 
 
-@_state.callback
+@_safely.callback
 def _take(project: Project, key: str) -> None:
     who = _state.annotator()
     errors = _heard().take(st.session_state[key]["said"], lambda statement: _say(project, statement, who))
@@ -266,12 +265,12 @@ def _say(project: Project, statement: dict[str, Any], who: str) -> None:
         auditing.answer(project, statement["audit"], items)
 
 
-@_state.callback
+@_safely.callback
 def _turn(key: str) -> None:
     choice, _ = st.session_state[f"{key}_page"]
     st.session_state[f"{key}_page"] = (choice, int(st.session_state[key]["turned"]))
 
 
-@_state.callback
+@_safely.callback
 def _open(key: str) -> None:
     _state.open_image(st.session_state[key]["opened"])

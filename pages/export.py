@@ -13,7 +13,8 @@ from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.services import exporting, labelling, tasks
 from dgm_engine.services.labelling import ImportReport
 from dgm_engine.services.projects import Project
-from pages import _state
+from dgm_engine.services.snapshot import take
+from pages import _guards, _safely, _state
 from pages._state import Key
 from pages._text import count, plain
 
@@ -50,7 +51,7 @@ def _classifier(project: Project) -> None:
         args=(project,),
     )
     if status is not None:
-        _state.polling(_outcome, 1.0 if alive else None)(project, alive)
+        _safely.polling(_outcome, 1.0 if alive else None)(project, alive)
 
 
 def _outcome(project: Project, was_alive: bool) -> None:
@@ -124,7 +125,7 @@ def _import(project: Project) -> None:
                 st.table([{"Row": r.row, "Why left out": r.reason} for r in report.rejected])
 
 
-@_state.callback
+@_safely.callback
 def _take_in(project: Project) -> None:
     file: UploadedFile | None = st.session_state[Key.LABEL_FILE]
     if file is None:  # taken out in the moment before
@@ -140,7 +141,7 @@ def _predictions(project: Project) -> None:
     st.write("The class of every image of the project, how sure the model is, and whether the image seems new.")
     st.download_button(
         "CSV",
-        lambda: _written(lambda path: exporting.write_predictions(project, path), "csv"),
+        lambda: _written(lambda path: exporting.write_predictions(take(project), path), "csv"),
         file_name=f"{project.name}-predictions.csv",
         icon=":material/download:",
         on_click="ignore",
@@ -156,12 +157,12 @@ def _written(write: Callable[[Path], int], suffix: str) -> bytes:
         return path.read_bytes()
 
 
-@_state.callback
+@_safely.callback
 def _start(project: Project) -> None:
     name = datetime.now().astimezone().strftime("classifier-%Y%m%d-%H%M%S")
     tasks.start_export(project, project.paths.exports / name)
 
 
-open_now = _state.require_project()
-_state.require_results(open_now)
+open_now = _guards.require_project()
+_guards.require_results(open_now)
 export(open_now)

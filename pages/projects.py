@@ -5,9 +5,9 @@ from typing import Literal
 
 import streamlit as st
 
-from dgm_engine.services import exploring, projects
+from dgm_engine.services import projects, thumbnails
 from dgm_engine.services.projects import ProjectCard
-from pages import _create, _state
+from pages import _create, _safely, _state
 from pages._pictures import data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
@@ -78,7 +78,7 @@ def _strip(root: str, created: str) -> str:
     project = projects.open_project(Path(root))
     rows = project.pool.shown
     rows = rows[:: max(1, len(rows) // _THUMBNAILS)][:_THUMBNAILS]
-    return strip(data_uri(exploring.sprite(project, rows, len(rows), _SIZE)), len(rows), _SIZE)
+    return strip(data_uri(thumbnails.sprite(project, rows, len(rows), _SIZE)), len(rows), _SIZE)
 
 
 @st.dialog("Delete this project?")
@@ -95,7 +95,7 @@ def _confirm_delete(card: ProjectCard) -> None:
             st.rerun()
 
 
-@_state.callback
+@_safely.callback
 def _delete(card: ProjectCard) -> None:
     projects.delete_project(card.root)
     if st.session_state.get(Key.PROJECT) == str(card.root):

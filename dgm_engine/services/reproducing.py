@@ -32,8 +32,8 @@ from dgm_engine.reproduction.results import ResultFiles, RunResult, Variant
 from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import CLASSIFIERS, N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
 from dgm_engine.services import jobs, labelling, projects
-from dgm_engine.services.latest import latest_run, owners_of, results_of
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.runs import TrainRequest
 
@@ -299,10 +299,9 @@ def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progres
         run = jobs.resume_training(project)
     status = jobs.follow(run, progress)
     _check(status, run.log)
-    results = results_of(latest_run(project))
-    owner = owners_of(project, run, project.labels.state(results.config.lineage))
-    epochs = f"{status.details['epoch']:g}"
-    return _Done(results.q_y, owner, status.seconds, epochs, status.details["device"], status.details["version"])
+    done = take(project)
+    about, epochs = status.details, f"{status.details['epoch']:g}"
+    return _Done(done.results.q_y, done.owner, status.seconds, epochs, about["device"], about["version"])
 
 
 def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> _Done:

@@ -21,6 +21,7 @@ from dgm_engine.paths import read_json, write_json
 from dgm_engine.progress import Progress
 from dgm_engine.services import exporting, projects
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 
 _SECONDS_BETWEEN_WRITES = 0.25
 Outcome = dict[str, Any]
@@ -100,7 +101,7 @@ def _create(task: dict[str, Any], progress: Progress) -> Outcome:
 
 
 def _export(task: dict[str, Any], progress: Progress) -> Outcome:
-    report = exporting.export_classifier(projects.open_project(Path(task["root"])), Path(task["out"]), progress)
+    report = exporting.export_classifier(take(projects.open_project(Path(task["root"]))), Path(task["out"]), progress)
     return {"path": str(report.path), "files": [str(f) for f in report.files], "classes": list(report.classes)}
 
 
