@@ -6,8 +6,9 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from dgm_engine.services import charts, evaluating, figure_files, figures, run_pairs
-from dgm_engine.services.charts import ABOUT, UNITS, Figure
+from dgm_engine.services import charts, divergence_charts, evaluating, figure_files, figures, run_pairs
+from dgm_engine.services.charts import UNITS
+from dgm_engine.services.figure_words import ABOUT, Figure, active_words, shared_words
 from dgm_engine.services.snapshot import Snapshot
 from pages import _imagined, _safely
 from pages._pictures import BY_SNAPSHOT
@@ -103,7 +104,7 @@ def _compare(seen: Snapshot, form: str) -> None:
 def _units(seen: Snapshot, form: str) -> None:
     _explain(Figure.ACTIVITY)
     n_latent, n_active = _activity(seen)
-    st.markdown(f"**{charts.active_words(n_active, n_latent)}**")
+    st.markdown(f"**{active_words(n_active, n_latent)}**")
     n_units = st.slider("Numbers shown", 5, n_latent, min(UNITS, n_latent), width=300) if n_latent > 5 else n_latent
     _show(_units_chart(seen, n_units), Figure.ACTIVITY, seen, form)
 
@@ -124,12 +125,12 @@ def _distances(seen: Snapshot, form: str) -> None:
     _activity(seen)  # with its spinner: the order of the units comes from there
     found = figures.divergence(seen)
     if found.shared:
-        words = charts.shared_words(found.titled.model)
+        words = shared_words(found.titled.model)
         st.info(f"{words[0].upper()}{words[1:]}. There is nothing to draw.", icon=":material/info:")
         return
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        _show(charts.divergence(found), Figure.DIVERGENCE, seen, form)
+        _show(divergence_charts.divergence(found), Figure.DIVERGENCE, seen, form)
     with right:
         order = found.alike.tolist()
         names = found.titled.clusters
@@ -144,7 +145,7 @@ def _distances(seen: Snapshot, form: str) -> None:
             )
             for i in range(2)
         ]
-        _show(charts.pair(found, pair[0], pair[1]), f"{Figure.DIVERGENCE}_{pair[0]}_{pair[1]}", seen, form)
+        _show(divergence_charts.pair(found, pair[0], pair[1]), f"{Figure.DIVERGENCE}_{pair[0]}_{pair[1]}", seen, form)
         st.caption(
             f"The distance of this pair, number by number, the most used first. {found.n_active} of "
             f"{len(found.order)} numbers tell clusters apart by more than {figures.ACTIVE_KL} nats on average."

@@ -8,6 +8,7 @@ import streamlit as st
 from dgm_engine.discovery.metrics import Confusion
 from dgm_engine.services import charts, evaluating, jobs
 from dgm_engine.services.evaluating import Evaluation
+from dgm_engine.services.figure_words import ABOUT, Figure
 from dgm_engine.services.projects import Project
 from dgm_engine.services.run_pairs import listed
 from dgm_engine.services.snapshot import Snapshot, take
@@ -115,7 +116,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _confusion(confusion: Confusion) -> None:
-    st.subheader(charts.ABOUT[charts.Figure.CONFUSION].title)
+    st.subheader(ABOUT[Figure.CONFUSION].title)
     config = {"displayModeBar": False}
     st.plotly_chart(charts.confusion(confusion), key="confusion", config=config, alt="Confusion matrix")
 

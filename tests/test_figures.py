@@ -20,7 +20,7 @@ from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
-from dgm_engine.services import charts, evaluating, figures, imagining, labelling, run_pairs
+from dgm_engine.services import charts, divergence_charts, evaluating, figures, imagining, labelling, run_pairs
 from dgm_engine.services.figure_files import FigureRequest, write_figures
 from dgm_engine.services.projects import Project, create_project, open_project
 from dgm_engine.services.snapshot import take
@@ -302,7 +302,7 @@ def test_the_chart_of_activity_shows_as_many_units_as_asked_and_a_legend_of_all_
 
 def test_the_chart_of_distances_carries_every_pair(modelled: Project):
     found = figures.divergence(take(modelled))
-    figure = charts.divergence_with_pair(found, 5)
+    figure = divergence_charts.divergence_with_pair(found, 5)
     cells = np.array(figure.data[0].customdata)
     first, second = found.alike[3], found.alike[7]
     np.testing.assert_allclose(cells[3, 7], found.kl[first, second, found.order[:5]], atol=1e-5)

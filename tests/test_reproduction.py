@@ -23,7 +23,7 @@ from dgm_engine.reproduction.peers import PeerTask, run_peer
 from dgm_engine.reproduction.results import MEASURES, ResultFiles, RunResult, Variant
 from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import TABLES, PeerName, TableName
-from dgm_engine.services import evaluating, labelling, reproducing
+from dgm_engine.services import evaluating, labelling, table_runs
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.services.snapshot import take
@@ -138,13 +138,13 @@ def test_a_classifier_finds_nothing_new(trained: Project):
 
 def test_labels_are_drawn_by_seed_from_training_images(project: Project):
     pool = project.pool
-    first, again, other = (reproducing.labelled_rows(pool, (5, 7), 20, seed) for seed in (0, 0, 1))
+    first, again, other = (table_runs.labelled_rows(pool, (5, 7), 20, seed) for seed in (0, 0, 1))
     assert first == again != other
     assert np.bincount(pool.truth[first]).tolist() == [0] * 5 + [20, 0, 20]
     assert set(first) <= set(pool.shown.tolist())
     assert len(set(first)) == 40
     with pytest.raises(InputError, match=r"500 labels per class .* '5' has .* --labels"):
-        reproducing.labelled_rows(pool, (5,), 500, 0)
+        table_runs.labelled_rows(pool, (5,), 500, 0)
 
 
 @pytest.fixture(scope="module")
@@ -325,8 +325,8 @@ def test_bad_input_is_one_line_on_stderr(dgm, arguments, words):
 
 def test_a_run_that_fails_is_told_and_does_not_stand_in_the_way(dgm, monkeypatch, tmp_path: Path):
     """Labels of one class only, which the library refuses; the next run of the row comes after it all the same."""
-    real = reproducing.labelled_rows
-    monkeypatch.setattr(reproducing, "labelled_rows", lambda pool, classes, n, seed: real(pool, classes[:1], n, seed))
+    real = table_runs.labelled_rows
+    monkeypatch.setattr(table_runs, "labelled_rows", lambda pool, classes, n, seed: real(pool, classes[:1], n, seed))
     ResultFiles(tmp_path / "out", TableName.TABLE_1).write(
         result("self-training", 1, 0.5, Variant(None, 20, None, 300))
     )

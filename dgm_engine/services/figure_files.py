@@ -13,9 +13,9 @@ from dgm_engine.errors import InputError
 from dgm_engine.labels.interchange import csv_cell
 from dgm_engine.paths import write_atomic
 from dgm_engine.progress import Progress, silent
-from dgm_engine.services import charts, evaluating, figures, imagining, run_pairs
-from dgm_engine.services.charts import ABOUT, Figure
+from dgm_engine.services import charts, divergence_charts, evaluating, figures, imagining, run_pairs
 from dgm_engine.services.evaluating import Evaluation
+from dgm_engine.services.figure_words import ABOUT, Figure, active_words, shared_words
 from dgm_engine.services.figures import Activity, Divergence, LatentMap
 from dgm_engine.services.snapshot import Snapshot
 
@@ -107,15 +107,15 @@ def write_figures(seen: Snapshot, out: Path, request: FigureRequest, progress: P
         folder.table(Figure.CONFUSION, _confusion_rows(scores))
     else:
         left_out.append((Figure.CONFUSION, "the true classes are not known"))
-    active = charts.active_words(activity.n_active, len(activity.order))
+    active = active_words(activity.n_active, len(activity.order))
     folder.chart(Figure.ACTIVITY, charts.activity(activity), f"{note} {active}")
     folder.table(Figure.ACTIVITY, _activity_rows(activity))
     if divergence.shared:
-        left_out.append((Figure.DIVERGENCE, charts.shared_words(activity.titled.model)))
+        left_out.append((Figure.DIVERGENCE, shared_words(activity.titled.model)))
     else:
         clicked = "Click on a square to see it unit by unit."
-        chart = charts.divergence_with_pair(divergence)
-        folder.chart(Figure.DIVERGENCE, chart, f"{note} {clicked}", charts.PAIR_SCRIPT)
+        chart = divergence_charts.divergence_with_pair(divergence)
+        folder.chart(Figure.DIVERGENCE, chart, f"{note} {clicked}", divergence_charts.PAIR_SCRIPT)
         folder.table(Figure.DIVERGENCE, _divergence_rows(divergence))
     report(0.9, "Drawing what the model imagines")
     _pictures(seen, folder, left_out)
