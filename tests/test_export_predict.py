@@ -31,9 +31,9 @@ from dgm_engine.services.projects import Project, create_project
 from dgm_engine.services.snapshot import take
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import new_state, save_checkpoint
+from dgm_engine.training.fitting import predict as predict_pool
 from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig
-from dgm_engine.training.worker import predict as predict_pool
 
 NAMES = {0: "=round", 1: "other", 2: "other", 4: "third, one"}
 K = 6

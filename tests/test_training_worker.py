@@ -22,9 +22,11 @@ from dgm_engine.labels.schema import Anchored
 from dgm_engine.training import runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
+from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import load_live_map, load_results, save_results
 from dgm_engine.training.runs import TrainRequest
-from dgm_engine.training.worker import Reporter, Setting, Worker
+from dgm_engine.training.setting import Setting
+from dgm_engine.training.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -393,7 +395,7 @@ def test_curves_that_take_long_to_write_are_written_seldom_and_none_is_lost(copi
         time.sleep(0.02)
         written.append([record["step"] for record in records])
 
-    monkeypatch.setattr(worker, "append_metrics", slow)
+    monkeypatch.setattr("dgm_engine.training.reporter.append_metrics", slow)
     reporter = Reporter(runs.latest_results(copied.paths), time.monotonic())
     for step in range(5):
         reporter.record({"step": step})
