@@ -84,9 +84,11 @@ class _Layout(NamedTuple):
 
 def _laid_out(layout: _Layout, shown: NDArray[np.int64], *, stale: bool, status: JobStatus | None) -> LayoutState:
     number, method = layout.run.number, layout.method
-    token = f"{number} {method} {layout.path.stat().st_mtime_ns}"
-    xy: NDArray[np.float32] = np.load(layout.path, mmap_mode="r", allow_pickle=False)
-    return LayoutState(method, xy, shown, number, token, stale, status)
+    while True:  # until the positions are those of the token: a job may replace them in between
+        stamp = layout.path.stat().st_mtime_ns
+        xy: NDArray[np.float32] = np.load(layout.path, mmap_mode="r", allow_pickle=False)
+        if layout.path.stat().st_mtime_ns == stamp:
+            return LayoutState(method, xy, shown, number, f"{number} {method} {stamp}", stale, status)
 
 
 def _earlier_layout(project: Project, run: RunPaths, method: Method) -> _Layout | None:
