@@ -11,7 +11,7 @@ from dgm_engine.services.details import ItemDetails, item_details
 from dgm_engine.services.palette import class_colour
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import view
-from pages._pictures import BY_RESULTS, data_uri
+from pages._pictures import BY_SNAPSHOT, data_uri
 
 LARGE = 160
 SMALL = 44
@@ -57,7 +57,7 @@ def _redrawn(seen: Snapshot, item: str) -> str:
       <span class="hush">as the model<br>redraws it</span></div>"""
 
 
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=BY_RESULTS)
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=BY_SNAPSHOT)
 def _reconstruction(seen: Snapshot, item: str) -> str:
     return data_uri(thumbnails.reconstruction(seen, item, 64))
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +19,15 @@ from dgm_engine.discovery.projections import Method
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.schema import Anchored, Kind, Use
 from dgm_engine.paths import read_json, write_json
-from dgm_engine.services import auditing, jobs, labelling, layouts, mapping, scoping, viewing
+from dgm_engine.services import auditing, clusters, jobs, labelling, layouts, mapping, scoping, viewing
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.palette import UNKNOWN, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.snapshot import Snapshot, take
-from dgm_engine.training.results import LiveMap, save_live_map
+from dgm_engine.training.results import LiveMap, load_results, save_live_map, save_results
 from dgm_engine.training.runs import TrainRequest, read_config
-from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
+from pages import _bulk, _details, _figures, _keys, _map, _plotly_map, _queue
 from pages._board import Mode
 from pages._colours import Colour
 from pages._create import _folder_name
@@ -772,6 +773,17 @@ def test_the_cards_say_that_they_do_not_follow_the_run_at_work(mapped: Project) 
     run.results.unlink()
     engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
     assert told in texts(opened("discover", mapped))
+
+
+def test_an_image_is_redrawn_by_the_cluster_that_it_is_in_now(trained: Project) -> None:
+    run, item = trained.paths.run(1), "train/00001"
+    results = load_results(run)
+    save_results(run, replace(results, z=np.array(results.z[:, :6])))
+    fabricate_model(run, ModelName.M2)  # whose p(x | z, y) depends on y
+    before = _details._reconstruction(take(trained), item)
+    component = int(results.q_y[trained.pool.rows([item])[0]].argmax())
+    clusters.merge(trained, component, (component + 1) % 10, "ann")
+    assert _details._reconstruction(take(trained), item) != before
 
 
 def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: Project) -> None:
