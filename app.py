@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages import _component, _header, _state
+from pages import _component, _header, _safely, _state
 from pages._state import Key
 
 ASSETS = Path(__file__).parent / "assets"
@@ -37,7 +37,7 @@ with st.sidebar:
         help="Stored with each label, so that several people can share a project.",
     )
     _component.registered("dgm_fields", "fields.js")(key="fields")
-with _state.errors_shown():
+with _safely.errors_shown():
     if "--example" in sys.argv:
         _state.open_example_first()
     _header.show(_state.current_project())

@@ -18,9 +18,10 @@ from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import RunPaths
-from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, projects
-from dgm_engine.services.exploring import View
+from dgm_engine.services import evaluating, exporting, jobs, labelling, projects, suggesting
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot, take
+from dgm_engine.services.viewing import clusters_of
 from dgm_engine.training import runs
 from dgm_engine.training.fitting import default_epochs
 from dgm_engine.training.runs import TrainRequest
@@ -131,29 +132,29 @@ def truth_of(pool: Pool) -> NDArray[np.str_]:
 
 def accuracy(project: Project) -> float:
     """Percent of the scored images whose class is predicted."""
-    return 100 * (evaluating.evaluate(project).accuracy_named or 0.0)
+    return 100 * (evaluating.evaluate(take(project)).accuracy_named or 0.0)
 
 
 def best_naming(project: Project) -> float:
     """The same, had each cluster the name that is best for it."""
-    return 100 * (evaluating.evaluate(project).accuracy_cluster_and_label or 0.0)
+    return 100 * (evaluating.evaluate(take(project)).accuracy_cluster_and_label or 0.0)
 
 
-def name_clusters(project: Project, seen: View) -> dict[int, str]:
+def name_clusters(seen: Snapshot) -> dict[int, str]:
     """Names the clusters whose cards are clear; component to name."""
-    truth, named = truth_of(project.pool), dict[int, str]()
-    for cluster in seen.clusters:
+    truth, named = truth_of(seen.project.pool), dict[int, str]()
+    for cluster in clusters_of(seen):
         card = truth[cluster.exemplars[:CARD]].tolist()
         name, n = Counter(card).most_common(1)[0] if card else ("", 0)
         if card and n >= AGREE * len(card):
-            labelling.name_component(project, cluster.component, name, WHO, seen)
+            labelling.name_component(seen.project, cluster.component, name, WHO, seen)
             named[cluster.component] = name
     return named
 
 
 def answer(project: Project, n: int) -> list[int]:
     """Labels what the product asks about next; the pool rows."""
-    truth, asked = truth_of(project.pool), exploring.suggestions(project, n=n)
+    truth, asked = truth_of(project.pool), suggesting.suggestions(take(project), n=n)
     labelling.label_each(project, {one.item: str(truth[one.row]) for one in asked}, WHO)
     return [one.row for one in asked]
 
@@ -168,7 +169,7 @@ def predictions(project: Project) -> NDArray[np.str_]:
     """(N,) the class that the results in use say of each image, test images too; "" for none of the named ones."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "predictions.csv"
-        exporting.write_predictions(project, path)
+        exporting.write_predictions(take(project), path)
         return classes_in(path)
 
 

@@ -30,9 +30,9 @@ from benchmarks._names_person import (
 )
 from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
-from dgm_engine.services import exploring, exporting, jobs, labelling, projects
-from dgm_engine.services.exploring import View
+from dgm_engine.services import exporting, jobs, labelling, projects, viewing
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.training import runs
 
 RETRAINS, BATCH = 20, 5
@@ -46,17 +46,18 @@ Figures = dict[str, float | None]
 def first(case: Case, root: Path) -> Figures:
     """Names given as soon as there are clusters, while the run goes on."""
     project = projects.create_project(root, case.source).project
-    run, seen = jobs.start_training(project, case.request), list[tuple[View, dict[int, str], float]]()
+    run, seen = jobs.start_training(project, case.request), list[tuple[Snapshot, dict[int, str], float]]()
 
     def look(_share: float, _doing: str) -> None:
         if not seen and runs.has_results(run):
-            view = exploring.view(project)
-            seen.append((view, name_clusters(project, view), accuracy(project)))
+            now = take(project)
+            seen.append((now, name_clusters(now), accuracy(project)))
 
     ended(run, jobs.follow(run, look))
-    view, named, then = seen[0]
+    before, named, then = seen[0]
+    view = viewing.view(before)
     predicted = np.full(project.pool.n_items, "", dtype=object)
-    predicted[exploring.view(project).rows] = exploring.view(project).predicted
+    predicted[viewing.view(take(project)).rows] = viewing.view(take(project)).predicted
     truth, held, sizes = truth_of(project.pool), list[NDArray[np.bool_]](), 0
     for component, name in named.items():
         rows = view.rows[view.component == component]
@@ -76,7 +77,7 @@ def first(case: Case, root: Path) -> Figures:
 def retrains(case: Case, root: Path) -> Figures:
     """Five labels and a retrain, again and again."""
     project = projects.open_project(root)
-    name_clusters(project, exploring.view(project))
+    name_clusters(take(project))
     found, kept = [accuracy(project)], 0
     for _ in range(RETRAINS):
         answer(project, BATCH)
@@ -97,7 +98,7 @@ def stopped(case: Case, root: Path) -> Figures:
     """A run that was stopped, named and retrained."""
     project = projects.open_project(root)
     last = jobs.active_status(project)
-    named = name_clusters(project, exploring.view(project))
+    named = name_clusters(take(project))
     before, best = accuracy(project), best_naming(project)
     kept = retrain(project)
     return {
@@ -117,7 +118,7 @@ def late(n: int) -> Callable[[Case, Path], Figures]:
 
     def scenario(case: Case, root: Path) -> Figures:
         project = projects.open_project(root)
-        seen, pool = exploring.view(project), project.pool
+        seen, pool = viewing.view(take(project)), project.pool
         truth = truth_of(pool)
         for cluster in seen.clusters:
             if cluster.size:
@@ -165,7 +166,7 @@ def long_tail(case: Case, root: Path) -> Figures:
     np.savez(pile, x=x[rows], y=y[rows])
     project = projects.create_project(root, SourceRequest(str(pile))).project
     train_until(project, jobs.start_training(project, case.request), 1)
-    name_clusters(project, exploring.view(project))
+    name_clusters(take(project))
     rare = [str(c) for c in list(sizes)[-2:]]
     before = _recall_on_test(case, project, rare)
     truth = truth_of(project.pool)
@@ -190,7 +191,7 @@ def _recall_on_test(case: Case, project: Project, names: list[str]) -> list[floa
     with tempfile.TemporaryDirectory() as folder:
         images, out = Path(folder) / "test.npz", Path(folder) / "answers.csv"
         np.savez(images, x=x[chosen])
-        exporting.export_classifier(project, Path(folder) / "classifier")
+        exporting.export_classifier(take(project), Path(folder) / "classifier")
         exporting.predict(Path(folder) / "classifier", images, out)
         right = classes_in(out) == truth[chosen]
     return [100 * float(right[truth[chosen] == name].mean()) for name in names]
@@ -224,14 +225,14 @@ def wrong_name(case: Case, root: Path) -> Figures:
 def _with_answers(case: Case, root: Path, *, wrong: bool) -> tuple[float, float, float, int]:
     """Named accuracy before, what a wrong name takes from it, what it is in the end; and answers in that cluster."""
     project = projects.open_project(root)
-    seen, rng = exploring.view(project), case.rng
-    named = name_clusters(project, seen)
+    seen, rng = viewing.view(take(project)), case.rng
+    named = name_clusters(take(project))
     before = accuracy(project)
     large = [c.component for c in seen.clusters if c.component in named and c.size >= len(seen.rows) / len(named) / 2]
     component = int(rng.choice(large))
     name = str(rng.choice(sorted({*named.values()} - {named[component]})))
     if wrong:
-        labelling.name_component(project, component, name, WHO, exploring.view(project))
+        labelling.name_component(project, component, name, WHO, take(project))
     lost = before - accuracy(project)
     asked = [row for _ in range(4) for row in answer(project, BATCH)]
     retrain(project)

@@ -34,7 +34,8 @@ from dgm_engine.reproduction.tables import N_CLASSES, TABLES, PeerName, TableNam
 from dgm_engine.services import jobs, projects
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
-from dgm_engine.services.reproducing import DEFAULT_LABELS, ended_with_us, labelled_rows
+from dgm_engine.services.reproducing import DEFAULT_LABELS
+from dgm_engine.services.table_runs import ended_with_us, labelled_rows
 from dgm_engine.training import runs
 from dgm_engine.training.features import make_features
 from dgm_engine.training.runs import TrainRequest

@@ -48,7 +48,7 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import DgmError
 from dgm_engine.paths import read_json, write_json
 from dgm_engine.services import projects
-from dgm_engine.services.reproducing import ended_with_us
+from dgm_engine.services.table_runs import ended_with_us
 
 
 @dataclass(frozen=True)

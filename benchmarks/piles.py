@@ -17,10 +17,11 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.projections import default_method
 from dgm_engine.npy import save_array
 from dgm_engine.paths import write_json
-from dgm_engine.services import jobs
+from dgm_engine.services import jobs, layouts
 from dgm_engine.services.labelling import name_component
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import Project, create_project, open_project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs
 from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig, TrainRequest
@@ -90,7 +91,8 @@ def _mnist(root: Path, n: int, data_root: Path) -> Project:
     y = [np.fromfile(raw / f"{part}-labels-idx1-ubyte", np.uint8)[8:] for part in parts]
     project = _created(root, np.concatenate(x), np.concatenate(y), n)
     jobs.follow(jobs.start_training(project, TrainRequest(n_components=N_COMPONENTS, minutes=1)))
-    jobs.follow_job(lambda: jobs.ensure_layout(project).status or processes.JobStatus(processes.JobState.FINISHED))
+    done = processes.JobStatus(processes.JobState.FINISHED)
+    jobs.follow_job(lambda: layouts.ensure_layout(take(project)).status or done)
     return project
 
 

@@ -18,9 +18,10 @@ from playwright.sync_api import Locator, Page, expect
 from benchmarks import piles
 from benchmarks.browser import PATIENCE, done, screen
 from dgm_engine import machine
-from dgm_engine.services import exploring, labelling
-from dgm_engine.services.exploring import ItemState
+from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
+from dgm_engine.services.viewing import ItemState
 
 GOAL = 2.0
 WHO = "somebody else"
@@ -39,14 +40,16 @@ def seconds_until(act: Callable[[], object], shown: list[tuple[Locator, str]]) -
 
 def turn(project: Project, headers: list[Locator], chip: Locator, component: int) -> Times:
     """A label, a name and the undos of both; seconds of each."""
-    view = exploring.view(project)
+    view = viewing.view(take(project))
     item, before = str(view.items[view.state == ItemState.UNLABELLED][-1]), len(project.labels.state().positive)
     labels, name = [(header, f"{before + 1:,} labelled") for header in headers], chip.inner_text()
     none = [(header, f"{before:,} labelled") for header in headers]
     return {
         "label": [seconds_until(lambda: labelling.label_items(project, [item], "1", WHO), labels)],
         "name": [
-            seconds_until(lambda: labelling.name_component(project, component, NAME, WHO, view), [(chip, NAME)]),
+            seconds_until(
+                lambda: labelling.name_component(project, component, NAME, WHO, take(project)), [(chip, NAME)]
+            ),
         ],
         "undo": [
             seconds_until(lambda: labelling.undo(project, WHO), [(chip, name)]),
@@ -58,7 +61,7 @@ def turn(project: Project, headers: list[Locator], chip: Locator, component: int
 def measured(project: Project, pages: list[Page], repeats: int) -> Times:
     """All turns, one after the other, so that each waits for its moment of the pages' own clocks."""
     headers = [page.locator(".st-key-header") for page in pages]
-    component = exploring.view(project).clusters[0].component
+    component = viewing.view(take(project)).clusters[0].component
     chip, found = pages[-1].locator(f".st-key-card_{component} .chip"), Times()
     for number in range(repeats):
         pages[0].wait_for_timeout(1000 + 370 * (number % 5))

@@ -32,9 +32,10 @@ from playwright.sync_api import Page
 from benchmarks import piles
 from benchmarks.browser import PATIENCE, done, screen
 from dgm_engine import machine
-from dgm_engine.services import jobs, mapping
+from dgm_engine.services import layouts, mapping
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from pages._keys import keys_for
 
 NAVIGATION, LASSO, RECOLOUR = "Discover from Export", "lasso of 500 to grid of 100", "recolour after a label"
@@ -112,7 +113,7 @@ class Bench:
 
     def __init__(self, project: Project, page: Page) -> None:
         self.project, self.page = project, page
-        layout = jobs.ensure_layout(project)
+        layout = layouts.ensure_layout(take(project))
         if layout.xy is None or layout.stale:
             sys.exit(f"{project.name} has no layout of its own; delete it to have it made again")
         root = str(project.paths.root)

@@ -25,9 +25,11 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.progress import Progress
 from dgm_engine.reproduction.results import Variant
 from dgm_engine.reproduction.tables import TableName
-from dgm_engine.services import evaluating, exploring, exporting, jobs, labelling, outcomes, projects, reproducing
+from dgm_engine.services import evaluating, exporting, jobs, labelling, outcomes, projects, reproducing, suggesting
 from dgm_engine.services.figure_files import FigureRequest, write_figures
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
+from dgm_engine.services.viewing import clusters_of
 from dgm_engine.training.runs import TrainRequest, comparison, is_kept, unlearned
 
 app = typer.Typer(
@@ -218,7 +220,7 @@ def use(
 def clusters(project: ProjectFolder, as_json: Json = False) -> None:
     """List the clusters: size, class, confidence and typical items."""
     opened = projects.open_project(project)
-    view = exploring.view(opened)
+    seen = take(opened)
     rows: list[dict[str, Any]] = [
         {
             "component": cluster.component,
@@ -230,7 +232,7 @@ def clusters(project: ProjectFolder, as_json: Json = False) -> None:
             "ignored": cluster.ignored,
             "closed": cluster.closed,
         }
-        for cluster in view.clusters
+        for cluster in clusters_of(seen)
     ]
     lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars"]
     lines += [
@@ -238,7 +240,7 @@ def clusters(project: ProjectFolder, as_json: Json = False) -> None:
         + " ".join(row["exemplars"][:3])
         for row in rows
     ]
-    _show(as_json, {"run": view.run, "clusters": rows}, lines)
+    _show(as_json, {"run": seen.run.number, "clusters": rows}, lines)
 
 
 @app.command()
@@ -302,7 +304,7 @@ def suggest(
     as_json: Json = False,
 ) -> None:
     """List the items most worth labelling next."""
-    found = exploring.suggestions(projects.open_project(project), strategy, n)
+    found = suggesting.suggestions(take(projects.open_project(project)), strategy, n)
     rows = [{"item": s.item, "reason": s.reason, "predicted": s.predicted, "component": s.component} for s in found]
     _show(as_json, {"items": rows}, [f"{s.item}  {s.reason}" for s in found])
 
@@ -316,7 +318,7 @@ def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
     and clusters without a name matched with the true classes as well as possible; of all images, of those of classes
     that you named or labelled, and of the others.
     """
-    scores = evaluating.evaluate(projects.open_project(project))
+    scores = evaluating.evaluate(take(projects.open_project(project)))
     figures = ("accuracy_cluster_and_label", "accuracy_named", "accuracy_hungarian", "all", "old", "new")
     value: dict[str, Any] = {
         "run": scores.run,
@@ -356,7 +358,7 @@ def figures(
 ) -> None:
     """Write the paper's figures of a run. Charts are HTML with their numbers as CSV, pictures are PNG."""
     with _bar() as progress:
-        report = write_figures(projects.open_project(project), out, FigureRequest(run, compare, items), progress)
+        report = write_figures(take(projects.open_project(project), run), out, FigureRequest(compare, items), progress)
     value = {
         "path": str(report.path),
         "files": list(report.files),
@@ -379,7 +381,7 @@ def export(
 ) -> None:
     """Write the classifier as a folder that runs anywhere. onnxruntime and Pillow are enough to use it."""
     with _bar() as progress:
-        report = exporting.export_classifier(projects.open_project(project), out, progress)
+        report = exporting.export_classifier(take(projects.open_project(project)), out, progress)
     value = {"path": str(report.path), "files": list(report.files), "classes": list(report.classes)}
     _show(as_json, value, [f"{report.path}: {', '.join(value['files'])}; classes {', '.join(value['classes'])}"])
 

@@ -9,15 +9,16 @@ from dataclasses import replace
 import streamlit as st
 
 from dgm_engine.labels.state import LabelState
-from dgm_engine.services import exploring
-from dgm_engine.services.exploring import View
+from dgm_engine.services import thumbnails
 from dgm_engine.services.mapping import token_of
 from dgm_engine.services.palette import class_colour
 from dgm_engine.services.projects import Project
-from pages import _component, _state, _statements
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import View, positions, view
+from pages import _component, _safely, _state, _statements
 from pages._keys import keys_for
 from pages._messages import BoardClass, BoardData, BoardTriggers, Mode, Sprite
-from pages._pictures import source
+from pages._pictures import BY_PROJECT, source
 from pages._tiles import Shown, tile
 from pages._wire import packed, sent
 
@@ -28,12 +29,11 @@ _FILES = tuple(f"labelling/labelling.{kind}" for kind in ("js", "html", "css"))
 _LARGEST = {Mode.GRID: 96, Mode.SINGLE: 256}  # pixels a side of a picture that is sent
 
 
-def pages(project: Project, view: View, shown: Shown, choice: object, key: str) -> None:
+def pages(seen: Snapshot, shown: Shown, choice: object, key: str) -> None:
     """Draws many images as a grid, a page at a time, and takes what is said about them.
 
     Args:
-        project: whose images.
-        view: the newest results; items that are not shown are left out.
+        seen: what the person looks at; items that are not shown are left out.
         shown: the images.
         choice: what they were chosen by; another choice begins at its first page. Where a filter lets one image less
             through, because something was said of it, the page stays.
@@ -44,23 +44,22 @@ def pages(project: Project, view: View, shown: Shown, choice: object, key: str) 
     page = min(page, n_pages - 1) if chosen == choice else 0
     st.session_state[f"{key}_page"] = (choice, page)
     part = shown.items[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-    board(project, view, replace(shown, items=part, opens=True, page=page, pages=n_pages), choice, key, Mode.GRID)
+    board(seen, replace(shown, items=part, opens=True, page=page, pages=n_pages), choice, key, Mode.GRID)
 
 
-def board(project: Project, view: View, shown: Shown, choice: object, key: str, mode: Mode) -> str | None:
+def board(seen: Snapshot, shown: Shown, choice: object, key: str, mode: Mode) -> str | None:
     """Draws images and takes what is said about them; returns the one that the person looks at.
 
     Args:
-        project: whose images.
-        view: the newest results.
+        seen: what the person looks at.
         shown: the images.
         choice: what they were chosen by; as long as it is the same, the person stays at the images that were in view.
         key: of the component.
         mode: a grid, or one after the other.
     """
-    position = exploring.positions(project, view.rows, shown.items)
-    labels = project.labels.state()
-    cell = exploring.own_size(project, _LARGEST[mode])
+    project, labels, now = seen.project, seen.labels, view(seen)
+    position = positions(project, now.rows, shown.items)
+    cell = thumbnails.own_size(project, _LARGEST[mode])
     sprite = token_of(source(project), mode, *shown.items)
     data = BoardData(
         token=sprite,
@@ -79,10 +78,10 @@ def board(project: Project, view: View, shown: Shown, choice: object, key: str, 
         project=str(project.paths.root),
         audit=shown.audit,
         heard=_statements.heard(st.session_state.get(key) or {}),
-        classes=_classes(labels, view),
-        tiles=tuple(tile(view, int(p), labels, shown) for p in position),
+        classes=_classes(labels, now),
+        tiles=tuple(tile(now, int(p), labels, shown) for p in position),
     )
-    pictures = Sprite(key, sprite, _sprite(source(project), tuple(view.rows[position].tolist()), cell, project))
+    pictures = Sprite(key, sprite, _sprite(project, tuple(now.rows[position].tolist()), cell))
     with st.container(gap=None):
         _component.registered("dgm_sprite", "sprite.js")(key=f"{key}_sprite", data=packed(pictures))
         _component.registered("dgm_labelling", *_FILES)(
@@ -102,23 +101,23 @@ def looked(key: str) -> str:
     return (st.session_state.get(key) or {}).get("looked", "")
 
 
-def _classes(labels: LabelState, view: View) -> tuple[BoardClass, ...]:
+def _classes(labels: LabelState, now: View) -> tuple[BoardClass, ...]:
     """The classes in the order of their keys."""
     keys = keys_for(labels.classes, labels.numbers)
-    return tuple(BoardClass(name, key, class_colour(name, view.colours)) for name, key in keys.items())
+    return tuple(BoardClass(name, key, class_colour(name, now.colours)) for name, key in keys.items())
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _sprite(source: tuple[str, str], rows: tuple[int, ...], size: int, _project: Project) -> str:
-    return base64.b64encode(exploring.sprite(_project, rows, _COLUMNS, size, _GAP)).decode()
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
+def _sprite(project: Project, rows: tuple[int, ...], size: int) -> str:
+    return base64.b64encode(thumbnails.sprite(project, rows, _COLUMNS, size, _GAP)).decode()
 
 
-@_state.callback
+@_safely.callback
 def _turn(key: str) -> None:
     choice, _ = st.session_state[f"{key}_page"]
     st.session_state[f"{key}_page"] = (choice, sent(BoardTriggers, "turned", st.session_state[key]))
 
 
-@_state.callback
+@_safely.callback
 def _open(key: str) -> None:
     _state.open_image(sent(BoardTriggers, "opened", st.session_state[key]))

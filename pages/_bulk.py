@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services import labelling
-from dgm_engine.services.exploring import View
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.standing import SURE
-from pages import _state
+from dgm_engine.services.viewing import view
+from pages import _safely, _state
 from pages._state import Key
 from pages._text import plain
 
@@ -48,11 +49,11 @@ def preview(state: LabelState, items: Sequence[str], class_name: str) -> Change:
     return Change(new, same, {str(name): n for name, n in now.most_common()})
 
 
-def actions(project: Project, view: View, place: NDArray[np.int64], key: str) -> None:
+def actions(seen: Snapshot, place: NDArray[np.int64], key: str) -> None:
     """What can be said of all images at positions of the view; before it is, what it would change."""
-    items = tuple(view.items[place].tolist())
+    project, items = seen.project, tuple(view(seen).items[place].tolist())
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        class_name = class_box(project, Key.BULK_CLASS)
+        class_name = class_box(seen, Key.BULK_CLASS)
         st.button(
             f"Label all {len(items):,}",
             type="primary",
@@ -86,22 +87,22 @@ def actions(project: Project, view: View, place: NDArray[np.int64], key: str) ->
                 args=(project, items),
             )
     if class_name:
-        change = preview(project.labels.state(), items, class_name)
-        st.caption(f"As {plain(class_name)}: {change.text}. {sureness(view, place)}")
+        change = preview(seen.labels, items, class_name)
+        st.caption(f"As {plain(class_name)}: {change.text}. {sureness(seen, place)}")
 
 
-def sureness(view: View, place: NDArray[np.int64]) -> str:
+def sureness(seen: Snapshot, place: NDArray[np.int64]) -> str:
     """How sure the model is of images at positions of the view, in a sentence."""
-    sure = int((view.confidence[place] >= SURE).sum())
+    sure = int((view(seen).confidence[place] >= SURE).sum())
     of = "all of them" if sure == len(place) else f"{sure:,} of them" if sure else "none of them"
     return f"The model is at least {SURE:.0%} sure of {of}."
 
 
-def class_box(project: Project, key: str, label: str = "Class") -> str | None:
+def class_box(seen: Snapshot, key: str, label: str = "Class") -> str | None:
     """A list of the classes in which a new one can be typed."""
     return st.selectbox(
         label,
-        labelling.class_names(project),
+        seen.labels.classes,
         index=None,
         accept_new_options=True,
         placeholder="Choose a class, or type a new one",
@@ -110,7 +111,7 @@ def class_box(project: Project, key: str, label: str = "Class") -> str | None:
     )
 
 
-@_state.callback
+@_safely.callback
 def _label(project: Project, items: Sequence[str]) -> None:
     # As the field stands now: somebody may have typed another class and pressed the button before it was drawn anew.
     if class_name := st.session_state[Key.BULK_CLASS]:
@@ -118,19 +119,19 @@ def _label(project: Project, items: Sequence[str]) -> None:
         _state.notify(f"{len(items):,} labelled {plain(class_name)}")
 
 
-@_state.callback
+@_safely.callback
 def _reject(project: Project, items: Sequence[str], class_name: str) -> None:
     labelling.reject_class(project, items, class_name, _state.annotator())
     _state.notify(f"{plain(class_name)} ruled out for {len(items):,}")
 
 
-@_state.callback
+@_safely.callback
 def _none(project: Project, items: Sequence[str]) -> None:
     labelling.mark_none_of_named(project, items, _state.annotator())
     _state.notify(f"{len(items):,} are of no named class")
 
 
-@_state.callback
+@_safely.callback
 def _clear(project: Project, items: Sequence[str]) -> None:
     labelling.clear_labels(project, items, _state.annotator())
     _state.notify(f"Labels of {len(items):,} cleared")

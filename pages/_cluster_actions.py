@@ -8,9 +8,9 @@ import streamlit as st
 
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import clusters as cluster_service
-from dgm_engine.services.exploring import View
-from dgm_engine.services.projects import Project
-from pages import _state
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import clusters_of
+from pages import _safely, _state
 from pages._text import count, escaped, plain
 
 _PAIRS = 6
@@ -23,19 +23,19 @@ def title(cluster: Cluster) -> str:
     return f"Cluster {cluster.component}" + (f" ({cluster.class_name})" if cluster.class_name else "")
 
 
-def dialog(project: Project, view: View, cluster: Cluster) -> None:
+def dialog(seen: Snapshot, cluster: Cluster) -> None:
     """A window with all that can be done with a cluster; each is one step for Undo."""
-    st.dialog(plain(title(cluster)))(_actions)(project, view, cluster)
+    st.dialog(plain(title(cluster)))(_actions)(seen, cluster)
 
 
-def _actions(project: Project, view: View, cluster: Cluster) -> None:
+def _actions(seen: Snapshot, cluster: Cluster) -> None:
     k = cluster.component
     st.caption(f"{count(cluster.size, 'image')}. It takes effect at once, can be undone, and training then learns it.")
-    if others := _nearest_first(project, view, cluster):
-        names = {other: title(view.clusters[other]) for other in others}
+    if others := _nearest_first(seen, cluster):
+        names = {other: title(clusters_of(seen)[other]) for other in others}
         into = st.selectbox("Merge it into", others, format_func=names.__getitem__, help="The most alike first")
         if st.button("Merge", icon=":material/merge:"):
-            _merge(project, view, k, into)
+            _merge(seen, k, into)
             st.rerun()  # which closes the window
         st.caption("To keep both and only count them as one class, give them the same name instead.")
     if st.button(
@@ -44,31 +44,31 @@ def _actions(project: Project, view: View, cluster: Cluster) -> None:
         type="primary" if cluster.two_like else "secondary",
         help="The smaller half goes to a cluster that is free",
     ):
-        _do(project, view, f"Cluster {k} is split in two", cluster_service.split, k)
+        _do(seen, f"Cluster {k} is split in two", cluster_service.split, k)
         st.rerun()
     if st.button(
         "Dissolve it",
         icon=":material/scatter_plot:",
         help="Each of its images goes to the cluster that is next most probable for it",
     ):
-        _do(project, view, f"Cluster {k} is dissolved", cluster_service.dissolve, k)
+        _do(seen, f"Cluster {k} is dissolved", cluster_service.dissolve, k)
         st.rerun()
     if st.button(
         "Care for it again" if cluster.ignored else "Ignore it",
         icon=":material/visibility:" if cluster.ignored else ":material/visibility_off:",
         help="Nothing is suggested from an ignored cluster, and it stands last",
     ):
-        _ignore(project, view, cluster)
+        _ignore(seen, cluster)
         st.rerun()
 
 
-def matrix(project: Project, view: View) -> None:
+def matrix(seen: Snapshot) -> None:
     """Which clusters lie close: a matrix in which similar ones stand side by side, and the closest pairs."""
-    found = cluster_service.alike(project, view)
+    found = cluster_service.alike(seen)
     if len(found.components) < 2:
         st.info("There is only one cluster with images.")
         return
-    names = [escaped(title(view.clusters[k])) for k in found.components[found.order].tolist()]
+    names = [escaped(title(clusters_of(seen)[k])) for k in found.components[found.order].tolist()]
     share = np.log10(found.matrix[np.ix_(found.order, found.order)].clip(1e-4, 1))
     np.fill_diagonal(share, np.nan)
     figure = go.Figure(go.Heatmap(z=share, x=names, y=names, colorscale=_SHADES, showscale=False, hoverinfo="x+y"))
@@ -80,7 +80,7 @@ def matrix(project: Project, view: View) -> None:
     )
     st.caption("The closest pairs, and how much of one the model sees in the images of the other:")
     for i, j in _closest(found.matrix):
-        one, other = (view.clusters[found.components[at]] for at in (i, j))
+        one, other = (clusters_of(seen)[found.components[at]] for at in (i, j))
         small, large = sorted((one, other), key=lambda c: c.size)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"{plain(title(large))} and {plain(title(small))}: {found.matrix[i, j]:.1%}", width="stretch")
@@ -88,7 +88,7 @@ def matrix(project: Project, view: View) -> None:
                 "Merge",
                 key=f"merge_{large.component}_{small.component}",
                 on_click=_merge,
-                args=(project, view, small.component, large.component),
+                args=(seen, small.component, large.component),
             )
     st.caption("All of them: the deeper the colour, the closer.")
     st.plotly_chart(figure, key="alike", config={"displayModeBar": False}, alt="Which clusters lie close to each other")
@@ -99,9 +99,9 @@ def _closest(matrix: np.ndarray) -> list[tuple[int, int]]:
     return [(int(i[p]), int(j[p])) for p in np.argsort(-matrix[i, j], kind="stable")[:_PAIRS]]
 
 
-def _nearest_first(project: Project, view: View, cluster: Cluster) -> list[int]:
+def _nearest_first(seen: Snapshot, cluster: Cluster) -> list[int]:
     """The other components with images, the most alike first."""
-    found = cluster_service.alike(project, view)
+    found = cluster_service.alike(seen)
     own = np.flatnonzero(found.components == cluster.component)
     if not own.size:
         return []
@@ -109,17 +109,17 @@ def _nearest_first(project: Project, view: View, cluster: Cluster) -> list[int]:
     return [k for k in found.components[order].tolist() if k != cluster.component]
 
 
-def _merge(project: Project, view: View, component: int, into: int) -> None:
-    _do(project, view, f"Cluster {component} is part of {into} now", cluster_service.merge, component, into)
+def _merge(seen: Snapshot, component: int, into: int) -> None:
+    _do(seen, f"Cluster {component} is part of {into} now", cluster_service.merge, component, into)
 
 
-@_state.callback
-def _do(project: Project, view: View, done: str, act: Callable[..., object], *components: int) -> None:
-    act(project, *components, _state.annotator(), view)
+@_safely.callback
+def _do(seen: Snapshot, done: str, act: Callable[..., object], *components: int) -> None:
+    act(seen.project, *components, _state.annotator(), seen)
     _state.notify(f"{done}; Undo takes it back")
 
 
-@_state.callback
-def _ignore(project: Project, view: View, cluster: Cluster) -> None:
-    cluster_service.ignore(project, cluster.component, _state.annotator(), view, ignored=not cluster.ignored)
+@_safely.callback
+def _ignore(seen: Snapshot, cluster: Cluster) -> None:
+    cluster_service.ignore(seen.project, cluster.component, _state.annotator(), seen, ignored=not cluster.ignored)
     _state.notify(f"{plain(title(cluster))} is {'back' if cluster.ignored else 'ignored'}; Undo takes it back")

@@ -8,14 +8,14 @@ import streamlit as st
 
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import clusters as cluster_service
-from dgm_engine.services import exploring, labelling, scoping, suspects
-from dgm_engine.services.exploring import View
+from dgm_engine.services import labelling, scoping, suspects, thumbnails
 from dgm_engine.services.palette import class_colour, cluster_colour
-from dgm_engine.services.projects import Project
-from pages import _cluster_actions, _component, _standing, _state, _suspect_names
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import view
+from pages import _cluster_actions, _component, _safely, _standing, _state, _suspect_names
 from pages._bulk import sureness
 from pages._messages import Focus
-from pages._pictures import data_uri, strip
+from pages._pictures import BY_RESULTS, data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
 from pages._wire import packed
@@ -30,20 +30,20 @@ _Place = tuple[str, int]
 """A project's folder and a cluster."""
 
 
-def cards(project: Project, view: View, *, at_work: bool) -> None:
+def cards(seen: Snapshot, *, at_work: bool) -> None:
     """A card for each cluster that holds images, the largest first and ignored ones last.
 
     Args:
-        project: whose clusters.
-        view: the newest results.
+        seen: what the person looks at.
         at_work: whether a run is at work, whose results these are not.
     """
-    shown = np.bincount(view.component[scoping.filtered(view, _state.scope())], minlength=len(view.clusters)).tolist()
-    used = [c for c in view.clusters if shown[c.component]]
+    now = view(seen)
+    shown = np.bincount(now.component[scoping.filtered(seen, _state.scope())], minlength=len(now.clusters)).tolist()
+    used = [c for c in now.clusters if shown[c.component]]
     used.sort(key=lambda c: (c.ignored, -shown[c.component], c.component))
-    _standing.line(project)
+    _standing.line(seen)
     steps = st.empty()  # where they go, the cards stay in their places: else each would for a moment hold another's
-    if view.run == 1 and not (view.label != "").any():
+    if now.run == 1 and not (now.label != "").any():
         steps.info(
             "**Three steps.** Name the clusters that you recognise, below. On **Label**, say what the doubtful images "
             "are. Then press **Train with the new labels**, and look again.",
@@ -54,26 +54,24 @@ def cards(project: Project, view: View, *, at_work: bool) -> None:
         follows.caption(
             "The map follows the run at work. The cards show what was saved last, and change when it ends or stops."
         )
-    classes, unlearned = labelling.class_names(project), cluster_service.unlearned(project, view)
-    doubtful = {suspect.component: suspect for suspect in suspects.suspect_names(project)}
+    classes, unlearned = seen.labels.classes, cluster_service.unlearned(seen)
+    doubtful = {suspect.component: suspect for suspect in suspects.suspect_names(seen)}
     for cluster in used:
         with st.container(border=True, gap="xsmall", key=f"card_{cluster.component}"):
-            st.html(
-                _picture(project, view, cluster, shown[cluster.component], learned=cluster.component not in unlearned)
-            )
+            st.html(_picture(seen, cluster, shown[cluster.component], learned=cluster.component not in unlearned))
             if cluster.component in doubtful:
-                _suspect_names.remark(project, view, doubtful[cluster.component])
-            _controls(project, view, cluster, classes)
-    _component.registered("dgm_focus", "focus.js")(key="focus", data=packed(Focus(view.labels_version)))
-    if empty := len(view.clusters) - len(used):
+                _suspect_names.remark(seen, doubtful[cluster.component])
+            _controls(seen, cluster, classes)
+    _component.registered("dgm_focus", "focus.js")(key="focus", data=packed(Focus(seen.labels.version)))
+    if empty := len(now.clusters) - len(used):
         where = " under these filters" if _state.scope().filtering else ""
-        st.caption(f"Empty{where}: {empty} of {len(view.clusters)} clusters.")
+        st.caption(f"Empty{where}: {empty} of {len(now.clusters)} clusters.")
 
 
-def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str, ...]) -> None:
+def _controls(seen: Snapshot, cluster: Cluster, classes: tuple[str, ...]) -> None:
     k = cluster.component
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        key = _field(project, view, cluster)
+        key = _field(seen, cluster)
         if cluster.class_name is not None:
             # Each time, and not only the first: where the page is drawn once more before the browser has shown the
             # first, the field would be empty there, and take the name away with the browser's next word. Without a
@@ -88,23 +86,23 @@ def _controls(project: Project, view: View, cluster: Cluster, classes: tuple[str
             label_visibility="collapsed",
             key=key,
             on_change=_name,
-            args=(project, view, cluster, key),
+            args=(seen, cluster, key),
         )
         st.button(
             "Images",
             icon=":material/grid_view:",
             key=f"show_{k}",
             on_click=_show,
-            args=(project, view, k),
+            args=(seen, k),
             help="Show them",
         )
         if st.button("", icon=":material/more_horiz:", key=f"more_{k}", help="Merge, split, dissolve or ignore it"):
-            _cluster_actions.dialog(project, view, cluster)
+            _cluster_actions.dialog(seen, cluster)
 
 
-def _field(project: Project, view: View, cluster: Cluster) -> str:
+def _field(seen: Snapshot, cluster: Cluster) -> str:
     """The key of a name's field: a new one whenever another name stands, as a field keeps what it was drawn with."""
-    fields, place, stands = _fields(), _place(project, cluster), (view.run, cluster.class_name)
+    fields, place, stands = _fields(), _place(seen, cluster), (seen.run.number, cluster.class_name)
     if place not in fields or fields[place][0] != stands:
         fields[place] = (stands, f"name_{cluster.component}_{uuid4().hex}")
     return fields[place][1]
@@ -115,18 +113,18 @@ def _fields() -> dict[_Place, tuple[tuple[int, str | None], str]]:
     return st.session_state.setdefault(Key.NAME_FIELDS, {})
 
 
-def _place(project: Project, cluster: Cluster) -> _Place:
-    return str(project.paths.root), cluster.component
+def _place(seen: Snapshot, cluster: Cluster) -> _Place:
+    return str(seen.project.paths.root), cluster.component
 
 
-def _picture(project: Project, view: View, cluster: Cluster, n: int, *, learned: bool) -> str:
+def _picture(seen: Snapshot, cluster: Cluster, n: int, *, learned: bool) -> str:
     k, rows = cluster.component, tuple(cluster.exemplars[:_SHOWN].tolist())
-    typical, exemplars = _images(str(project.paths.root), view.run, view.stamp, k if learned else None, rows, project)
+    typical, exemplars = _images(seen, k if learned else None, rows)
     told = "What the model imagines for this cluster" if learned else "Its most typical image; the model learns it next"
     size = f"{n:,} images" if n == cluster.size else f"{n:,} of {cluster.size:,} images"
     title = f"Cluster {k}"
     if cluster.class_name:
-        hue = class_colour(cluster.class_name, view.colours)
+        hue = class_colour(cluster.class_name, view(seen).colours)
         title += f' <span class="chip" style="border-color:{hue}">{html.escape(cluster.class_name)}</span>'
     return f"""
     <div class="cluster{" ignored" * cluster.ignored}">
@@ -136,7 +134,7 @@ def _picture(project: Project, view: View, cluster: Cluster, n: int, *, learned:
         <div><b><span class="dot" style="background:{cluster_colour(k)}"></span>{title}</b>
           <span class="hush">{size}, {cluster.confidence:.0%} sure{_remarks(cluster)}</span></div>
         {strip(exemplars, len(rows), EXEMPLAR)}
-        {_promise(view, cluster)}
+        {_promise(seen, cluster)}
       </div>
     </div>"""
 
@@ -153,42 +151,40 @@ def _remarks(cluster: Cluster) -> str:
     return remarks + (' · <span class="warn">may be two groups</span>' if cluster.two_like else "")
 
 
-def _promise(view: View, cluster: Cluster) -> str:
+def _promise(seen: Snapshot, cluster: Cluster) -> str:
     """Before a cluster has a name: how many images that would change, and how sure the model is of them."""
     if cluster.class_name or cluster.ignored:
         return ""
-    sure = sureness(view, np.flatnonzero(view.component == cluster.component))
+    sure = sureness(seen, np.flatnonzero(view(seen).component == cluster.component))
     return f'<div class="hush promise">A name would cover all {cluster.size:,}. {sure}</div>'
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def _images(
-    root: str, run: int, stamp: int, component: int | None, rows: tuple[int, ...], _project: Project
-) -> tuple[str, str]:
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=BY_RESULTS)
+def _images(seen: Snapshot, component: int | None, rows: tuple[int, ...]) -> tuple[str, str]:
     """A component's prototype, or else the first of the rows, and all of the rows."""
     if component is None:
-        typical = exploring.thumbnails(_project, rows[:1], PROTOTYPE)[0]
+        typical = thumbnails.thumbnails(seen.project, rows[:1], PROTOTYPE)[0]
     else:
-        typical = exploring.prototype_image(_project, component, PROTOTYPE)
-    return data_uri(typical), data_uri(exploring.sprite(_project, rows, max(len(rows), 1), EXEMPLAR))
+        typical = thumbnails.prototype_image(seen, component, PROTOTYPE)
+    return data_uri(typical), data_uri(thumbnails.sprite(seen.project, rows, max(len(rows), 1), EXEMPLAR))
 
 
-@_state.callback
-def _name(project: Project, view: View, cluster: Cluster, key: str) -> None:
+@_safely.callback
+def _name(seen: Snapshot, cluster: Cluster, key: str) -> None:
     # Streamlit also calls back where the browser repeats what it knows of a field that is not drawn any more.
-    fields, place = _fields(), _place(project, cluster)
+    fields, place = _fields(), _place(seen, cluster)
     if place not in fields or fields[place][1] != key or key not in st.session_state:
         return
     name: str | None = st.session_state[key] or None
     if name == cluster.class_name:
         return
-    labelling.name_component(project, cluster.component, name, _state.annotator(), view)
+    labelling.name_component(seen.project, cluster.component, name, _state.annotator(), seen)
     del fields[place]  # it has spoken
     title = f"Cluster {cluster.component}"
     _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
 
 
-@_state.callback
-def _show(project: Project, view: View, component: int) -> None:
-    _state.set_scope(scoping.pick(project, view, _state.scope(), view.component == component))
+@_safely.callback
+def _show(seen: Snapshot, component: int) -> None:
+    _state.set_scope(scoping.pick(seen, _state.scope(), view(seen).component == component))
     _state.show_panel(_state.Panel.IMAGES)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from dgm_engine.discovery.clusters import Cluster
-from dgm_engine.services import exploring, scoping
-from dgm_engine.services.exploring import ItemState, Opinion, View
+from dgm_engine.services import scoping, thumbnails
 from dgm_engine.services.mapping import (
     GROUPS,
     LABELLED,
@@ -29,9 +28,10 @@ from dgm_engine.services.mapping import (
     token_of,
 )
 from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
-from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
-from pages._pictures import data_uri
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import ItemState, Opinion, clusters_of, view
+from pages._pictures import BY_RESULTS, data_uri
 
 PROTOTYPE = 40
 _SHADES = 32
@@ -65,52 +65,52 @@ class _Colouring:
 
 
 @lru_cache(maxsize=4)
-def look(project: Project, view: View, where: Places, colour: Colour, scope: Scope) -> Look:
-    """How the images of a view look on the map.
+def look(seen: Snapshot, where: Places, colour: Colour, scope: Scope) -> Look:
+    """How the images shown look on the map.
 
     Args:
-        project: whose images.
-        view: the newest results.
+        seen: what the person looks at.
         where: places of the images.
         colour: what colours mean.
         scope: what is selected, and what is filtered away.
     """
-    chosen = _coloured(view, colour)
-    flags = np.where(scoping.picked(project, view, scope), SELECTED, 0).astype(np.uint8)
-    flags |= np.where(view.state == ItemState.LABELLED, LABELLED, 0).astype(np.uint8)
-    flags |= np.where(scoping.filtered(view, scope), 0, MUTED).astype(np.uint8)
-    used = _labelled_clusters(view, len(where.order))
-    labels = _labels(view, where)
+    chosen = _coloured(seen, colour)
+    flags = np.where(scoping.picked(seen, scope), SELECTED, 0).astype(np.uint8)
+    flags |= np.where(view(seen).state == ItemState.LABELLED, LABELLED, 0).astype(np.uint8)
+    flags |= np.where(scoping.filtered(seen, scope), 0, MUTED).astype(np.uint8)
+    used = _labelled_clusters(seen, len(where.order))
+    labels = _labels(seen, where)
     if colour is not Colour.CLUSTER:
         labels = tuple(replace(label, group=None) for label in labels)
     return Look(
-        token=token_of(view.run, view.stamp, view.labels_version, colour, scope),
+        token=token_of(*seen.key, colour, scope),
         group=chosen.group,
         flags=flags,
         palette=chosen.palette,
         legend=chosen.legend,
         labels=labels,
-        prototypes=_prototypes(project, view, tuple(c.component for c in used)) if used else None,
+        prototypes=Prototypes(_sprite(seen, tuple(c.component for c in used)), PROTOTYPE) if used else None,
     )
 
 
 @lru_cache(maxsize=4)
-def _coloured(view: View, colour: Colour) -> _Colouring:
+def _coloured(seen: Snapshot, colour: Colour) -> _Colouring:
+    now = view(seen)
     if colour is Colour.CONFIDENCE:
-        return _shaded(view)
+        return _shaded(now.confidence)
     if colour is Colour.CLUSTER:
-        names = _told_apart([title(cluster) for cluster in view.clusters][:GROUPS])
+        names = _told_apart([title(cluster) for cluster in now.clusters][:GROUPS])
         hues = [cluster_colour(k) for k in range(len(names))]
-        group = np.minimum(view.component, GROUPS - 1)
+        group = np.minimum(now.component, GROUPS - 1)
         meaning = f"clusters of {len(names)}"
     elif colour is Colour.CLASS:
-        classes = view.classes[: GROUPS - 1]
-        names, hues = ["no class yet", *classes], [UNKNOWN, *(class_colour(c, view.colours) for c in classes)]
-        group = _indices(view.class_name, classes)
+        classes = now.classes[: GROUPS - 1]
+        names, hues = ["no class yet", *classes], [UNKNOWN, *(class_colour(c, now.colours) for c in classes)]
+        group = _indices(now.class_name, classes)
         meaning = "classes"
     else:
         names, hues = [words for words, _ in STATES.values()], [hue for _, hue in STATES.values()]
-        group = _indices(view.state, [state.value for state in STATES][1:])
+        group = _indices(now.state, [state.value for state in STATES][1:])
         meaning = "states"
     count = np.bincount(group, minlength=len(names)).tolist()
     order = sorted(range(len(names)), key=lambda g: -count[g]) if colour is Colour.CLUSTER else range(len(names))
@@ -124,10 +124,10 @@ def _told_apart(names: list[str]) -> list[str]:
     return [f"{name} #{k}" if name in several else name for k, name in enumerate(names)]
 
 
-def _shaded(view: View) -> _Colouring:
+def _shaded(confidence: NDArray[np.float32]) -> _Colouring:
     # The palest end is left out: most images are sure ones, and would hardly show on white.
     shades = tuple(_hex(str(rgb)) for rgb in sample_colorscale("Cividis", np.linspace(0, 0.86, _SHADES).tolist()))
-    group = np.clip(view.confidence * _SHADES, 0, _SHADES - 1).astype(np.uint8)
+    group = np.clip(confidence * _SHADES, 0, _SHADES - 1).astype(np.uint8)
     return _Colouring(group, shades, Legend("confidence", scale=Scale("0% sure", "100%", shades)))
 
 
@@ -137,15 +137,15 @@ def title(cluster: Cluster) -> str:
     return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
 
 
-def _labelled_clusters(view: View, n: int) -> list[Cluster]:
+def _labelled_clusters(seen: Snapshot, n: int) -> list[Cluster]:
     """The clusters that are large enough for a name on the map, the largest first."""
-    large = [c for c in view.clusters if c.size >= max(3, n // 1000)]
+    large = [c for c in clusters_of(seen) if c.size >= max(3, n // 1000)]
     return sorted(large, key=lambda c: (-c.size, c.component))
 
 
-def _labels(view: View, where: Places) -> tuple[Label, ...]:
-    used = _labelled_clusters(view, len(where.order))
-    centres = _centres(view.opinion, where, tuple(cluster.component for cluster in used))
+def _labels(seen: Snapshot, where: Places) -> tuple[Label, ...]:
+    used = _labelled_clusters(seen, len(where.order))
+    centres = _centres(view(seen).opinion, where, tuple(cluster.component for cluster in used))
     return tuple(
         Label(c.component, title(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
         for c, (x, y) in zip(used, centres, strict=True)
@@ -157,13 +157,9 @@ def _centres(opinion: Opinion, where: Places, components: tuple[int, ...]) -> tu
     return tuple(where.centre(opinion.component == k) for k in components)
 
 
-def _prototypes(project: Project, view: View, components: tuple[int, ...]) -> Prototypes:
-    return Prototypes(_sprite(str(project.paths.root), view.run, view.stamp, components, project), PROTOTYPE)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _sprite(root: str, run: int, stamp: int, components: tuple[int, ...], _project: Project) -> str:
-    return data_uri(exploring.prototype_sprite(_project, components, PROTOTYPE))
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY_RESULTS)
+def _sprite(seen: Snapshot, components: tuple[int, ...]) -> str:
+    return data_uri(thumbnails.prototype_sprite(seen, components, PROTOTYPE))
 
 
 def _indices(values: NDArray[np.str_], names: Sequence[str]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.jobs import JobState
 from dgm_engine.paths import tasks_home
 from dgm_engine.services import projects, tasks
-from pages import _state
+from pages import _safely, _state
 from pages._state import Key
 from pages._text import count, plain
 
@@ -71,7 +71,7 @@ def form() -> None:
     options = _options(kind)
     ready = bool(name and (source or upload is not None))
     if st.button("Create project", type="primary", icon=":material/add:", disabled=not ready):
-        with _state.errors_shown():
+        with _safely.errors_shown():
             _start(name, _kept(upload) if upload is not None else source, upload is not None, options)
             st.rerun()
 
@@ -80,7 +80,7 @@ def outcome(folder: Path) -> None:
     """How the making of a project goes; when it is done the project opens."""
     status = tasks.status(folder)
     if status is not None and status.alive:
-        _state.polling(_progress, REFRESH_SECONDS)(folder)
+        _safely.polling(_progress, REFRESH_SECONDS)(folder)
         st.caption("You can use other projects meanwhile.")
     elif status is not None and status.state is JobState.FINISHED:
         done = status.details
@@ -149,6 +149,6 @@ def _kept(upload: "UploadedFile") -> str:
     return str(path)
 
 
-@_state.callback
+@_safely.callback
 def _forget() -> None:
     st.session_state.pop(Key.TASK, None)

@@ -6,11 +6,12 @@ import streamlit as st
 
 from dgm_engine.errors import DgmError
 from dgm_engine.labels.schema import Event, Kind
-from dgm_engine.services import exploring, neighbours
-from dgm_engine.services.exploring import View
+from dgm_engine.services import neighbours, thumbnails
+from dgm_engine.services.details import ItemDetails, item_details
 from dgm_engine.services.palette import class_colour
-from dgm_engine.services.projects import Project
-from pages._pictures import data_uri
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import view
+from pages._pictures import BY_SNAPSHOT, data_uri
 
 LARGE = 160
 SMALL = 44
@@ -28,59 +29,59 @@ _SAID = {
 }
 
 
-def show(project: Project, view: View, item: str, *, picture: bool = True) -> None:
+def show(seen: Snapshot, item: str, *, picture: bool = True) -> None:
     """The image, large unless it stands elsewhere, and all that the model and people say of it."""
-    details = exploring.item_details(project, item)
+    details = item_details(seen.project, item, seen)
     large = ""
     if picture:
-        source = data_uri(exploring.thumbnails(project, [details.row], LARGE)[0])
+        source = data_uri(thumbnails.thumbnails(seen.project, [details.row], LARGE)[0])
         large = f'<img src="{source}" width="{LARGE}" height="{LARGE}" alt="{html.escape(item)}">'
     where = "not in the results" if details.component is None else f"cluster {details.component}"
     st.html(f"""
     <div class="details">
       <div class="top">{large}<div><b>{html.escape(item)}</b><div class="hush">{where}</div>
-        {_redrawn(project, view, item)}</div></div>
-      {_bars(details, view)}
-      {_nearest(project, view, item)}
+        {_redrawn(seen, item)}</div></div>
+      {_bars(details, seen)}
+      {_nearest(seen, item)}
       {_history(details.history)}
     </div>""")
 
 
-def _redrawn(project: Project, view: View, item: str) -> str:
+def _redrawn(seen: Snapshot, item: str) -> str:
     """The image as the model redraws it from its z; nothing where the run has left no model to do so."""
     try:
-        source = _reconstruction(str(project.paths.root), view.run, view.stamp, item, project)
+        source = _reconstruction(seen, item)
     except DgmError:
         return ""
     return f"""<div class="redrawn"><img src="{source}" width="64" height="64" alt="As the model redraws it">
       <span class="hush">as the model<br>redraws it</span></div>"""
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def _reconstruction(root: str, run: int, stamp: int, item: str, _project: Project) -> str:
-    return data_uri(exploring.reconstruction(_project, item, 64))
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def _reconstruction(seen: Snapshot, item: str) -> str:
+    return data_uri(thumbnails.reconstruction(seen, item, 64))
 
 
-def _bars(details: exploring.ItemDetails, view: View) -> str:
+def _bars(details: ItemDetails, seen: Snapshot) -> str:
     """How sure the model is of the likeliest classes."""
     lines = "".join(
         f'<span>{html.escape(name) or "none of the named"}</span><span class="bar"><i style="width:{share:.1%};'
-        f'background:{class_colour(name, view.colours)}"></i></span><span>{share:.0%}</span>'
+        f'background:{class_colour(name, view(seen).colours)}"></i></span><span>{share:.0%}</span>'
         for name, share in details.posterior[:_BARS]
     )
     return f'<h4>What the model thinks</h4><div class="bars">{lines}</div>' if lines else ""
 
 
-def _nearest(project: Project, view: View, item: str) -> str:
+def _nearest(seen: Snapshot, item: str) -> str:
     """The images most like it, framed in the colours of what they count as."""
-    found = neighbours.nearest(project, item, _NEIGHBOURS)
+    found = neighbours.nearest(seen, item, _NEIGHBOURS)
     if not found:
         return ""
-    pictures = exploring.thumbnails(project, [neighbour.row for neighbour in found], SMALL)
+    pictures = thumbnails.thumbnails(seen.project, [neighbour.row for neighbour in found], SMALL)
     tiles = "".join(
         f'<img src="{data_uri(png)}" width="{SMALL}" height="{SMALL}" alt="{html.escape(of.item)}"'
         f' title="{html.escape(of.item)}: {html.escape(of.class_name or "no class yet")}"'
-        f' style="border-color:{class_colour(of.class_name, view.colours)}">'
+        f' style="border-color:{class_colour(of.class_name, view(seen).colours)}">'
         for png, of in zip(pictures, found, strict=True)
     )
     return f'<h4>Most like it</h4><div class="like">{tiles}</div>'

@@ -6,10 +6,12 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from dgm_engine.services import charts, evaluating, figure_files, figures
-from dgm_engine.services.charts import ABOUT, UNITS, Figure
-from dgm_engine.services.projects import Project
-from pages import _imagined, _state
+from dgm_engine.services import charts, divergence_charts, evaluating, figure_files, figures, run_pairs
+from dgm_engine.services.charts import UNITS
+from dgm_engine.services.figure_words import ABOUT, Figure, active_words, shared_words
+from dgm_engine.services.snapshot import Snapshot
+from pages import _imagined, _safely
+from pages._pictures import BY_SNAPSHOT
 from pages._state import Key
 from pages._text import plain
 
@@ -28,13 +30,13 @@ class Look(StrEnum):
     DISTANCES = "Distances"
 
 
-def section(project: Project, run: int) -> None:
+def section(seen: Snapshot) -> None:
     """A choice of figures, and the one that is chosen; switching between them leaves the rest of the page alone."""
     st.subheader("A closer look")
-    _state.polling(_chosen, None)(project, run)
+    _safely.polling(_chosen, None)(seen)
 
 
-def _chosen(project: Project, run: int) -> None:
+def _chosen(seen: Snapshot) -> None:
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     look = left.segmented_control("Figure", Look, key=Key.LOOK, label_visibility="collapsed")
     if look is None:
@@ -52,33 +54,35 @@ def _chosen(project: Project, run: int) -> None:
         disabled=not drawn,
         help="The camera above a chart saves it.",
     )
-    _DRAW[look](project, run, str(form).lower())
+    _DRAW[look](seen, str(form).lower())
 
 
-def _map(project: Project, run: int, form: str) -> None:
+def _map(seen: Snapshot, form: str) -> None:
     _explain(Figure.LATENT_MAP)
     limit = _MAP_SIZES[0]
-    n = figures.n_items(project)
+    n = figures.n_items(seen.project)
     if n > limit:
         sizes = [*(size for size in _MAP_SIZES if size < n), *([n] if n <= _MAP_SIZES[-1] else [])]
         limit = st.select_slider("Images drawn", sizes, format_func="{:,}".format, width=300)
-    chart, words = _map_chart(project, run, limit, figures.stamp(project, run))
-    _show(chart, Figure.LATENT_MAP, project, run, form)
+    chart, words = _map_chart(seen, limit)
+    _show(chart, Figure.LATENT_MAP, seen, form)
     st.caption(words)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Laying out the map: some seconds, the first time")
-def _map_chart(_project: Project, run: int, limit: int, stamp: tuple[str, int, int]) -> tuple[go.Figure, str]:
-    found = figures.latent_map(_project, run, limit)
+@st.cache_resource(
+    max_entries=8, show_spinner="Laying out the map: some seconds, the first time", hash_funcs=BY_SNAPSHOT
+)
+def _map_chart(seen: Snapshot, limit: int) -> tuple[go.Figure, str]:
+    found = figures.latent_map(seen, limit)
     return charts.latent_map(found), figure_files.drawn_words(found)
 
 
-def _compare(project: Project, run: int, form: str) -> None:
+def _compare(seen: Snapshot, form: str) -> None:
     _explain(Figure.CONFUSION)
-    if evaluating.evaluate(project, run).best_naming is None:
+    if evaluating.evaluate(seen).best_naming is None:
         st.info("The true classes of these images are not known: there is nothing to compare.", icon=":material/info:")
         return
-    others = figures.comparable(project, run)
+    others = run_pairs.comparable(seen.project, seen.run.number)
     other = st.selectbox(
         "Beside it",
         others,
@@ -92,41 +96,41 @@ def _compare(project: Project, run: int, form: str) -> None:
     if not other:
         st.caption("Train another model, or once more, to compare the two.")
         return
-    both = figures.compared(project, other, run)
+    both = run_pairs.compared(seen, other)
     chart = charts.confusions(tuple(scores for _, scores in both), tuple(title for title, _ in both))
-    _show(chart, Figure.CONFUSION, project, run, form)
+    _show(chart, Figure.CONFUSION, seen, form)
 
 
-def _units(project: Project, run: int, form: str) -> None:
+def _units(seen: Snapshot, form: str) -> None:
     _explain(Figure.ACTIVITY)
-    n_latent, n_active = _activity(project, run, figures.stamp(project, run))
-    st.markdown(f"**{charts.active_words(n_active, n_latent)}**")
+    n_latent, n_active = _activity(seen)
+    st.markdown(f"**{active_words(n_active, n_latent)}**")
     n_units = st.slider("Numbers shown", 5, n_latent, min(UNITS, n_latent), width=300) if n_latent > 5 else n_latent
-    _show(_units_chart(project, run, n_units, figures.stamp(project, run)), Figure.ACTIVITY, project, run, form)
+    _show(_units_chart(seen, n_units), Figure.ACTIVITY, seen, form)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading what the model notes of each image")
-def _activity(_project: Project, run: int, stamp: tuple[str, int, int]) -> tuple[int, int]:
-    found = figures.activity(_project, run)
+@st.cache_resource(max_entries=8, show_spinner="Reading what the model notes of each image", hash_funcs=BY_SNAPSHOT)
+def _activity(seen: Snapshot) -> tuple[int, int]:
+    found = figures.activity(seen)
     return len(found.order), found.n_active
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _units_chart(_project: Project, run: int, n_units: int, stamp: tuple[str, int, int]) -> go.Figure:
-    return charts.activity(figures.activity(_project, run), n_units)
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_SNAPSHOT)
+def _units_chart(seen: Snapshot, n_units: int) -> go.Figure:
+    return charts.activity(figures.activity(seen), n_units)
 
 
-def _distances(project: Project, run: int, form: str) -> None:
+def _distances(seen: Snapshot, form: str) -> None:
     _explain(Figure.DIVERGENCE)
-    _activity(project, run, figures.stamp(project, run))  # with its spinner: the order of the units comes from there
-    found = figures.divergence(project, run)
+    _activity(seen)  # with its spinner: the order of the units comes from there
+    found = figures.divergence(seen)
     if found.shared:
-        words = charts.shared_words(found.titled.model)
+        words = shared_words(found.titled.model)
         st.info(f"{words[0].upper()}{words[1:]}. There is nothing to draw.", icon=":material/info:")
         return
     left, right = st.columns([5, 4], gap="medium")
     with left:
-        _show(charts.divergence(found), Figure.DIVERGENCE, project, run, form)
+        _show(divergence_charts.divergence(found), Figure.DIVERGENCE, seen, form)
     with right:
         order = found.alike.tolist()
         names = found.titled.clusters
@@ -137,11 +141,11 @@ def _distances(project: Project, run: int, form: str) -> None:
                 order,
                 index=i,
                 format_func=names.__getitem__,
-                key=f"pair_{run}_{i}",
+                key=f"pair_{seen.run.number}_{i}",
             )
             for i in range(2)
         ]
-        _show(charts.pair(found, pair[0], pair[1]), f"{Figure.DIVERGENCE}_{pair[0]}_{pair[1]}", project, run, form)
+        _show(divergence_charts.pair(found, pair[0], pair[1]), f"{Figure.DIVERGENCE}_{pair[0]}_{pair[1]}", seen, form)
         st.caption(
             f"The distance of this pair, number by number, the most used first. {found.n_active} of "
             f"{len(found.order)} numbers tell clusters apart by more than {figures.ACTIVE_KL} nats on average."
@@ -163,8 +167,8 @@ def _explain(figure: Figure) -> None:
     st.caption(f"{plain(about.words)}  \n:small[{plain(about.paper)}]")
 
 
-def _show(chart: go.Figure, name: str, project: Project, run: int, form: str) -> None:
-    config: dict[str, Any] = charts.download_config(f"{project.name}_run{run}_{name}", form)
+def _show(chart: go.Figure, name: str, seen: Snapshot, form: str) -> None:
+    config: dict[str, Any] = charts.download_config(f"{seen.project.name}_run{seen.run.number}_{name}", form)
     st.plotly_chart(
         chart, key=f"figure_{name}", config=config, alt=ABOUT[Figure(name)].title if name in ABOUT else name
     )

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import streamlit as st
 
-from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.scoping import Scope
-from pages import _state
+from dgm_engine.services.viewing import ItemState, View
+from pages import _safely, _state
 from pages._colours import STATES
 
 _PREFIX = "filter_"
@@ -72,7 +72,7 @@ def _field(name: str, value: object) -> None:
         st.session_state[f"{_PREFIX}{name}"] = value
 
 
-@_state.callback
+@_safely.callback
 def _changed() -> None:
     said = {name: st.session_state[f"{_PREFIX}{name}"] for name in ("text", "confidence", "disputed")}
     lists = {name: tuple(st.session_state.get(f"{_PREFIX}{name}", ())) for name in ("clusters", "classes", "states")}
@@ -81,6 +81,6 @@ def _changed() -> None:
     _state.set_scope(replace(_state.scope(), **said, **lists))
 
 
-@_state.callback
+@_safely.callback
 def _clear() -> None:
     _state.set_scope(Scope(selection=_state.scope().selection))

@@ -8,8 +8,8 @@ from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import WARM_STEPS
-from pages import _outcome, _state
-from pages._state import callback
+from pages import _guards, _outcome, _safely, _state
+from pages._safely import callback
 from pages._text import plain
 
 REFRESH_SECONDS = 1.0
@@ -35,13 +35,13 @@ def show(project: Project | None) -> None:
         st.markdown(f"**{plain(project.name)}**", width="content")
         st.caption(f"{project.manifest.items:,} images · {len(labels.positive):,} labelled", width="content")
         if status is not None and status.alive:
-            _state.polling(_progress, REFRESH_SECONDS)(project, shown, labels.version)
+            _safely.polling(_progress, REFRESH_SECONDS)(project, shown, labels.version)
         else:
             _badge(status)
             if found is not None and shown is not None and shown[0] != found[0].number:
                 told = "It is not the last one. The page Train lists all runs."
                 st.badge(f"Run {shown[0]} in use", color="gray", icon=":material/history:", help=told)
-            _state.polling(_notice, LOOK_SECONDS)(project, shown, labels.version)
+            _safely.polling(_notice, LOOK_SECONDS)(project, shown, labels.version)
         if status is not None and not status.alive:
             _offer(project)
         st.space("stretch")
@@ -83,7 +83,7 @@ def _offer(project: Project) -> None:
         type="primary",
         key="header_train",
         help=f"{does} Settings are on the page Train.",
-        on_click=_state.start_training,
+        on_click=_guards.start_training,
         args=(project,),
     )
 

@@ -4,18 +4,20 @@ import html
 
 import streamlit as st
 
-from dgm_engine.services import figures, pictures
-from dgm_engine.services.figures import Strip, Titled
+from dgm_engine.services import figures, imagining, pictures
+from dgm_engine.services.figures import Titled
+from dgm_engine.services.imagining import Strip
 from dgm_engine.services.palette import cluster_colour
 from dgm_engine.services.projects import Project
-from pages._pictures import data_uri, strip
+from dgm_engine.services.snapshot import Snapshot
+from pages._pictures import BY_SNAPSHOT, data_uri, strip
 from pages._text import count, plain
 
 _PROTOTYPE, _SAMPLE, _STEP = 64, 40, 72
 _CARDS_IN_A_LINE = 3
 
 
-def clusters(project: Project, run: int, form: str) -> None:
+def clusters(seen: Snapshot, form: str) -> None:
     """Each cluster's prototype and samples of it."""
     del form
     st.caption(
@@ -23,19 +25,19 @@ def clusters(project: Project, run: int, form: str) -> None:
         "draw of its own. Clear and alike: the cluster is one thing. Blurred or mixed: it may hold several.  \n"
         ":small[Decoded: the means of p(x|z,y) at the mean of p(z|y), and at samples of it.]"
     )
-    strips, sheet, titled = _strips(project, run, figures.stamp(project, run))
+    strips, sheet, titled = _strips(seen)
     for begin in range(0, len(strips), _CARDS_IN_A_LINE):
         line = strips[begin : begin + _CARDS_IN_A_LINE]
         for column, one in zip(st.columns(_CARDS_IN_A_LINE, gap="small"), line, strict=False):
-            column.html(_card(project, one, titled))
-    name = f"{project.name}_run{run}_prototypes_and_samples.png"
+            column.html(_card(seen.project, one, titled))
+    name = f"{seen.project.name}_run{seen.run.number}_prototypes_and_samples.png"
     st.download_button("Save as PNG", sheet, name, "image/png", icon=":material/download:")
 
 
-@st.cache_resource(max_entries=8, show_spinner="Imagining")
-def _strips(_project: Project, run: int, stamp: tuple[str, int, int]) -> tuple[tuple[Strip, ...], bytes, Titled]:
-    found = figures.strips(_project, run)
-    return found, figures.strip_sheet(_project, found), figures.titled(_project, run)
+@st.cache_resource(max_entries=8, show_spinner="Imagining", hash_funcs=BY_SNAPSHOT)
+def _strips(seen: Snapshot) -> tuple[tuple[Strip, ...], bytes, Titled]:
+    found = imagining.strips(seen)
+    return found, imagining.strip_sheet(seen.project, found), figures.titled(seen)
 
 
 def _card(project: Project, one: Strip, titled: Titled) -> str:
@@ -56,7 +58,7 @@ def _card(project: Project, one: Strip, titled: Titled) -> str:
     </div>"""
 
 
-def walk(project: Project, run: int, form: str) -> None:
+def walk(seen: Snapshot, form: str) -> None:
     """The way through z between two images that the person chooses."""
     del form
     st.caption(
@@ -64,8 +66,8 @@ def walk(project: Project, run: int, form: str) -> None:
         ":small[Decoded on the straight line between the means of q(z|x,y*). In M2 and ADGM the cluster y matters too: "
         "it changes half way.]"
     )
-    typical = figures.exemplars(project, run)
-    names = figures.titled(project, run).clusters
+    typical = imagining.exemplars(seen)
+    names = figures.titled(seen).clusters
     titles = {item: f"{item} (typical of cluster {names[k]})" for k, item in typical.items()}
     columns = st.columns(2)
     ends = tuple(
@@ -75,16 +77,21 @@ def walk(project: Project, run: int, form: str) -> None:
             index=min(i, len(titles) - 1),
             format_func=lambda item: titles.get(item) or item,
             accept_new_options=True,
-            key=f"walk_{run}_{i}",
+            key=f"walk_{seen.run.number}_{i}",
             help="One of these, or any image: type its id.",
         )
         for i in range(2)
     )
     if not ends[0] or not ends[1]:
         return
-    sheet = figures.walk_sheet(project, (ends[0], ends[1]), figures.walk(project, (ends[0], ends[1]), run), _STEP)
+    between = (ends[0], ends[1])
+    sheet = imagining.walk_sheet(seen.project, between, imagining.walk(seen, between), _STEP)
     st.image(sheet)
-    st.caption(f"{plain(ends[0])} · {figures.WALK_STEPS} steps between, the ends redrawn · {plain(ends[1])}")
+    st.caption(f"{plain(ends[0])} · {imagining.WALK_STEPS} steps between, the ends redrawn · {plain(ends[1])}")
     st.download_button(
-        "Save as PNG", sheet, f"{project.name}_run{run}_walk.png", "image/png", icon=":material/download:"
+        "Save as PNG",
+        sheet,
+        f"{seen.project.name}_run{seen.run.number}_walk.png",
+        "image/png",
+        icon=":material/download:",
     )

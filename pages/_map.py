@@ -6,16 +6,17 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dgm_engine.services import exploring, jobs, mapping, scoping
-from dgm_engine.services.exploring import View
-from dgm_engine.services.jobs import LayoutState
+from dgm_engine.services import jobs, mapping, scoping, thumbnails
+from dgm_engine.services.layouts import LayoutState
 from dgm_engine.services.mapping import Followed, Look, Places
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
-from pages import _component, _plotly_map, _state
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import View, view
+from pages import _component, _plotly_map, _safely, _state
 from pages._colours import Colour, look
 from pages._messages import Enclosed, Live, MapState, MapTriggers, Opened, Pick, Pictures, PicturesState, Wanted
-from pages._pictures import data_uri, source, tip
+from pages._pictures import BY_PROJECT, data_uri, tip
 from pages._state import Key, Panel
 from pages._wire import packed, sent
 
@@ -23,31 +24,30 @@ THUMBNAIL = 72
 _FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
 
 
-def draw(project: Project, view: View, where: Places, colour: Colour) -> None:
+def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
     """Draws the map; a lasso or box changes the session's selection, a click opens an image.
 
     Args:
-        project: whose images.
-        view: the newest results.
+        seen: what the person looks at.
         where: places of the images, in the order of the view.
         colour: what colours mean.
     """
     scope = _state.scope()
-    seen = look(project, view, where, colour, scope)
+    drawn = look(seen, where, colour, scope)
     if reason := st.session_state.get(Key.MAP_UNABLE):
-        _plotly_map.draw(view, where, seen, lambda mask: _select(project, view, mask, Pick.REPLACE), reason)
+        _plotly_map.draw(view(seen), where, drawn, lambda mask: _select(seen, mask, Pick.REPLACE), reason)
         return
     _component.registered("dgm_places", "map/places.js")(key="map_places", data=_positions(where))
     _component.registered("dgm_map", *_FILES)(
         key=Key.MAP,
-        data=_buffer(where, seen),
+        data=_buffer(where, drawn),
         height="stretch",
-        on_enclosed_change=lambda: _on_enclosed(project, view, where, seen),
-        on_opened_change=lambda: _on_opened(view, where),
+        on_enclosed_change=lambda: _on_enclosed(seen, where, drawn),
+        on_opened_change=lambda: _on_opened(seen, where),
         on_ended_change=_on_ended,
         on_unable_change=_on_unable,
     )
-    st.fragment(_pictures)(project, view, where)
+    st.fragment(_pictures)(seen, where)
 
 
 def places(project: Project, layout: LayoutState) -> Places | None:
@@ -55,31 +55,31 @@ def places(project: Project, layout: LayoutState) -> Places | None:
     return None if layout.xy is None else _places(str(project.paths.root), layout.token, layout.xy)
 
 
-def _pictures(project: Project, view: View, where: Places) -> None:
+def _pictures(seen: Snapshot, where: Places) -> None:
     """Answers the map when it asks what some points look like."""
     state, data = st.session_state.get(Key.MAP_PICTURES) or {}, Pictures()
     if state.get("wanted"):
         wanted: Wanted = sent(PicturesState, "wanted", state)
         if wanted.token == where.token:
-            place = where.items_at(wanted.indices)
-            sprite = _sprite(source(project), tuple(view.rows[place].tolist()), project)
-            titles = tuple(tip(view, p) for p in place)
+            place, now = where.items_at(wanted.indices), view(seen)
+            sprite = _sprite(seen.project, tuple(now.rows[place].tolist()))
+            titles = tuple(tip(now, p) for p in place)
             data = Pictures(where.order_token, wanted.indices, titles, THUMBNAIL, sprite)
     answer = _component.registered("dgm_pictures", "pictures.js")
     answer(key=Key.MAP_PICTURES, data=packed(data), on_wanted_change=lambda: None)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _sprite(source: tuple[str, str], rows: tuple[int, ...], _project: Project) -> str:
-    return data_uri(exploring.sprite(_project, rows, max(len(rows), 1), THUMBNAIL))
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY_PROJECT)
+def _sprite(project: Project, rows: tuple[int, ...]) -> str:
+    return data_uri(thumbnails.sprite(project, rows, max(len(rows), 1), THUMBNAIL))
 
 
-def follow(project: Project, view: View, where: Places, colour: Colour) -> None:
+def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
     """Shows on the map what a run at work makes of a sample of the images; nothing where none is at work."""
-    found, data = jobs.active_status(project), Live()
+    found, data = jobs.active_status(seen.project), Live()
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
-    if live is not None and (sample := mapping.followed(where, view, live)) is not None:
-        hues = _hues(view, sample, colour)
+    if live is not None and (sample := mapping.followed(where, view(seen), live)) is not None:
+        hues = _hues(view(seen), sample, colour)
         data = Live(
             where.order_token,
             tuple(sample.points),
@@ -90,10 +90,10 @@ def follow(project: Project, view: View, where: Places, colour: Colour) -> None:
     _component.registered("dgm_follow", "map/follow.js")(key="map_follow", data=packed(data))
 
 
-def _hues(view: View, sample: Followed, colour: Colour) -> list[str] | None:
+def _hues(now: View, sample: Followed, colour: Colour) -> list[str] | None:
     """The colours of a sample; None where its points keep those that they have: of how sure it is, and of labels."""
     if colour is Colour.CLASS:
-        return [class_colour(name, view.colours) for name in sample.class_name.tolist()]
+        return [class_colour(name, now.colours) for name in sample.class_name.tolist()]
     return [cluster_colour(k) for k in sample.component.tolist()] if colour is Colour.CLUSTER else None
 
 
@@ -108,43 +108,43 @@ def _positions(where: Places) -> bytes:
 
 
 @lru_cache(maxsize=6)
-def _buffer(where: Places, seen: Look) -> bytes:
-    return mapping.encoded(where, seen)
+def _buffer(where: Places, drawn: Look) -> bytes:
+    return mapping.encoded(where, drawn)
 
 
-@_state.callback
-def _on_enclosed(project: Project, view: View, where: Places, seen: Look) -> None:
+@_safely.callback
+def _on_enclosed(seen: Snapshot, where: Places, drawn: Look) -> None:
     event: Enclosed = sent(MapTriggers, "enclosed", st.session_state[Key.MAP])
-    if event.token != where.token or (event.dimmed and event.look != seen.token):
+    if event.token != where.token or (event.dimmed and event.look != drawn.token):
         _state.notify("The map has moved on since you drew; draw again", ":material/refresh:")
         return
-    mask = where.enclosed(event.polygon) & ~np.isin(seen.group, event.dimmed)
-    _select(project, view, mask, event.mode)
+    mask = where.enclosed(event.polygon) & ~np.isin(drawn.group, event.dimmed)
+    _select(seen, mask, event.mode)
 
 
-def _select(project: Project, view: View, mask: np.ndarray, mode: Pick) -> None:
+def _select(seen: Snapshot, mask: np.ndarray, mode: Pick) -> None:
     scope = _state.scope()
-    before = scoping.picked(project, view, scope)
-    mask = mask & scoping.filtered(view, scope)
+    before = scoping.picked(seen, scope)
+    mask = mask & scoping.filtered(seen, scope)
     wanted = {Pick.REPLACE: mask, Pick.ADD: before | mask, Pick.SUBTRACT: before & ~mask}[mode]
-    _state.set_scope(scoping.pick(project, view, scope, wanted))
+    _state.set_scope(scoping.pick(seen, scope, wanted))
     if wanted.any():
         _state.show_panel(Panel.IMAGES)
 
 
-@_state.callback
-def _on_opened(view: View, where: Places) -> None:
+@_safely.callback
+def _on_opened(seen: Snapshot, where: Places) -> None:
     event: Opened = sent(MapTriggers, "opened", st.session_state[Key.MAP])
     if event.token == where.token:
         for place in where.items_at([event.index]):
-            _state.open_image(str(view.items[place]))
+            _state.open_image(str(view(seen).items[place]))
 
 
-@_state.callback
+@_safely.callback
 def _on_ended() -> None:
     _state.end_selection()
 
 
-@_state.callback
+@_safely.callback
 def _on_unable() -> None:
     st.session_state[Key.MAP_UNABLE] = sent(MapState, "unable", st.session_state[Key.MAP])

@@ -5,7 +5,8 @@ import streamlit as st
 from dgm_engine.services import jobs, outcomes
 from dgm_engine.services.outcomes import Left, Moved, TurnedDown
 from dgm_engine.services.projects import Project
-from pages import _state
+from dgm_engine.services.snapshot import Snapshot
+from pages import _safely, _state
 from pages._state import Key
 from pages._text import count, plain
 
@@ -14,13 +15,12 @@ _MOST = 4
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def show(project: Project) -> None:
+def show(seen: Snapshot) -> None:
     """Tells what somebody has to know, or to decide, about the results in use; nothing where all is well."""
-    if jobs.newest_results(project) is None:
-        return
+    project = seen.project
     if (down := outcomes.turned_down(project)) is not None:
         _turned_down(project, down)
-    if unlearned := outcomes.unlearned(project):
+    if unlearned := outcomes.unlearned(seen):
         names = ", ".join(_quoted(name) for name in unlearned)
         st.warning(
             f"The model cannot predict {names}: training found no cluster of its own for "
@@ -28,7 +28,7 @@ def show(project: Project) -> None:
             "them, and train again.",
             icon=":material/visibility_off:",
         )
-    _moved(project, [moved for moved in outcomes.moved_names(project) if moved.class_name not in unlearned])
+    _moved(project, [moved for moved in outcomes.moved_names(seen) if moved.class_name not in unlearned])
 
 
 def left_in_words(left: Left) -> str:
@@ -76,7 +76,7 @@ def _turned_down(project: Project, down: TurnedDown) -> None:
             )
 
 
-@_state.callback
+@_safely.callback
 def use(project: Project, number: int) -> None:
     """A person's choice of the run that is shown."""
     jobs.use_run(project, number, _state.annotator())
@@ -98,7 +98,7 @@ def _moved(project: Project, moved: list[Moved]) -> None:
         st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))
 
 
-@_state.callback
+@_safely.callback
 def _saw(place: str, moved: list[Moved]) -> None:
     st.session_state[Key.MOVES_SEEN] |= {(place, move) for move in moved}
 

@@ -1,14 +1,29 @@
 """Pictures in the HTML of pages, and what is said of an image in a few words."""
 
 import base64
+from collections.abc import Callable
+from typing import Any
 
-from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import ItemState, View
+
+_HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
 
 
 def source(project: Project) -> tuple[str, str]:
     """What caches know a project's pictures by: another one may stand at the same place later."""
     return str(project.paths.root), project.manifest.created
+
+
+BY_PROJECT: _HashFuncs = {Project: source}
+"""How caches of Streamlit know pictures of a project's images."""
+
+BY_RESULTS: _HashFuncs = {Snapshot: lambda seen: seen.results_key, Project: source}
+"""How caches of Streamlit know what is made of a snapshot's results alone, whatever is said of them."""
+
+BY_SNAPSHOT: _HashFuncs = {Snapshot: lambda seen: seen.key}
+"""How caches of Streamlit know what is made of a snapshot's results and labels."""
 
 
 def data_uri(png: bytes) -> str:

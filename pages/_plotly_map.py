@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from dgm_engine.services.exploring import View
 from dgm_engine.services.mapping import MUTED, SELECTED, STEPS, Look, Places
-from pages import _state
+from dgm_engine.services.viewing import View
+from pages import _safely
 from pages._text import escaped
 
 DRAWN = 10_000
@@ -26,7 +26,7 @@ def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.boo
         "where you zoomed to when colours change; a selection still reaches all images."
     )
 
-    @_state.callback
+    @_safely.callback
     def on_select() -> None:
         select(_enclosed(where, st.session_state[_KEY]["selection"]))
 

@@ -7,10 +7,11 @@ from enum import StrEnum
 import streamlit as st
 
 from dgm_engine.discovery.suggestions import Strategy
-from dgm_engine.services import auditing, exploring, jobs
+from dgm_engine.services import auditing, jobs, suggesting
 from dgm_engine.services import suspects as suspicion
-from dgm_engine.services.projects import Project
-from pages._state import Key, callback
+from dgm_engine.services.snapshot import Snapshot
+from pages._safely import callback
+from pages._state import Key
 
 FEW = 8
 """Images that are left when the next ones are chosen, in a thread: it takes seconds where there are many."""
@@ -75,7 +76,7 @@ def _chooser() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "chooser")
 
 
-def queue(project: Project, source: Source, n: int, looked: str | None) -> list[Queued]:
+def queue(seen: Snapshot, source: Source, n: int, looked: str | None) -> list[Queued]:
     """The images of a source in the order to show, judged ones included.
 
     An audit has its own; the others are kept in the session and chosen anew on another choice or when all are judged.
@@ -84,33 +85,33 @@ def queue(project: Project, source: Source, n: int, looked: str | None) -> list[
     What a run says while it is still at work leaves them as they are.
 
     Args:
-        project: whose images.
+        seen: what the person looks at.
         source: which of them.
         n: how many.
         looked: the image that the person looked at last, "" for none; None where many are in view, which then stay.
     """
     if source is Source.AUDIT:
-        audit = auditing.current(project)
+        audit = auditing.current(seen)
         return [] if audit is None else [Queued(item.item, "") for item in audit.items]
     kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
-    return _kept_up(kept, project, source, n, looked)
+    return _kept_up(kept, seen, source, n, looked)
 
 
-def _kept_up(kept: _Kept, project: Project, source: Source, n: int, looked: str | None) -> list[Queued]:
+def _kept_up(kept: _Kept, seen: Snapshot, source: Source, n: int, looked: str | None) -> list[Queued]:
     """What `queue` says of the sources that a session goes through."""
-    choice, results = (str(project.paths.root), source, n), jobs.newest_results(project)
-    training = jobs.active_status(project)
+    choice, results = (str(seen.project.paths.root), source, n), (seen.run.number, seen.stamp)
+    training = jobs.active_status(seen.project)
     if kept.choice != choice:
         kept.queued, kept.coming = [], None
-    left = _from_the_one_in_view(project, source, kept.queued, looked)
+    left = _from_the_one_in_view(seen, source, kept.queued, looked)
     old = looked is not None and kept.made_from != results and not (training and training[1].alive)
     if old and source in _STRATEGY:  # what was said of the clusters then may be true no more
         left = [replace(one, note=EARLIER) for one in left]
     few = looked is not None and len(left) <= FEW and len(kept.queued) >= n
     first = left[:FEW]
-    others = _coming(kept, project, source, n, first) if few and not old else []
+    others = _coming(kept, seen, source, n, first) if few and not old else []
     if old or not (left or others):
-        others = _next(kept, project, source, n, first)
+        others = _next(kept, seen, source, n, first)
     if others or old or kept.choice != choice:
         gone = {one.item for one in left}
         judged = [one for one in kept.queued if one.item not in gone][-n:] if looked is not None else []
@@ -118,44 +119,44 @@ def _kept_up(kept: _Kept, project: Project, source: Source, n: int, looked: str 
     return kept.queued
 
 
-def _next(kept: _Kept, project: Project, source: Source, n: int, first: list[Queued]) -> list[Queued]:
+def _next(kept: _Kept, seen: Snapshot, source: Source, n: int, first: list[Queued]) -> list[Queued]:
     """The images to follow the first ones, at once."""
     kept.coming = None
-    others = _chosen(project, source, n - len(first), kept.passed.union(one.item for one in first))
+    others = _chosen(seen, source, n - len(first), kept.passed.union(one.item for one in first))
     if not first and not others and kept.passed:  # all have been in view: from the beginning
-        kept.passed, others = frozenset(), _chosen(project, source, n, frozenset())
+        kept.passed, others = frozenset(), _chosen(seen, source, n, frozenset())
     return others
 
 
-def _coming(kept: _Kept, project: Project, source: Source, n: int, first: list[Queued]) -> list[Queued]:
+def _coming(kept: _Kept, seen: Snapshot, source: Source, n: int, first: list[Queued]) -> list[Queued]:
     """The images to follow the first ones once they are chosen, for which nobody waits long who has some; else none."""
     known = {one.item for one in first}
     if kept.coming is None:
-        kept.coming = _chooser().submit(_chosen, project, source, n, kept.passed | known)
+        kept.coming = _chooser().submit(_chosen, seen, source, n, kept.passed | known)
     if not wait([kept.coming], PATIENCE if first else None).done:
         return []
     others, kept.coming = kept.coming.result(), None
-    left = waiting(project, source, others) - known
+    left = waiting(seen, source, others) - known
     return [one for one in others if one.item in left]
 
 
-def _from_the_one_in_view(project: Project, source: Source, queued: list[Queued], looked: str | None) -> list[Queued]:
+def _from_the_one_in_view(seen: Snapshot, source: Source, queued: list[Queued], looked: str | None) -> list[Queued]:
     """Those that wait, from the one looked at last on: it, or the next one after it, is what the browser shows."""
-    left = waiting(project, source, queued)
+    left = waiting(seen, source, queued)
     at = next((i for i, one in enumerate(queued) if one.item == looked), 0)
     return [one for one in queued[at:] + queued[:at] if one.item in left]
 
 
-def waiting(project: Project, source: Source, queued: list[Queued]) -> frozenset[str]:
+def waiting(seen: Snapshot, source: Source, queued: list[Queued]) -> frozenset[str]:
     """Those of the images that nobody has judged; an image whose judgement is undone waits again."""
     items = {one.item for one in queued}
-    state = project.labels.state()
+    state = seen.labels
     if source is Source.AUDIT:
-        audit = auditing.current(project)
+        audit = auditing.current(seen)
         left = () if audit is None else audit.unanswered
         return frozenset(one.item for one in left) - state.skipped
     if source is Source.SUSPECTS:
-        return frozenset(one.item for one in suspicion.suspects(project)) & items - state.skipped
+        return frozenset(one.item for one in suspicion.suspects(seen)) & items - state.skipped
     return frozenset(items - (state.positive.keys() | state.rejected.keys() | state.none_of_named | state.skipped))
 
 
@@ -167,10 +168,10 @@ def others() -> None:
     kept.choice = None
 
 
-def _chosen(project: Project, source: Source, n: int, without: frozenset[str]) -> list[Queued]:
+def _chosen(seen: Snapshot, source: Source, n: int, without: frozenset[str]) -> list[Queued]:
     if source is Source.SUSPECTS:
-        passed = project.labels.state().skipped | without
-        found = [one for one in suspicion.suspects(project) if one.item not in passed]
+        passed = seen.labels.skipped | without
+        found = [one for one in suspicion.suspects(seen) if one.item not in passed]
         return [Queued(one.item, one.reason, one.expected) for one in found[:n]]
-    found = exploring.suggestions(project, _STRATEGY[source], n, without)
+    found = suggesting.suggestions(seen, _STRATEGY[source], n, without)
     return [Queued(one.item, f"Why this one: {one.reason}") for one in found]

@@ -4,30 +4,30 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dgm_engine.services import exploring, scoping
-from dgm_engine.services.exploring import Order, View
+from dgm_engine.services import scoping
 from dgm_engine.services.mapping import Places
-from dgm_engine.services.projects import Project
-from pages import _board, _bulk, _details, _state
+from dgm_engine.services.ordering import Order, ordered
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import positions, view
+from pages import _board, _bulk, _details, _safely, _state
 from pages._messages import Mode
 from pages._state import Key, Panel
 from pages._tiles import Shown
 
 
-def images(project: Project, view: View) -> NDArray[np.int64]:
+def images(seen: Snapshot) -> NDArray[np.int64]:
     """Positions in the view of the images that are picked out: those selected, else those that filters let through."""
     scope = _state.scope()
     if scope.selection:
-        return np.flatnonzero(scoping.picked(project, view, scope))
-    return np.flatnonzero(scoping.filtered(view, scope)) if scope.filtering else np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(scoping.picked(seen, scope))
+    return np.flatnonzero(scoping.filtered(seen, scope)) if scope.filtering else np.zeros(0, dtype=np.int64)
 
 
-def panel(project: Project, view: View, place: NDArray[np.int64], where: Places | None) -> None:
+def panel(seen: Snapshot, place: NDArray[np.int64], where: Places | None) -> None:
     """The images at positions of the view as a grid, with what can be done with all of them; or one of them large.
 
     Args:
-        project: whose images.
-        view: the newest results.
+        seen: what the person looks at.
         place: (n,) the positions.
         where: places of the view's images on the map; None while there are none.
     """
@@ -37,13 +37,13 @@ def panel(project: Project, view: View, place: NDArray[np.int64], where: Places 
             f"Back to the {back}",
             icon=":material/arrow_back:",
             type="tertiary",
-            on_click=_state.callback(_state.show_panel),
+            on_click=_safely.callback(_state.show_panel),
             args=(Panel.IMAGES if len(place) else Panel.CLUSTERS,),
         )
-        shown = bool(len(exploring.positions(project, view.rows, [opened])))
+        shown = bool(len(positions(seen.project, view(seen).rows, [opened])))
         if shown:
-            _board.board(project, view, Shown([opened], stays=True, where=where), opened, "opened_image", Mode.SINGLE)
-        _details.show(project, view, opened, picture=not shown)
+            _board.board(seen, Shown([opened], stays=True, where=where), opened, "opened_image", Mode.SINGLE)
+        _details.show(seen, opened, picture=not shown)
         return
     if not len(place):
         st.info(
@@ -60,9 +60,9 @@ def panel(project: Project, view: View, place: NDArray[np.int64], where: Places 
             "Order", list(Order), key=Key.ORDER, label_visibility="collapsed", width=190, persist_state="session"
         )
         if selected:
-            ends = _state.callback(_state.end_selection)
+            ends = _safely.callback(_state.end_selection)
             st.button("", icon=":material/close:", type="tertiary", help="End (Esc)", on_click=ends)
-    place = exploring.ordered(project, view, place, order)
-    items: list[str] = view.items[place].tolist()
-    _bulk.actions(project, view, place, "bulk")
-    _board.pages(project, view, Shown(items, where=where), (_state.scope(), order), "selected")
+    place = ordered(seen, place, order)
+    items: list[str] = view(seen).items[place].tolist()
+    _bulk.actions(seen, place, "bulk")
+    _board.pages(seen, Shown(items, where=where), (_state.scope(), order), "selected")

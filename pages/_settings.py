@@ -10,7 +10,7 @@ from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
 from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
 from dgm_engine.training.terms import TERMS, Choice
-from pages import _state
+from pages import _guards
 
 DURATIONS: dict[str, float | None] = {
     "as long as it needs": None,
@@ -114,7 +114,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
         # No callback, which would be given the settings as they were when the page was drawn.
         if st.button("Train" if latest else "Find clusters", type="primary", icon=":material/play_arrow:", key="start"):
-            _state.start_training(project, request)
+            _guards.start_training(project, request)
             st.rerun()
 
 

@@ -3,16 +3,16 @@
 import streamlit as st
 
 from dgm_engine.discovery.metrics import Proportion
-from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.standing import Standing, standing
-from pages import _state
+from pages import _safely
 from pages._text import count
 
 
-def line(project: Project) -> None:
+def line(seen: Snapshot) -> None:
     """What is labelled and named, what share of the pile that covers, and how accurate the model was in an audit."""
-    with _state.errors_shown():  # a damaged audit
-        st.caption(" · ".join(_parts(standing(project))), width="content")
+    with _safely.errors_shown():  # a damaged audit
+        st.caption(" · ".join(_parts(standing(seen))), width="content")
 
 
 def _parts(now: Standing) -> list[str]:

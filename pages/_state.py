@@ -2,28 +2,16 @@
 
 import functools
 import getpass
-import logging
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn, ParamSpec
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dgm_engine.errors import DgmError, in_words
-from dgm_engine.services import exploring, jobs, labelling, projects, scoping
+from dgm_engine.errors import DgmError
+from dgm_engine.services import labelling, projects, scoping
 from dgm_engine.services.scoping import Scope
-from dgm_engine.training.runs import TrainRequest
 from pages._text import plain
-
-Arguments = ParamSpec("Arguments")
-_log = logging.getLogger(__name__)
-
-_REFRESH_SECONDS = 0.5
 
 
 class Key(StrEnum):
@@ -104,70 +92,6 @@ def current_project() -> projects.Project | None:
     return project
 
 
-def require_project() -> projects.Project:
-    """The open project; without one the page says what to do and ends here."""
-    _run_in_frame()
-    project = current_project()
-    if project is None:
-        empty("No project is open", "Create one, or open one that you have.", "pages/projects.py", "Go to Projects")
-    return project
-
-
-def _run_in_frame() -> None:
-    """Starts over where a page runs without app.py around it.
-
-    Streamlit takes a folder named pages for its old kind of application until app.py has called st.navigation once, so
-    that the first requests to a new server, if they are for a page's own address, would run that page alone.
-    """
-    if PagesManager.uses_pages_directory or Key.FRAMED not in st.session_state:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
-
-
-def require_results(project: projects.Project) -> None:
-    """Before the first results, the page offers to train and ends here."""
-    if jobs.newest_results(project) is None:
-        with st.container(border=True):
-            st.subheader("Nothing has been learned yet")
-            _offer_training(project)
-        st.stop()
-
-
-def require_view(project: projects.Project) -> exploring.View:
-    """The newest results; before the first, the page offers to train and ends here."""
-    require_results(project)
-    return exploring.view(project)
-
-
-def _offer_training(project: projects.Project) -> None:
-    found = jobs.active_status(project)
-    if found is not None and found[1].alive:
-        st.write("The program is looking for groups of similar images. They appear here as soon as it has some.")
-        st.page_link("pages/train.py", label="Watch it", icon=":material/arrow_forward:")
-        polling(_wait_for_results, _REFRESH_SECONDS)(project)
-        return
-    st.write(
-        "Let the program look for groups of similar images first. It needs no labels. The first ones appear after a "
-        "minute or so. They get better for another minute, with many images for several."
-    )
-    st.button("Find clusters", type="primary", icon=":material/play_arrow:", on_click=start_training, args=(project,))
-    st.page_link("pages/train.py", label="Choose the settings first", icon=":material/arrow_forward:")
-
-
-def _wait_for_results(project: projects.Project) -> None:
-    if jobs.newest_results(project) is not None:
-        st.rerun(scope="app")
-
-
-def empty(title: str, text: str, page: str, link: str) -> NoReturn:
-    """Says that there is nothing here yet and where to go, and ends the page."""
-    with st.container(border=True):
-        st.subheader(title)
-        st.write(text)
-        st.page_link(page, label=link, icon=":material/arrow_forward:")
-    st.stop()
-
-
 def annotator() -> str:
     """Who labels; the name of the computer's user until somebody says otherwise."""
     return (st.session_state.get(Key.ANNOTATOR) or "").strip() or default_annotator()
@@ -244,85 +168,3 @@ def show_notice() -> None:
     if Key.NOTICE in st.session_state:
         text, icon = st.session_state.pop(Key.NOTICE)
         st.toast(text, icon=icon)
-
-
-def polling(function: Callable[Arguments, None], seconds: float | None) -> Callable[Arguments, None]:
-    """Makes a part of a page that draws itself again every so many seconds; None: only with the page.
-
-    An error in it is shown in its place, as `callback` says why.
-    """
-
-    @functools.wraps(function)
-    def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-        except Exception as error:
-            st.error(_told(error), icon=":material/error:")
-
-    return st.fragment(safe, run_every=seconds)
-
-
-@contextmanager
-def errors_shown() -> Generator[None]:
-    """Shows an error of the engine, or of the system, on the page as it stands."""
-    try:
-        yield
-    except (DgmError, OSError) as error:
-        st.error(in_words(error), icon=":material/error:")
-
-
-def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Makes a function safe as a widget's callback: it comes to its end, and an error becomes a message.
-
-    Streamlit would draw an error in place of the page's first element. Where a part of the page then draws itself again
-    in what was there before, the browser gives up and the whole page is blank.
-    """
-
-    @functools.wraps(function)
-    def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with _to_the_end():
-            try:
-                function(*args, **kwargs)
-            except Exception as error:
-                notify(_told(error), ":material/error:")
-
-    return safe
-
-
-@contextmanager
-def _to_the_end() -> Generator[None]:
-    """Keeps Streamlit from breaking a callback off, and so from losing what somebody said.
-
-    Streamlit (1.67) ends a callback at its next use of the session's state where the browser has asked for another run
-    of the page meanwhile, and that run does not call it again: it takes the widget's value for one that is known. Here
-    what was asked for waits until the callback is done.
-    """
-    context = get_script_run_ctx()
-    if context is None:
-        yield
-        return
-    state, name = context.session_state, "_yield_callback"
-    broken_off_at = getattr(state, name)
-    object.__setattr__(state, name, lambda: None)  # its own setattr would set a value of the session
-    try:
-        yield
-    finally:
-        object.__setattr__(state, name, broken_off_at)
-
-
-def _told(error: Exception) -> str:
-    """An error of the engine or of the system in words; a fault of ours by its kind, and in the server's log."""
-    if isinstance(error, DgmError | OSError):
-        return in_words(error)
-    _log.error("A fault of the program", exc_info=error)
-    return f"The program has a fault here ({type(error).__name__}); nothing is lost, and its log says more"
-
-
-@callback
-def start_training(project: projects.Project, request: TrainRequest | None = None) -> None:
-    """Starts a training run, by default with the settings of the one before, or those that suit most projects."""
-    if request is None:
-        jobs.retrain(project)
-    else:
-        jobs.start_training(project, request)
-    notify("Training has started", ":material/play_arrow:")

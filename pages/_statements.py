@@ -13,7 +13,7 @@ import streamlit as st
 from dgm_engine.errors import DgmError
 from dgm_engine.services import auditing, labelling, projects
 from dgm_engine.services.projects import Project
-from pages import _state
+from pages import _safely, _state
 from pages._messages import BoardState, Heard, Said, Say, Statement
 from pages._text import plain
 from pages._wire import read, sent
@@ -61,7 +61,7 @@ def heard(state: Mapping[str, Any]) -> Heard:
     return _taken().heard(client)
 
 
-@_state.callback
+@_safely.callback
 def take(project: Project, key: str) -> None:
     """Acts on what a board has sent; what cannot be acted on becomes a message.
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from dgm_engine.services import exploring, labelling, scoping
+from dgm_engine.services import labelling, scoping, thumbnails
 from dgm_engine.services import suspects as suspicion
-from dgm_engine.services.exploring import View
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.suspects import SuspectName
-from pages import _state
-from pages._pictures import data_uri, source, strip
+from dgm_engine.services.viewing import view
+from pages import _safely, _state
+from pages._pictures import BY_PROJECT, data_uri, strip
 from pages._text import count, plain
 
 PICTURE = 32
@@ -19,12 +20,11 @@ _SHOWN = 8
 _NAME_LENGTH = 24
 
 
-def remark(project: Project, view: View, suspect: SuspectName) -> None:
+def remark(seen: Snapshot, suspect: SuspectName) -> None:
     """On a cluster's card: the answers against its name, and the images that they are about.
 
     Args:
-        project: whose cluster.
-        view: the newest results.
+        seen: what the person looks at.
         suspect: the cluster's name.
     """
     k, shown = suspect.component, suspect.rows[:_SHOWN]
@@ -32,39 +32,39 @@ def remark(project: Project, view: View, suspect: SuspectName) -> None:
         told = f"**{answers(suspect)}.** Training follows the answers where enough of them agree."
         st.markdown(f":small[:orange[:material/contrast:] {told}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            st.html(strip(_pictures(source(project), shown, project), len(shown), PICTURE), width="content")
+            st.html(strip(_pictures(seen.project, shown), len(shown), PICTURE), width="content")
             st.button(
                 f"Show {len(suspect.rows):,}",
                 key=f"against_{k}",
                 help="The images whose answers speak against the name, among the Images",
                 on_click=_show,
-                args=(project, view, suspect.rows),
+                args=(seen, suspect.rows),
             )
-            _other_name(project, view, suspect)
+            _other_name(seen, suspect)
             st.button(
                 f"Keep {_quoted(suspect.name)}",
                 key=f"keep_{k}",
                 help="The answers so far are exceptions then, and speak against the name no longer",
                 on_click=_keep,
-                args=(project, view, suspect),
+                args=(seen, suspect),
             )
 
 
-def listed(project: Project, view: View) -> None:
+def listed(seen: Snapshot) -> None:
     """Where labels that may be wrong are looked at: the names that may be, with a way to their cards."""
-    for suspect in suspicion.suspect_names(project):
+    for suspect in suspicion.suspect_names(seen):
         k, name = suspect.component, _quoted(suspect.name)
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key=f"suspect_{k}"):
             st.markdown(
                 f":orange[:material/contrast:] The name {name} of cluster {k} may be wrong: {answers(suspect)}.",
                 width="stretch",
             )
-            _other_name(project, view, suspect)
+            _other_name(seen, suspect)
             # A link, as Streamlit cannot switch pages while the address holds which images are asked for.
             st.page_link("pages/discover.py", label="See its card", icon=":material/arrow_forward:", width="content")
 
 
-def _other_name(project: Project, view: View, suspect: SuspectName) -> None:
+def _other_name(seen: Snapshot, suspect: SuspectName) -> None:
     """Offers the name that most answers give, if they give one."""
     if suspect.expected:
         name = _quoted(suspect.expected)
@@ -73,7 +73,7 @@ def _other_name(project: Project, view: View, suspect: SuspectName) -> None:
             key=f"rename_{suspect.component}",
             help=f"The whole cluster becomes {name}",
             on_click=_rename,
-            args=(project, view, suspect),
+            args=(seen, suspect),
         )
 
 
@@ -88,27 +88,27 @@ def answers(suspect: SuspectName) -> str:
     return ", ".join(parts)
 
 
-@_state.callback
-def _rename(project: Project, view: View, suspect: SuspectName) -> None:
-    labelling.name_component(project, suspect.component, suspect.expected, _state.annotator(), view)
+@_safely.callback
+def _rename(seen: Snapshot, suspect: SuspectName) -> None:
+    labelling.name_component(seen.project, suspect.component, suspect.expected, _state.annotator(), seen)
     _state.notify(f"Cluster {suspect.component} is now {plain(suspect.expected)}")
 
 
-@_state.callback
-def _keep(project: Project, view: View, suspect: SuspectName) -> None:
-    labelling.name_component(project, suspect.component, suspect.name, _state.annotator(), view)
+@_safely.callback
+def _keep(seen: Snapshot, suspect: SuspectName) -> None:
+    labelling.name_component(seen.project, suspect.component, suspect.name, _state.annotator(), seen)
     _state.notify(f"Cluster {suspect.component} stays {plain(suspect.name)}")
 
 
-@_state.callback
-def _show(project: Project, view: View, rows: Sequence[int]) -> None:
-    _state.set_scope(scoping.pick(project, view, _state.scope(), np.isin(view.rows, rows)))
+@_safely.callback
+def _show(seen: Snapshot, rows: Sequence[int]) -> None:
+    _state.set_scope(scoping.pick(seen, _state.scope(), np.isin(view(seen).rows, rows)))
     _state.show_panel(_state.Panel.IMAGES)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _pictures(source: tuple[str, str], rows: tuple[int, ...], _project: Project) -> str:
-    return data_uri(exploring.sprite(_project, rows, len(rows), PICTURE))
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
+def _pictures(project: Project, rows: tuple[int, ...]) -> str:
+    return data_uri(thumbnails.sprite(project, rows, len(rows), PICTURE))
 
 
 def _quoted(name: str) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dgm_engine.labels.state import LabelState
-from dgm_engine.services.exploring import View
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.palette import UNKNOWN, class_colour
+from dgm_engine.services.viewing import View
 from pages._messages import Tile
 from pages._pictures import tip
 

@@ -3,12 +3,13 @@
 import streamlit as st
 
 from dgm_engine.discovery.projections import Method, default_method, n_fitted
-from dgm_engine.services import jobs
-from dgm_engine.services.exploring import View
-from dgm_engine.services.jobs import LayoutState
+from dgm_engine.services import jobs, layouts
+from dgm_engine.services.layouts import LayoutState
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
-from pages import _cluster_actions, _clusters, _filters, _map, _outcome, _selection, _state
+from dgm_engine.services.snapshot import Snapshot, take
+from dgm_engine.services.viewing import view
+from pages import _cluster_actions, _clusters, _filters, _guards, _map, _outcome, _safely, _selection, _state
 from pages._colours import Colour
 from pages._state import Key, Panel
 
@@ -17,12 +18,13 @@ FOLLOW_SECONDS = 2.0
 _METHODS = {Method.UMAP: "UMAP", Method.TSNE: "t-SNE", Method.PCA: "PCA"}
 
 
-def discover(project: Project, view: View) -> None:
+def discover(seen: Snapshot) -> None:
     """The page."""
-    picked = _selection.images(project, view)
+    project, now = seen.project, view(seen)
+    picked = _selection.images(seen)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
-        colour, method = _looks(view)
-        _filters.bar(view)
+        colour, method = _looks(len(now.items))
+        _filters.bar(now)
         st.space("stretch")
         panel = st.segmented_control(
             "Beside the map",
@@ -34,27 +36,27 @@ def discover(project: Project, view: View) -> None:
             persist_state="session",
         )
     left, right = st.columns([11, 9], gap="small")
-    layout = jobs.ensure_layout(project, method)
+    layout = layouts.ensure_layout(seen, method)
     found = jobs.active_status(project)
     at_work = found is not None and found[1].alive
     where = _map.places(project, layout)
     frame = right.container(key="panel_frame", height=MAP_HEIGHT, border=False, gap="small")
     with frame:
-        _outcome.show(project)
+        _outcome.show(seen)
     if panel == Panel.IMAGES:  # somebody waits for them more than for the map
         with frame:
-            _selection.panel(project, view, picked, where)
+            _selection.panel(seen, picked, where)
     with left:
-        _chart(project, view, where, colour, at_work=at_work)
-        _below(project, view, method, layout)
+        _chart(seen, where, colour, at_work=at_work)
+        _below(seen, method, layout)
     with frame:
         if panel == Panel.ALIKE:
-            _cluster_actions.matrix(project, view)
+            _cluster_actions.matrix(seen)
         elif panel == Panel.CLUSTERS:
-            _clusters.cards(project, view, at_work=at_work)
+            _clusters.cards(seen, at_work=at_work)
 
 
-def _looks(view: View) -> tuple[Colour, Method]:
+def _looks(n: int) -> tuple[Colour, Method]:
     """What the map's colours mean and how it is laid out, to choose from."""
     colour = st.segmented_control(
         "Colour by",
@@ -69,7 +71,7 @@ def _looks(view: View) -> tuple[Colour, Method]:
     method = st.selectbox(
         "Layout",
         list(_METHODS),
-        index=list(_METHODS).index(default_method(len(view.items))),
+        index=list(_METHODS).index(default_method(n)),
         format_func=_METHODS.__getitem__,
         key=Key.METHOD,
         bind="query-params",
@@ -80,26 +82,26 @@ def _looks(view: View) -> tuple[Colour, Method]:
     return Colour(colour), method
 
 
-def _chart(project: Project, view: View, where: Places | None, colour: Colour, *, at_work: bool) -> None:
+def _chart(seen: Snapshot, where: Places | None, colour: Colour, *, at_work: bool) -> None:
     """The map, which follows a run at work; nothing before the first layout."""
     if where is None:
         return
     with st.container(key="map_frame", height=MAP_HEIGHT, border=False, gap=None):
-        _map.draw(project, view, where, colour)
-        _state.polling(_map.follow, FOLLOW_SECONDS if at_work else None)(project, view, where, colour)
+        _map.draw(seen, where, colour)
+        _safely.polling(_map.follow, FOLLOW_SECONDS if at_work else None)(seen, where, colour)
 
 
-def _below(project: Project, view: View, method: Method, layout: LayoutState) -> None:
+def _below(seen: Snapshot, method: Method, layout: LayoutState) -> None:
     """What the map shows, or how far its next layout is."""
     if layout.status is not None:
-        _state.polling(_wait, 1.5 if layout.status.alive else None)(project, method)
+        _safely.polling(_wait, 1.5 if layout.status.alive else None)(seen.project, method)
     else:
-        st.caption(_what_is_drawn(view, layout, project.pool.n_items - len(view.items)))
+        st.caption(_what_is_drawn(seen, layout))
 
 
 def _wait(project: Project, method: Method) -> None:
     """Shows how the computing of the map goes, and draws the page again when it is done."""
-    layout = jobs.ensure_layout(project, method)
+    layout = layouts.ensure_layout(take(project), method)
     if layout.status is None:
         st.rerun(scope="app")
     elif layout.status.alive:
@@ -107,14 +109,15 @@ def _wait(project: Project, method: Method) -> None:
     else:
         st.warning(f"The map could not be arranged: {layout.status.error or layout.status.state}")
         if st.button("Try again"):
-            jobs.ensure_layout(project, method, retry=True)
+            layouts.ensure_layout(take(project), method, retry=True)
             st.rerun(scope="app")
 
 
-def _what_is_drawn(view: View, layout: LayoutState, n_held_out: int) -> str:
-    fitted = n_fitted(len(view.items), layout.method)
-    parts = [f"{len(view.items):,} images"]
-    if fitted < len(view.items):
+def _what_is_drawn(seen: Snapshot, layout: LayoutState) -> str:
+    n = len(seen.results.shown)
+    fitted, n_held_out = n_fitted(n, layout.method), seen.project.pool.n_items - n
+    parts = [f"{n:,} images"]
+    if fitted < n:
         parts.append(f"placed among {fitted:,} that were laid out")
     if n_held_out:
         parts.append(f"{n_held_out:,} more held out for testing")
@@ -123,5 +126,4 @@ def _what_is_drawn(view: View, layout: LayoutState, n_held_out: int) -> str:
     return " · ".join(parts)
 
 
-open_now = _state.require_project()
-discover(open_now, _state.require_view(open_now))
+discover(_guards.require_snapshot(_guards.require_project()))

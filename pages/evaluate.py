@@ -6,11 +6,13 @@ from typing import Any
 import streamlit as st
 
 from dgm_engine.discovery.metrics import Confusion
-from dgm_engine.services import charts, evaluating, jobs, labelling
+from dgm_engine.services import charts, evaluating, jobs
 from dgm_engine.services.evaluating import Evaluation
-from dgm_engine.services.figures import listed
+from dgm_engine.services.figure_words import ABOUT, Figure
 from dgm_engine.services.projects import Project
-from pages import _figures, _state
+from dgm_engine.services.run_pairs import listed
+from dgm_engine.services.snapshot import Snapshot, take
+from pages import _figures, _guards
 from pages._text import count, plain
 
 _FIGURES = (
@@ -37,13 +39,14 @@ _FIGURES = (
 
 def evaluate(project: Project) -> None:
     """The page."""
-    result = evaluating.evaluate(project, _run(project))
+    seen = take(project, _run(project))
+    result = evaluating.evaluate(seen)
     truth_known = result.confusion is not None
     if truth_known:
         which = "of the test split, which training never saw" if result.split == "test" else "whose true class is known"
         st.caption(f"Run {result.run}, scored on {result.n:,} images {which}.")
         _accuracies(result)
-        _unknown_names(project)
+        _unknown_names(seen)
     else:
         st.info(
             "The true classes of these images are not known, so the program checks itself on your labels: "
@@ -63,7 +66,7 @@ def evaluate(project: Project) -> None:
             st.info("Name clusters or label images to see how well each class is recognised.")
         if truth_known:
             _held_out(result)
-    _figures.section(project, result.run)
+    _figures.section(seen)
 
 
 def _run(project: Project) -> int | None:
@@ -89,13 +92,13 @@ def _accuracies(result: Evaluation) -> None:
     st.caption("  \n".join(f"**{name}**: {explanation}" for _, name, explanation in _FIGURES[:2]))
 
 
-def _unknown_names(project: Project) -> None:
+def _unknown_names(seen: Snapshot) -> None:
     """Says which classes cannot be right because the ground truth calls them otherwise."""
-    names = labelling.class_names(project)
-    unknown = [name for name in names if name not in project.pool.classes]
+    names, truth = seen.labels.classes, seen.project.pool.classes
+    unknown = [name for name in names if name not in truth]
     if names and len(unknown) == len(names):
         st.warning(
-            f"The ground truth knows none of your classes; its own are {_quoted(project.pool.classes)}. Where these "
+            f"The ground truth knows none of your classes; its own are {_quoted(truth)}. Where these "
             "are only the names of folders, the accuracies above say how well the clusters fit these. For an estimate "
             "take an audit: on **Label**, choose “Drawn at random, to check accuracy”.",
             icon=":material/folder_off:",
@@ -103,7 +106,7 @@ def _unknown_names(project: Project) -> None:
     elif unknown:
         st.warning(
             f"The ground truth knows no {_quoted(unknown)}: these names count as wrong above. It calls its classes "
-            f"{_quoted(project.pool.classes)}.",
+            f"{_quoted(truth)}.",
             icon=":material/spellcheck:",
         )
 
@@ -113,7 +116,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _confusion(confusion: Confusion) -> None:
-    st.subheader(charts.ABOUT[charts.Figure.CONFUSION].title)
+    st.subheader(ABOUT[Figure.CONFUSION].title)
     config = {"displayModeBar": False}
     st.plotly_chart(charts.confusion(confusion), key="confusion", config=config, alt="Confusion matrix")
 
@@ -158,6 +161,6 @@ def _held_out(result: Evaluation) -> None:
         st.progress(share, text=f"Run {agreement.run}: {share:.0%} of {count(agreement.n, 'later label')}{unknown}")
 
 
-open_now = _state.require_project()
-_state.require_results(open_now)
+open_now = _guards.require_project()
+_guards.require_results(open_now)
 evaluate(open_now)

@@ -16,7 +16,8 @@ from dgm_engine.labels.interchange import LabelFormat
 from dgm_engine.services import exporting, labelling, tasks
 from dgm_engine.services.labelling import ImportReport
 from dgm_engine.services.projects import Project
-from pages import _state
+from dgm_engine.services.snapshot import take
+from pages import _guards, _safely, _state
 from pages._state import Key
 from pages._text import count, plain
 
@@ -53,7 +54,7 @@ def _classifier(project: Project) -> None:
         args=(project,),
     )
     if status is not None:
-        _state.polling(_outcome, 1.0 if alive else None)(project, alive)
+        _safely.polling(_outcome, 1.0 if alive else None)(project, alive)
 
 
 def _outcome(project: Project, was_alive: bool) -> None:
@@ -125,7 +126,7 @@ def _import(project: Project) -> None:
                 st.table([{"Row": r.row, "Why left out": r.reason} for r in report.rejected])
 
 
-@_state.callback
+@_safely.callback
 def _take_in(project: Project) -> None:
     file: UploadedFile | None = st.session_state[Key.LABEL_FILE]
     if file is None:  # taken out in the moment before
@@ -141,7 +142,7 @@ def _predictions(project: Project) -> None:
     st.write("The class of every image of the project, how sure the model is, and whether the image seems new.")
     st.download_button(
         CSV.title,
-        lambda: _written(lambda path: exporting.write_predictions(project, path), CSV),
+        lambda: _written(lambda path: exporting.write_predictions(take(project), path), CSV),
         file_name=f"{project.name}-predictions{CSV.suffix}",
         mime=CSV.media_type,
         icon=":material/download:",
@@ -158,12 +159,12 @@ def _written(write: Callable[[Path], int], form: LabelFormat) -> bytes:
         return path.read_bytes()
 
 
-@_state.callback
+@_safely.callback
 def _start(project: Project) -> None:
     name = datetime.now().astimezone().strftime("classifier-%Y%m%d-%H%M%S")
     tasks.start_export(project, project.paths.exports / name)
 
 
-open_now = _state.require_project()
-_state.require_results(open_now)
+open_now = _guards.require_project()
+_guards.require_results(open_now)
 export(open_now)

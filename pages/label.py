@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from dgm_engine.services import auditing, exploring
+from dgm_engine.services import auditing
 from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
-from pages import _board, _details, _queue, _standing, _state, _suspect_names
+from dgm_engine.services.snapshot import Snapshot, take
+from pages import _board, _details, _guards, _queue, _safely, _standing, _suspect_names
 from pages._messages import Mode
 from pages._queue import Queued, Source
 from pages._state import Key
@@ -16,7 +17,7 @@ BATCH = {Mode.SINGLE: 20, Mode.GRID: 60}
 AUDITED = 40
 
 
-def label(project: Project) -> None:
+def label(seen: Snapshot) -> None:
     """The page."""
     with st.container(horizontal=True, vertical_alignment="center", key="toolbar"):
         mode = st.segmented_control(
@@ -43,38 +44,37 @@ def label(project: Project) -> None:
             st.button("Other images", icon=":material/refresh:", type="tertiary", on_click=_queue.others)
         if source != Source.AUDIT:  # which says itself how far it has come
             st.space("stretch")
-            _standing.line(project)
-    audit = auditing.current(project) if source == Source.AUDIT else None
+            _standing.line(seen)
+    audit = auditing.current(seen) if source == Source.AUDIT else None
     if source == Source.AUDIT:
-        _audit(project, audit)
-    _images(project, Source(source), Mode(mode), 0 if audit is None else audit.number)
+        _audit(seen.project, audit)
+    _images(seen, Source(source), Mode(mode), 0 if audit is None else audit.number)
 
 
-def _images(project: Project, source: Source, mode: Mode, audit: int) -> None:
+def _images(seen: Snapshot, source: Source, mode: Mode, audit: int) -> None:
     if source is Source.SUSPECTS:
-        _suspect_names.listed(project, exploring.view(project))
+        _suspect_names.listed(seen)
     key = f"label_{mode}"
-    queued = _queue.queue(project, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
-    waiting = _queue.waiting(project, source, queued)
+    queued = _queue.queue(seen, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
+    waiting = _queue.waiting(seen, source, queued)
     if not waiting:
         if queued or source is not Source.AUDIT:
-            st.success(_none_left(project, source))
+            st.success(_none_left(seen, source))
         return
-    view = exploring.view(project)
     images, beside = st.columns([8, 5], gap="medium")
     with images:
-        looked = _board.board(project, view, _shown(queued, waiting, audit), (source, audit), key, mode)
+        looked = _board.board(seen, _shown(queued, waiting, audit), (source, audit), key, mode)
     with beside:
         if looked is not None and source is not Source.AUDIT:
-            _details.show(project, view, looked, picture=mode is Mode.GRID)
+            _details.show(seen, looked, picture=mode is Mode.GRID)
 
 
-def _none_left(project: Project, source: Source) -> str:
+def _none_left(seen: Snapshot, source: Source) -> str:
     if source is Source.AUDIT:
         return "All images of this audit are judged, or were skipped."
     if source is not Source.SUSPECTS:
         return "No more images to suggest this way. Choose another way, or train again."
-    if not project.labels.state().positive:
+    if not seen.labels.positive:
         return "No image has a label yet, so that none can be wrong."
     return "No label looks wrong: the model and the most similar images agree with all of them."
 
@@ -116,11 +116,9 @@ def _draw_button(project: Project) -> None:
     st.button(f"Draw {AUDITED} images", icon=":material/casino:", type="primary", on_click=_draw, args=(project,))
 
 
-@_state.callback
+@_safely.callback
 def _draw(project: Project) -> None:
-    auditing.start(project, AUDITED)
+    auditing.start(take(project), AUDITED)
 
 
-open_now = _state.require_project()
-_state.require_results(open_now)
-label(open_now)
+label(_guards.require_snapshot(_guards.require_project()))

@@ -5,10 +5,10 @@ from typing import Literal
 
 import streamlit as st
 
-from dgm_engine.services import exploring, projects
-from dgm_engine.services.projects import ProjectCard
-from pages import _create, _state
-from pages._pictures import data_uri, strip
+from dgm_engine.services import projects, thumbnails
+from dgm_engine.services.projects import Project, ProjectCard
+from pages import _create, _safely, _state
+from pages._pictures import BY_PROJECT, data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
 
@@ -61,24 +61,24 @@ def _card(card: ProjectCard) -> None:
     if card.state == "damaged":
         st.error(card.error)
         return
-    st.html(_strip(str(card.root), card.created))
+    project = projects.open_project(card.root)
+    st.html(_strip(project))
     st.caption(f"{count(card.items, 'image')} · {count(card.n_labels, 'label')} · made {card.created[:10]}")
-    _unreadable(card)
+    _unreadable(project)
 
 
-def _unreadable(card: ProjectCard) -> None:
-    left_out = projects.quarantined(projects.open_project(card.root))
+def _unreadable(project: Project) -> None:
+    left_out = projects.quarantined(project)
     if left_out:
         with st.expander(f"{count(len(left_out), 'file')} could not be read"):
             st.dataframe([{"File": q.path, "Why": q.reason} for q in left_out], hide_index=True, height="content")
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _strip(root: str, created: str) -> str:
-    project = projects.open_project(Path(root))
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
+def _strip(project: Project) -> str:
     rows = project.pool.shown
     rows = rows[:: max(1, len(rows) // _THUMBNAILS)][:_THUMBNAILS]
-    return strip(data_uri(exploring.sprite(project, rows, len(rows), _SIZE)), len(rows), _SIZE)
+    return strip(data_uri(thumbnails.sprite(project, rows, len(rows), _SIZE)), len(rows), _SIZE)
 
 
 @st.dialog("Delete this project?")
@@ -95,7 +95,7 @@ def _confirm_delete(card: ProjectCard) -> None:
             st.rerun()
 
 
-@_state.callback
+@_safely.callback
 def _delete(card: ProjectCard) -> None:
     projects.delete_project(card.root)
     if st.session_state.get(Key.PROJECT) == str(card.root):

@@ -7,7 +7,8 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.latest import run_in_use
 from dgm_engine.services.projects import Project
-from pages import _curves, _outcome, _runs, _settings, _state
+from dgm_engine.services.snapshot import take_if_any
+from pages import _curves, _guards, _outcome, _runs, _safely, _settings
 from pages._text import plain
 
 REFRESH_SECONDS = 1.5
@@ -17,11 +18,12 @@ def train(project: Project) -> None:
     """The page."""
     found = jobs.active_status(project)
     alive = found is not None and found[1].alive
-    _outcome.show(project)
+    if (seen := take_if_any(project)) is not None:
+        _outcome.show(seen)
     left, right = st.columns([2, 3], gap="large")
     with left:
         if found is not None and alive:
-            _state.polling(_at_work, REFRESH_SECONDS)(project)
+            _safely.polling(_at_work, REFRESH_SECONDS)(project)
         else:
             if found is not None:
                 _last_word(project, *found)
@@ -30,7 +32,7 @@ def train(project: Project) -> None:
         if found is None:
             _explain()
         else:
-            _state.polling(_watch, REFRESH_SECONDS if alive else None)(project)
+            _safely.polling(_watch, REFRESH_SECONDS if alive else None)(project)
     _runs.listed(project, jobs.runs(project))
 
 
@@ -112,14 +114,14 @@ def _explain() -> None:
         )
 
 
-@_state.callback
+@_safely.callback
 def _stop(project: Project) -> None:
     jobs.stop_training(project)
 
 
-@_state.callback
+@_safely.callback
 def _resume(project: Project) -> None:
     jobs.resume_training(project)
 
 
-train(_state.require_project())
+train(_guards.require_project())

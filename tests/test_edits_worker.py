@@ -9,9 +9,10 @@ import pytest
 from dgm_engine import jobs
 from dgm_engine.config import ModelName
 from dgm_engine.jobs import JobState
-from dgm_engine.services import clusters, exploring, labelling
+from dgm_engine.services import clusters, labelling, viewing
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project, open_project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs
 from dgm_engine.training.checkpoint import load_model, read_checkpoint
 from dgm_engine.training.runs import TrainRequest
@@ -49,30 +50,30 @@ def trained_on(project: Project, name: ModelName = ModelName.GM_DGM):
 
 
 def sizes(project: Project) -> list[int]:
-    return [c.size for c in exploring.view(project).clusters]
+    return [c.size for c in viewing.view(take(project)).clusters]
 
 
 def test_training_takes_a_merge_over_and_its_undoing_too(copied: Project):
-    before = exploring.view(copied)
+    before = viewing.view(take(copied))
     one, other = np.argsort(sizes(copied))[-2:].tolist()
     clusters.merge(copied, one, other, ANN)
-    merged = exploring.view(copied)
+    merged = viewing.view(take(copied))
     assert sizes(copied)[other] == sizes_of(before, one) + sizes_of(before, other)
     _, q_y = trained_on(copied)
     assert (q_y.argmax(1) == merged.component).mean() > 0.9
     assert sizes(copied)[one] == 0
 
     labelling.undo(copied, ANN)
-    reopened = exploring.view(copied)
+    reopened = viewing.view(take(copied))
     assert (reopened.component[before.component == one] == one).all()
-    assert not exploring.view(copied).clusters[one].closed
+    assert not viewing.view(take(copied)).clusters[one].closed
     _, q_y = trained_on(copied)
     assert (q_y.argmax(1) == before.component).mean() > 0.85
     assert (q_y.argmax(1)[before.component == one] == one).mean() > 0.7
 
     labelling.redo(copied, ANN)
     assert sizes(copied)[one] == 0
-    assert (exploring.view(copied).component[before.component == one] == other).mean() > 0.9
+    assert (viewing.view(take(copied)).component[before.component == one] == other).mean() > 0.9
 
 
 def sizes_of(view, component: int) -> int:
@@ -80,13 +81,13 @@ def sizes_of(view, component: int) -> int:
 
 
 def test_training_takes_a_dissolved_cluster_and_a_split_into_it_over_and_their_undoing(copied: Project):
-    begin = exploring.view(copied)
+    begin = viewing.view(take(copied))
     small, large = np.argsort(sizes(copied))[[0, -1]].tolist()
     clusters.dissolve(copied, small, ANN)
     assert sizes(copied)[small] == 0
     large = int(np.argmax(sizes(copied)))
     assert clusters.split(copied, large, ANN) == small
-    halved = exploring.view(copied)
+    halved = viewing.view(take(copied))
     assert 0 < sizes(copied)[small] <= sizes(copied)[large]
     results, q_y = trained_on(copied)
     component = q_y.argmax(1)
@@ -98,7 +99,7 @@ def test_training_takes_a_dissolved_cluster_and_a_split_into_it_over_and_their_u
     labelling.undo(copied, ANN)
     assert sizes(copied)[small] == 0
     labelling.undo(copied, ANN)
-    assert (exploring.view(copied).component[begin.component == small] == small).all()
+    assert (viewing.view(take(copied)).component[begin.component == small] == small).all()
     _, q_y = trained_on(copied)
     assert (q_y.argmax(1) == begin.component).mean() > 0.8
 
@@ -106,14 +107,14 @@ def test_training_takes_a_dissolved_cluster_and_a_split_into_it_over_and_their_u
 def test_a_split_holds_where_all_of_its_images_have_one_label(copied: Project):
     clusters.dissolve(copied, int(np.argmin(sizes(copied))), ANN)
     large = int(np.argmax(sizes(copied)))
-    before = exploring.view(copied)
+    before = viewing.view(take(copied))
     labelling.label_items(copied, before.items[before.component == large].tolist(), "thing", ANN)
     halves = (large, clusters.split(copied, large, ANN))
-    wanted = exploring.view(copied).component
+    wanted = viewing.view(take(copied)).component
     _, q_y = trained_on(copied)
     for k in halves:
         assert (q_y.argmax(1)[wanted == k] == k).mean() > 0.8
-        assert exploring.view(copied).owner[k] == "thing"
+        assert viewing.view(take(copied)).owner[k] == "thing"
 
 
 def test_what_is_done_while_it_trains_is_taken_over_in_its_midst_and_kept_by_a_resume(copied: Project):
@@ -129,7 +130,7 @@ def test_what_is_done_while_it_trains_is_taken_over_in_its_midst_and_kept_by_a_r
     results = results_of(run)
     assert [edit.component for edit in results.contained.edits] == [one]
     assert results.q_y[:, one].max() == 0
-    assert exploring.view(copied).owner[other] == "mine"
+    assert viewing.view(take(copied)).owner[other] == "mine"
     checkpoint = read_checkpoint(run)
     assert checkpoint is not None
     assert checkpoint.edits == results.contained.edits
@@ -140,7 +141,7 @@ def test_what_is_done_while_it_trains_is_taken_over_in_its_midst_and_kept_by_a_r
     runs.request_stop(run)
     assert wait(run).state is JobState.STOPPED
     assert results_of(run).contained.edits == ()
-    assert exploring.view(copied).owner[one] == "mine"
+    assert viewing.view(take(copied)).owner[one] == "mine"
     assert sizes(copied)[one] > 0
 
 
@@ -158,11 +159,11 @@ def test_every_model_takes_over_what_was_done_with_its_clusters(digits_template:
     assert wait(start(project, TrainRequest(model=name, n_components=12, epochs=6))).state is JobState.FINISHED
     one, other = np.argsort(sizes(project))[-2:].tolist()
     clusters.merge(project, one, other, ANN)
-    wanted = exploring.view(project).component
+    wanted = viewing.view(take(project)).component
     _, q_y = trained_on(project, name)
     assert np.mean(q_y.argmax(1)[wanted == other] == other) > 0.85
     half = clusters.split(project, other, ANN)
-    wanted = exploring.view(project).component
+    wanted = viewing.view(take(project)).component
     _, q_y = trained_on(project, name)
     for k in (other, half):
         assert np.mean(q_y.argmax(1)[wanted == k] == k) > 0.8

@@ -26,13 +26,14 @@ from dgm_engine.labels.csv_labels import read_csv
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
 from dgm_engine.paths import write_json
-from dgm_engine.services import exploring, exporting, labelling
+from dgm_engine.services import exporting, labelling, viewing
 from dgm_engine.services.projects import Project, create_project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import new_state, save_checkpoint
+from dgm_engine.training.fitting import predict as predict_pool
 from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig
-from dgm_engine.training.worker import predict as predict_pool
 
 NAMES = {0: "=round", 1: "other", 2: "other", 4: "third, one"}
 K = 6
@@ -53,7 +54,7 @@ def make_case(folder: Path, source: Path) -> Case:
     give_run(project)
     for component, name in NAMES.items():
         labelling.name_component(project, component, name, "me")
-    exporting.export_classifier(project, folder / "export")
+    exporting.export_classifier(take(project), folder / "export")
     return Case(project, source, folder / "export")
 
 
@@ -115,7 +116,7 @@ def array(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def test_answers_are_those_of_the_project(name: str, request: pytest.FixtureRequest, tmp_path: Path):
     case: Case = request.getfixturevalue(name)
     report = predict(case.export, case.source, tmp_path / "out.csv")
-    view = exploring.view(case.project)
+    view = viewing.view(take(case.project))
     written = read_csv(tmp_path / "out.csv")  # takes the apostrophes off again
     assert [row.item for row in written] == view.items.tolist()
     assert [row.class_name for row in written] == view.predicted.tolist()
@@ -136,7 +137,7 @@ def test_columns(files: Case, tmp_path: Path):
 
 def test_project_writes_its_predictions_alike(files: Case, tmp_path: Path):
     predict(files.export, files.source, tmp_path / "out.csv")
-    exporting.write_predictions(files.project, tmp_path / "own.csv")
+    exporting.write_predictions(take(files.project), tmp_path / "own.csv")
     ours, own = read(tmp_path / "out.csv"), read(tmp_path / "own.csv")
     assert [{**row, "confidence": ""} for row in ours] == [{**row, "confidence": ""} for row in own]
     confidence = [[float(row["confidence"]) for row in rows] for rows in (ours, own)]

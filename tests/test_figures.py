@@ -20,9 +20,10 @@ from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
-from dgm_engine.services import charts, evaluating, figures, labelling
+from dgm_engine.services import charts, divergence_charts, evaluating, figures, imagining, labelling, run_pairs
 from dgm_engine.services.figure_files import FigureRequest, write_figures
 from dgm_engine.services.projects import Project, create_project, open_project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training import latent
 from dgm_engine.training.batches import Table
 from tests.fabricated import N_COMPONENTS, fabricate_model, fabricate_run, made_up_components
@@ -138,14 +139,14 @@ def test_samples_vary_within_a_component_and_are_the_same_each_time():
 
 
 def test_the_map_shows_the_test_split_or_a_stated_sample_of_it(trained: Project):
-    found = figures.latent_map(trained, limit=50)
+    found = figures.latent_map(take(trained), limit=50)
     assert (found.n_all, found.xy.shape, found.titled.by) == (360, (50, 2), "true class")
     rows = trained.pool.rows(found.items.tolist())
     assert set(trained.pool.split[rows]) == {"test"}
     names = [found.titled.groups[g] for g in found.group]
     assert names == [trained.pool.classes[t] for t in trained.pool.truth[rows]]
     assert found.component.tolist() == made_up_components(trained)[rows].tolist()
-    everything = figures.latent_map(trained, limit=1_000)
+    everything = figures.latent_map(take(trained), limit=1_000)
     assert len(everything.items) == 360
     near, far = distances(everything.xy, everything.component)
     assert near < 0.5 * far  # the made-up z keep components apart
@@ -158,14 +159,14 @@ def distances(xy: np.ndarray, component: np.ndarray) -> tuple[float, float]:
 
 
 def test_units_come_in_the_order_of_their_weighted_kl(modelled: Project):
-    found = figures.activity(modelled)
+    found = figures.activity(take(modelled))
     weight = found.count / found.count.sum()
     np.testing.assert_allclose(found.overall, (found.kl * weight[..., None]).sum((0, 1)), rtol=1e-9)
     assert found.count.sum() == 360
     assert found.count.sum(0).tolist() == np.bincount(modelled.pool.truth[1437:]).tolist()
     assert (np.diff(found.overall[found.order]) <= 0).all()
     assert found.n_active == sum(value > figures.ACTIVE_KL for value in found.overall.tolist()) > 0
-    assert figures.divergence(modelled).order.tolist() == found.order.tolist()
+    assert figures.divergence(take(modelled)).order.tolist() == found.order.tolist()
 
 
 def test_without_truth_the_named_classes_stand_in(tmp_path: Path):
@@ -175,48 +176,48 @@ def test_without_truth_the_named_classes_stand_in(tmp_path: Path):
     fabricate_model(fabricate_run(blind, 1))
     blind.pool.truth[:] = -1
     labelling.name_component(blind, 1, "one", "ann")
-    found = figures.latent_map(blind)
+    found = figures.latent_map(take(blind))
     assert (found.titled.by, found.titled.groups, found.n_all) == ("predicted class", ("", "one"), 40)
     assert ((found.group == 1) == (found.component == 1)).all()
     assert found.titled.clusters[1] == "1: one"
     with pytest.raises(InputError, match="not known"):
-        figures.compared(blind, "1")
-    report = write_figures(blind, tmp_path / "out", FigureRequest())
+        run_pairs.compared(take(blind), "1")
+    report = write_figures(take(blind), tmp_path / "out", FigureRequest())
     assert [figure for figure, _ in report.left_out] == ["fig4_confusion"]
 
 
 def test_what_the_model_imagines_is_drawn_for_the_components_in_use(modelled: Project):
-    strips = figures.strips(modelled)
+    strips = imagining.strips(take(modelled))
     sizes = [s.size for s in strips]
     assert sizes == sorted(sizes, reverse=True)
     assert {s.component for s in strips} == set(range(11))  # 11 is empty
-    assert all(s.samples.shape == (figures.SAMPLES, 8, 8, 1) and s.samples.dtype == np.uint8 for s in strips)
-    typical = figures.exemplars(modelled)
+    assert all(s.samples.shape == (imagining.SAMPLES, 8, 8, 1) and s.samples.dtype == np.uint8 for s in strips)
+    typical = imagining.exemplars(take(modelled))
     component = made_up_components(modelled)
     assert all(component[modelled.pool.rows([item])[0]] == k for k, item in typical.items())
-    walk = figures.walk(modelled, ("train/00000", "test/00003"), steps=4)
+    walk = imagining.walk(take(modelled), ("train/00000", "test/00003"), steps=4)
     assert walk.shape == (4, 8, 8, 1)
     with pytest.raises(InputError, match="at least 2"):
-        figures.walk(modelled, ("train/00000", "test/00003"), steps=1)
+        imagining.walk(take(modelled), ("train/00000", "test/00003"), steps=1)
     with pytest.raises(NotFoundError, match="'nobody'"):
-        figures.walk(modelled, ("train/00000", "nobody"))
+        imagining.walk(take(modelled), ("train/00000", "nobody"))
 
 
 def test_any_run_can_be_scored_and_a_missing_one_is_named(trained: Project):
     fabricate_run(trained, 2, owner=("0", *(None,) * (N_COMPONENTS - 1)))
     labelling.label_items(trained, ["train/00000"], "0", "ann")
-    first, second = evaluating.evaluate(trained, 1), evaluating.evaluate(trained)
+    first, second = evaluating.evaluate(take(trained, 1)), evaluating.evaluate(take(trained))
     assert (first.run, second.run) == (1, 2)
     assert first.accuracy_named is None
     assert second.accuracy_named is not None
     with pytest.raises(NotFoundError, match="no run 7 with results; it has 1, 2"):
-        evaluating.evaluate(trained, 7)
+        evaluating.evaluate(take(trained, 7))
 
 
 def test_the_square_matrix_gives_unnamed_clusters_to_their_majority(trained: Project):
     labelling.name_component(trained, 3, "footwear", "ann")  # no ground-truth class: counts as its majority
     labelling.name_component(trained, 10, "8", "ann")  # wrong, and stays so
-    found = evaluating.evaluate(trained).best_naming
+    found = evaluating.evaluate(take(trained)).best_naming
     assert found is not None
     component, truth = made_up_components(trained)[1437:], trained.pool.truth[1437:]
     expected = np.where(component == 10, 8, component)
@@ -229,21 +230,21 @@ def test_the_square_matrix_gives_unnamed_clusters_to_their_majority(trained: Pro
 def test_runs_are_compared_by_number_by_project_and_by_folder(trained: Project, tmp_path: Path):
     copy = open_project(Path(shutil.copytree(trained.paths.root, tmp_path / "copy")))
     fabricate_run(trained, 2)
-    titles = [title for title, _ in figures.compared(trained, "1")]
+    titles = [title for title, _ in run_pairs.compared(take(trained), "1")]
     assert titles == ["digits, run 2: gm-dgm", "digits, run 1: gm-dgm"]
     for other in (copy.paths.root, copy.paths.run(1).root):
-        assert figures.compared(trained, str(other), 1)[1][1].run == 1
+        assert run_pairs.compared(take(trained, 1), str(other))[1][1].run == 1
     with pytest.raises(NotFoundError, match="no run 3"):
-        figures.compared(trained, "3")
+        run_pairs.compared(take(trained), "3")
     np.savez(tmp_path / "x.npz", x=np.zeros((30, 8, 8), dtype=np.uint8), y=np.array(["a", "b", "c"] * 10))
     strange = create_project(tmp_path / "strange", SourceRequest(str(tmp_path / "x.npz"))).project
     with pytest.raises(InputError, match="classes a, b, c"):
-        figures.compared(trained, str(strange.paths.root))
+        run_pairs.compared(take(trained), str(strange.paths.root))
 
 
 def test_figures_are_written_with_the_numbers_behind_them(modelled: Project, tmp_path: Path):
     out = tmp_path / "figures"
-    report = write_figures(modelled, out, FigureRequest(items=60))
+    report = write_figures(take(modelled), out, FigureRequest(items=60))
     assert sorted(report.files) == sorted(path.name for path in out.iterdir())
     assert (len(report.files), report.left_out) == (11, ())
     for name in report.files:
@@ -255,7 +256,7 @@ def test_figures_are_written_with_the_numbers_behind_them(modelled: Project, tmp
         elif name.endswith(".png"):
             assert (out / name).read_bytes().startswith(b"\x89PNG")
     rows = table(out / "figC5_activity.csv")
-    found = figures.activity(modelled)
+    found = figures.activity(take(modelled))
     assert report.active_units == found.n_active
     assert [int(name.removeprefix("unit_")) for name in rows[0] if name.startswith("unit_")] == found.order.tolist()
     assert (rows[0]["component"], int(rows[0]["images"])) == ("all", 360)
@@ -279,16 +280,16 @@ def table(path: Path) -> list[dict[str, str]]:
 
 def test_models_with_one_prior_have_no_distances_and_old_files_go(modelled: Project, tmp_path: Path):
     out = tmp_path / "figures"
-    write_figures(modelled, out, FigureRequest(items=20))
+    write_figures(take(modelled), out, FigureRequest(items=20))
     (out / "mine.txt").write_text("kept")
     fabricate_model(fabricate_run(modelled, 2, lineage=2), ModelName.M2)
-    report = write_figures(modelled, out, FigureRequest(items=20))
+    report = write_figures(take(modelled), out, FigureRequest(items=20))
     assert [figure for figure, _ in report.left_out] == ["figC6_divergence"]
     assert {path.name for path in out.iterdir()} == {*report.files, "mine.txt"}
 
 
 def test_the_chart_of_activity_shows_as_many_units_as_asked_and_a_legend_of_all_classes(modelled: Project):
-    found = figures.activity(modelled)
+    found = figures.activity(take(modelled))
     figure = charts.activity(found, 4)
     drawn = [trace for trace in figure.data if not trace.showlegend]
     assert all(list(trace.customdata) == found.order[:4].tolist() for trace in drawn)
@@ -300,8 +301,8 @@ def test_the_chart_of_activity_shows_as_many_units_as_asked_and_a_legend_of_all_
 
 
 def test_the_chart_of_distances_carries_every_pair(modelled: Project):
-    found = figures.divergence(modelled)
-    figure = charts.divergence_with_pair(found, 5)
+    found = figures.divergence(take(modelled))
+    figure = divergence_charts.divergence_with_pair(found, 5)
     cells = np.array(figure.data[0].customdata)
     first, second = found.alike[3], found.alike[7]
     np.testing.assert_allclose(cells[3, 7], found.kl[first, second, found.order[:5]], atol=1e-5)
@@ -311,7 +312,7 @@ def test_the_chart_of_distances_carries_every_pair(modelled: Project):
 
 def test_names_cannot_write_into_a_page(modelled: Project, tmp_path: Path):
     labelling.name_component(modelled, 2, "<script>alert(1)</script>", "ann")
-    write_figures(modelled, tmp_path / "out", FigureRequest(items=20))
+    write_figures(take(modelled), tmp_path / "out", FigureRequest(items=20))
     for path in (tmp_path / "out").glob("*.html"):
         assert "<script>alert" not in path.read_text()
 
@@ -342,5 +343,5 @@ def test_the_command_line_writes_and_reports(modelled: Project, tmp_path: Path, 
 
 def test_a_run_without_a_checkpoint_says_so(trained: Project, tmp_path: Path):
     with pytest.raises(StateError, match="has not saved a model"):
-        write_figures(trained, tmp_path / "out", FigureRequest())
+        write_figures(take(trained), tmp_path / "out", FigureRequest())
     assert not (tmp_path / "out").exists()

@@ -9,7 +9,6 @@ from dgm_engine.discovery.edits import members
 from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.training.ownership import (
-    HELD_IMAGES,
     allowed_sets,
     carried_over,
     class_evidence,
@@ -17,8 +16,8 @@ from dgm_engine.training.ownership import (
     effective_owner,
     give_components,
     held_out_items,
-    kept_apart,
 )
+from dgm_engine.training.splits import HELD_IMAGES, kept_apart
 
 ME = "tester"
 ITEMS = [f"i{n}" for n in range(6)]

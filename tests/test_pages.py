@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,15 @@ from dgm_engine.discovery.projections import Method
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.schema import Anchored, Kind, Use
 from dgm_engine.paths import read_json, write_json
-from dgm_engine.services import auditing, exploring, jobs, labelling, mapping, scoping
+from dgm_engine.services import auditing, clusters, jobs, labelling, layouts, mapping, scoping, viewing
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.palette import UNKNOWN, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
-from dgm_engine.training.results import LiveMap, save_live_map
+from dgm_engine.services.snapshot import Snapshot, take
+from dgm_engine.training.results import LiveMap, load_results, save_live_map, save_results
 from dgm_engine.training.runs import TrainRequest, read_config
-from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
+from pages import _bulk, _details, _figures, _keys, _map, _plotly_map, _queue
 from pages._colours import Colour
 from pages._create import _folder_name
 from pages._messages import Mode
@@ -52,8 +54,8 @@ def mapped(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A trained project whose map is there, and three images labelled "three", "four" and "five"."""
     rows = trained.pool.shown
     xy = np.random.default_rng(0).normal(size=(len(rows), 2)).astype(np.float32)
-    there = jobs.LayoutState(Method.TSNE, xy, rows, 1, "token", stale=False, status=None)
-    monkeypatch.setattr(jobs, "ensure_layout", lambda *_, **__: there)
+    there = layouts.LayoutState(Method.TSNE, xy, rows, 1, "token", stale=False, status=None)
+    monkeypatch.setattr(layouts, "ensure_layout", lambda *_, **__: there)
     for row, name in enumerate(["three", "four", "five"]):
         labelling.label_items(trained, [f"train/{row:05d}"], name, "ann")
     return trained
@@ -80,9 +82,9 @@ def a_button_that_counts() -> None:
     import streamlit as st
     from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
-    from pages import _state
+    from pages import _safely
 
-    @_state.callback
+    @_safely.callback
     def count() -> None:
         context = get_script_run_ctx()
         assert context is not None
@@ -260,18 +262,18 @@ def test_naming_a_cluster_in_place_and_taking_the_name_away(mapped: Project) -> 
 
 
 def test_a_field_that_the_browser_speaks_of_twice_names_once(mapped: Project) -> None:
-    def page(project: "Project", view: "exploring.View", cluster: "Cluster") -> None:
+    def page(seen: "Snapshot", cluster: "Cluster") -> None:
         import streamlit as st
 
         from pages import _clusters
 
-        key = _clusters._field(project, view, cluster)
+        key = _clusters._field(seen, cluster)
         for said in ("three", "three", None):  # once it has spoken it gives no name and takes none away
             st.session_state[key] = said
-            _clusters._name(project, view, cluster, key)
+            _clusters._name(seen, cluster, key)
 
-    view = exploring.view(mapped)
-    app = AppTest.from_function(page, args=(mapped, view, view.clusters[3])).run()
+    seen = take(mapped)
+    app = AppTest.from_function(page, args=(seen, viewing.view(seen).clusters[3])).run()
     assert not app.exception
     assert mapped.labels.state(1).names[3] == "three"
     assert sum(event.kind is Kind.NAME for event in mapped.labels.history()) == 1
@@ -295,9 +297,9 @@ def test_a_fault_of_ours_is_a_message_and_leaves_the_page(mapped: Project, monke
 
 def _polled() -> None:
     from dgm_engine.services import jobs
-    from pages import _state
+    from pages import _safely
 
-    _state.polling(jobs.active_status, None)(None)  # type: ignore[arg-type]
+    _safely.polling(jobs.active_status, None)(None)  # type: ignore[arg-type]
 
 
 def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) -> None:
@@ -313,11 +315,11 @@ def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) 
 
 
 def test_a_bulk_label_reaches_what_is_selected_by_id(mapped: Project) -> None:
-    view = exploring.view(mapped)
+    view = viewing.view(take(mapped))
     chosen = np.flatnonzero(view.component == 4)[-70:]
     mask = np.isin(np.arange(len(view.items)), chosen)
     app = opened("discover", mapped)
-    app.session_state[Key.SCOPE] = scoping.pick(mapped, view, Scope(), mask)
+    app.session_state[Key.SCOPE] = scoping.pick(take(mapped), Scope(), mask)
     app.session_state[Key.PANEL] = Panel.IMAGES
     app.run()
 
@@ -341,11 +343,11 @@ def test_a_bulk_label_reaches_what_is_selected_by_id(mapped: Project) -> None:
 
 def test_show_images_selects_the_whole_cluster_that_the_filters_let_through(mapped: Project) -> None:
     app = opened("discover", mapped)
-    view = exploring.view(mapped)
+    view = viewing.view(take(mapped))
     app.button(key="show_5").click().run()
     whole = view.component == 5
     scope = app.session_state[Key.SCOPE]
-    assert np.array_equal(scoping.picked(mapped, view, scope), whole)
+    assert np.array_equal(scoping.picked(take(mapped), scope), whole)
     assert f"{whole.sum()} images" in texts(app)
 
     app.text_input(key="filter_text").set_value("0017").run()
@@ -356,8 +358,8 @@ def test_show_images_selects_the_whole_cluster_that_the_filters_let_through(mapp
 
 
 def test_an_address_brings_filters_and_selection_back(mapped: Project) -> None:
-    view = exploring.view(mapped)
-    scope = scoping.pick(mapped, view, Scope(clusters=(4,)), view.component == 4)
+    view = viewing.view(take(mapped))
+    scope = scoping.pick(take(mapped), Scope(clusters=(4,)), view.component == 4)
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
     app.query_params["project"] = str(mapped.paths.root)
     for name, value in scope.to_query().items():
@@ -376,16 +378,17 @@ def lassoed(
     def page(project: "Project", event: "dict[str, object]", scope: "Scope") -> None:
         import streamlit as st
 
-        from dgm_engine.services import exploring, jobs
+        from dgm_engine.services import layouts
+        from dgm_engine.services.snapshot import take
         from pages import _map, _state
         from pages._colours import Colour, look
 
         st.session_state[_state.Key.SCOPE] = scope
-        view = exploring.view(project)
-        where = _map.places(project, jobs.ensure_layout(project))
-        seen = look(project, view, where, Colour.CLUSTER, scope)
-        st.session_state[_state.Key.MAP] = {"enclosed": {"token": where.token, "look": seen.token} | event}
-        _map._on_enclosed(project, view, where, seen)
+        seen = take(project)
+        where = _map.places(project, layouts.ensure_layout(seen))
+        drawn = look(seen, where, Colour.CLUSTER, scope)
+        st.session_state[_state.Key.MAP] = {"enclosed": {"token": where.token, "look": drawn.token} | event}
+        _map._on_enclosed(seen, where, drawn)
 
     event = {"polygon": polygon, "mode": mode, "dimmed": list(dimmed)} | ({"look": look} if look else {})
     app = AppTest.from_function(page, args=(mapped, event, scope)).run()
@@ -393,24 +396,24 @@ def lassoed(
 
 
 def test_a_lasso_selects_exactly_what_it_encloses_adds_takes_away_and_minds_filters(mapped: Project) -> None:
-    view = exploring.view(mapped)
-    where = _map.places(mapped, jobs.ensure_layout(mapped))
+    view = viewing.view(take(mapped))
+    where = _map.places(mapped, layouts.ensure_layout(take(mapped)))
     assert where is not None
     x, y = (where.xy / mapping.STEPS).T
     left = [[-1.0, -1.0], [0.5, -1.0], [0.5, 2.0], [-1.0, 2.0]]
     low = [[-1.0, -1.0], [2.0, -1.0], [2.0, 0.5], [-1.0, 0.5]]
 
     scope = lassoed(mapped, left, "replace", Scope())
-    assert np.array_equal(scoping.picked(mapped, view, scope), x < 0.5)
+    assert np.array_equal(scoping.picked(take(mapped), scope), x < 0.5)
     added = lassoed(mapped, low, "add", scope)
-    assert np.array_equal(scoping.picked(mapped, view, added), (x < 0.5) | (y < 0.5))
+    assert np.array_equal(scoping.picked(take(mapped), added), (x < 0.5) | (y < 0.5))
     taken = lassoed(mapped, low, "subtract", scope)
-    assert np.array_equal(scoping.picked(mapped, view, taken), (x < 0.5) & (y > 0.5))
+    assert np.array_equal(scoping.picked(take(mapped), taken), (x < 0.5) & (y > 0.5))
 
     filtered = lassoed(mapped, left, "replace", Scope(clusters=(3, 4)))
-    assert np.array_equal(scoping.picked(mapped, view, filtered), (x < 0.5) & np.isin(view.component, (3, 4)))
+    assert np.array_equal(scoping.picked(take(mapped), filtered), (x < 0.5) & np.isin(view.component, (3, 4)))
     dimmed = lassoed(mapped, left, "replace", Scope(), dimmed=(3,))
-    assert np.array_equal(scoping.picked(mapped, view, dimmed), (x < 0.5) & (view.component != 3))
+    assert np.array_equal(scoping.picked(take(mapped), dimmed), (x < 0.5) & (view.component != 3))
     assert lassoed(mapped, left, "replace", scope, dimmed=(3,), look="earlier") == scope  # group 3 may be another now
     assert not lassoed(mapped, [[2.0, 2.0], [3.0, 2.0], [3.0, 3.0]], "replace", scope).selection
 
@@ -465,14 +468,15 @@ def test_a_grid_stays_on_its_page_when_it_loses_images_and_begins_anew_for_anoth
     def page(project: "Project", n: int, choice: str, turn: bool) -> None:
         import streamlit as st
 
-        from dgm_engine.services import exploring
+        from dgm_engine.services.snapshot import take
         from pages import _board
         from pages._tiles import Shown
 
-        view = exploring.view(project)
+        seen = take(project)
+        items = seen.project.pool.items[seen.results.shown]
         if turn:
             st.session_state["grid_page"] = (choice, 2)
-        _board.pages(project, view, Shown(view.items[:n].tolist()), choice, "grid")
+        _board.pages(seen, Shown(items[:n].tolist()), choice, "grid")
 
     def at(n: int, choice: str, turn: bool = False) -> int:
         app.args = (trained, n, choice, turn)  # AppTest runs it again with these
@@ -527,10 +531,10 @@ def test_training_is_offered_once_something_new_is_known(trained: Project) -> No
 
 def test_only_what_is_said_in_an_audit_answers_it(trained: Project) -> None:
     labelling.name_component(trained, 3, "three", "ann")
-    audit = auditing.start(trained, 3)
+    audit = auditing.start(take(trained), 3)
     first, second, third = ({"kind": "none", "items": [of.item]} for of in audit.items)
     said(trained, first | {"audit": audit.number}, second, third | {"audit": audit.number}, {"kind": "undo"})
-    found = auditing.current(trained)
+    found = auditing.current(take(trained))
     assert found is not None
     assert found.unanswered == audit.items[1:]
 
@@ -554,7 +558,7 @@ def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
 
 
 def test_a_card_says_what_nobody_named_and_what_has_grown_since(mapped: Project) -> None:
-    view = exploring.view(mapped)
+    view = viewing.view(take(mapped))
     fives = view.items[view.component == 5].tolist()
     images = [Anchored(str(item), 0.9) for item in fives[:20]]
     mapped.labels.name_component(1, 5, "five", images, annotator="ann")
@@ -649,7 +653,7 @@ def test_the_list_says_which_passes_are_of_the_run_before(trained: Project) -> N
 
 
 def in_use(project: Project) -> int:
-    return exploring.view(project).run
+    return viewing.view(take(project)).run
 
 
 def test_each_run_can_be_gone_back_to_but_not_while_one_is_at_work(mapped: Project) -> None:
@@ -696,7 +700,7 @@ def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
 
 @pytest.mark.parametrize("page", ["train", "discover"])
 def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: str) -> None:
-    view = exploring.view(mapped)
+    view = viewing.view(take(mapped))
     images = [Anchored(str(item), 0.9) for item in view.items[view.component == 7][:30]]
     app = opened(page, mapped)
     assert "follows its images" not in texts(app)
@@ -712,7 +716,7 @@ def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: s
 def doubted(mapped: Project) -> tuple[Project, list[str]]:
     """Cluster 5 is named "five"; one answer agrees and three, of the images returned, say "seven"."""
     labelling.name_component(mapped, 5, "five", default_annotator())
-    view = exploring.view(mapped)
+    view = viewing.view(take(mapped))
     first, *others = view.items[view.component == 5][-4:].tolist()
     labelling.label_items(mapped, [first], "five", default_annotator())
     labelling.label_items(mapped, others, "seven", default_annotator())
@@ -726,15 +730,15 @@ def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted
     for page in (app, opened("label", project)):
         assert "answers speak against the name of 1 cluster\n" in texts(page) + "\n"
     app.button(key="against_5").click().run()
-    view = exploring.view(project)
-    shown = view.items[scoping.picked(project, view, app.session_state[Key.SCOPE])]
+    view = viewing.view(take(project))
+    shown = view.items[scoping.picked(take(project), app.session_state[Key.SCOPE])]
     assert {*shown.tolist()} == {*others}
     assert app.session_state[Key.PANEL] is Panel.IMAGES
 
     app.session_state[Key.PANEL] = Panel.CLUSTERS
     app.run()
     app.button(key="rename_5").click().run()
-    assert exploring.view(project).owner[5] == "seven"
+    assert viewing.view(take(project)).owner[5] == "seven"
     assert app.toast[0].value == "Cluster 5 is now seven"
     assert next(s for s in app.selectbox if s.label == "Name of cluster 5").value == "seven"
     assert "Training follows the answers" not in texts(without_fault(app))
@@ -747,7 +751,7 @@ def test_a_card_says_that_answers_speak_against_its_name_and_shows_which(doubted
 
 def test_a_name_that_images_are_only_said_not_to_have_is_told_and_no_other_is_offered(mapped: Project) -> None:
     labelling.name_component(mapped, 5, "five", "ann")
-    view = exploring.view(mapped)
+    view = viewing.view(take(mapped))
     labelling.reject_class(mapped, view.items[view.component == 5][-2:].tolist(), "five", "ann")
     app = opened("discover", mapped)
     assert "**2 answers say not “five”, none agrees.**" in texts(app)
@@ -761,7 +765,7 @@ def test_names_that_may_be_wrong_stand_with_the_labels_that_may_be(doubted: tupl
     told = "The name “five” of cluster 5 may be wrong: 3 answers say “seven”, 1 agrees."
     assert told in texts(without_fault(app))
     app.button(key="rename_5").click().run()
-    assert exploring.view(doubted[0]).owner[5] == "seven"
+    assert viewing.view(take(doubted[0])).owner[5] == "seven"
     assert "may be wrong" not in texts(without_fault(app))
 
 
@@ -770,7 +774,7 @@ def test_damaged_results_of_a_later_run_leave_those_before_in_use(mapped: Projec
     fabricate_run(mapped, 2).results.write_text("{", encoding="utf-8")
     app = opened(page, mapped)
     assert [said.value for said in app.error] == []
-    assert exploring.view(mapped).run == 1
+    assert viewing.view(take(mapped)).run == 1
     if page == "train":
         assert "its results are damaged" in texts(app)
 
@@ -784,8 +788,19 @@ def test_the_cards_say_that_they_do_not_follow_the_run_at_work(mapped: Project) 
     assert told in texts(opened("discover", mapped))
 
 
+def test_an_image_is_redrawn_by_the_cluster_that_it_is_in_now(trained: Project) -> None:
+    run, item = trained.paths.run(1), "train/00001"
+    results = load_results(run)
+    save_results(run, replace(results, z=np.array(results.z[:, :6])))
+    fabricate_model(run, ModelName.M2)  # whose p(x | z, y) depends on y
+    before = _details._reconstruction(take(trained), item)
+    component = int(results.q_y[trained.pool.rows([item])[0]].argmax())
+    clusters.merge(trained, component, (component + 1) % 10, "ann")
+    assert _details._reconstruction(take(trained), item) != before
+
+
 def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: Project) -> None:
-    run, view = fabricate_run(mapped, 2), exploring.view(mapped)
+    run, view = fabricate_run(mapped, 2), viewing.view(take(mapped))
     rows, n = view.rows[:6], 6
     xy, component = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32), np.zeros(n, dtype=np.int32)
     engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
@@ -801,8 +816,8 @@ def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: P
     assert list(traces(without_fault(app)).values()) == [n]
 
     labelling.name_component(mapped, 0, "four", "ann")  # the run at work has component 0 for "three" by now
-    seen = exploring.view(mapped)
-    where = _map.places(mapped, jobs.ensure_layout(mapped))
+    seen = viewing.view(take(mapped))
+    where = _map.places(mapped, layouts.ensure_layout(take(mapped)))
     live = jobs.live_map(run)
     assert where is not None
     assert live is not None
@@ -916,7 +931,7 @@ def test_train_says_when_settings_mean_a_start_from_scratch(trained: Project) ->
 
 
 def test_a_box_and_a_lasso_of_the_plain_map_select_what_they_enclose(mapped: Project) -> None:
-    where = _map.places(mapped, jobs.ensure_layout(mapped))
+    where = _map.places(mapped, layouts.ensure_layout(take(mapped)))
     assert where is not None
     x, y = (where.xy / mapping.STEPS).T
     lasso = {"x": [-1, 0.3, 0.3, -1], "y": [-1, -1, 2, 2]}
@@ -926,10 +941,10 @@ def test_a_box_and_a_lasso_of_the_plain_map_select_what_they_enclose(mapped: Pro
 
 
 def test_positions_follow_ids_and_leave_out_those_not_shown(trained: Project) -> None:
-    view = exploring.view(trained)
-    found = exploring.positions(trained, view.rows, ["train/00007", "test/00000", "train/00003"])
+    view = viewing.view(take(trained))
+    found = viewing.positions(trained, view.rows, ["train/00007", "test/00000", "train/00003"])
     assert view.items[found].tolist() == ["train/00007", "train/00003"]
-    assert len(exploring.positions(trained, view.rows, [])) == 0
+    assert len(viewing.positions(trained, view.rows, [])) == 0
 
 
 def test_the_preview_counts_what_a_bulk_label_would_change(project: Project) -> None:

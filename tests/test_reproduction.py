@@ -23,9 +23,10 @@ from dgm_engine.reproduction.peers import PeerTask, run_peer
 from dgm_engine.reproduction.results import MEASURES, ResultFiles, RunResult, Variant
 from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import TABLES, PeerName, TableName
-from dgm_engine.services import evaluating, labelling, reproducing
+from dgm_engine.services import evaluating, labelling, table_runs
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project, open_project
+from dgm_engine.services.snapshot import take
 from tests.test_data_builtin import write_idx
 
 TABLE_1, TABLE_2, TABLE_3 = (TABLES[name] for name in TableName)
@@ -98,7 +99,7 @@ def test_scores_agree_with_evaluate_and_with_the_papers_definition(trained: Proj
     pool, results = trained.pool, results_of(latest_run(trained))
     owner = tuple(str(k) if k in (5, 6) else None for k in range(12))
     scores = score(pool, results.q_y, owner, (5, 6))
-    known = evaluating.evaluate(trained)
+    known = evaluating.evaluate(take(trained))
     expected = {
         "overall": known.accuracy_cluster_and_label,
         "named": known.accuracy_named,
@@ -137,13 +138,13 @@ def test_a_classifier_finds_nothing_new(trained: Project):
 
 def test_labels_are_drawn_by_seed_from_training_images(project: Project):
     pool = project.pool
-    first, again, other = (reproducing.labelled_rows(pool, (5, 7), 20, seed) for seed in (0, 0, 1))
+    first, again, other = (table_runs.labelled_rows(pool, (5, 7), 20, seed) for seed in (0, 0, 1))
     assert first == again != other
     assert np.bincount(pool.truth[first]).tolist() == [0] * 5 + [20, 0, 20]
     assert set(first) <= set(pool.shown.tolist())
     assert len(set(first)) == 40
     with pytest.raises(InputError, match=r"500 labels per class .* '5' has .* --labels"):
-        reproducing.labelled_rows(pool, (5,), 500, 0)
+        table_runs.labelled_rows(pool, (5,), 500, 0)
 
 
 @pytest.fixture(scope="module")
@@ -324,8 +325,8 @@ def test_bad_input_is_one_line_on_stderr(dgm, arguments, words):
 
 def test_a_run_that_fails_is_told_and_does_not_stand_in_the_way(dgm, monkeypatch, tmp_path: Path):
     """Labels of one class only, which the library refuses; the next run of the row comes after it all the same."""
-    real = reproducing.labelled_rows
-    monkeypatch.setattr(reproducing, "labelled_rows", lambda pool, classes, n, seed: real(pool, classes[:1], n, seed))
+    real = table_runs.labelled_rows
+    monkeypatch.setattr(table_runs, "labelled_rows", lambda pool, classes, n, seed: real(pool, classes[:1], n, seed))
     ResultFiles(tmp_path / "out", TableName.TABLE_1).write(
         result("self-training", 1, 0.5, Variant(None, 20, None, 300))
     )

@@ -14,9 +14,11 @@ from dgm_engine.discovery.edits import Contained
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.labels.schema import Kind
-from dgm_engine.services import clusters, evaluating, exploring, exporting, labelling
-from dgm_engine.services.latest import results_of
+from dgm_engine.services import clusters, evaluating, exporting, labelling, suggesting, viewing
+from dgm_engine.services.details import item_details
+from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training.checkpoint import load_model, read_checkpoint
 from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_model, fabricate_run, made_up_components
@@ -28,13 +30,13 @@ EMPTY = 11
 
 def seen(project: Project) -> tuple:
     """All that the screens show of components, as plain values."""
-    view = exploring.view(project)
+    view = viewing.view(take(project))
     shown = [(c.size, c.class_name, c.ignored, c.closed, c.exemplars.tolist()) for c in view.clusters]
     return view.component.tolist(), view.confidence.tolist(), view.class_name.tolist(), shown
 
 
 def components(project: Project) -> np.ndarray:
-    return exploring.view(project).component
+    return viewing.view(take(project)).component
 
 
 @pytest.mark.parametrize(
@@ -61,15 +63,15 @@ def test_each_is_one_step_that_is_undone_exactly_and_redone(trained: Project, ac
 def test_a_merge_gives_all_images_to_one_component_and_frees_the_other(trained: Project):
     before = components(trained)
     clusters.merge(trained, 7, 3, ANN)
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     assert view.component.tolist() == np.where(before == 7, 3, before).tolist()
     assert view.clusters[7].closed
     assert (view.clusters[7].size, view.clusters[3].size) == (0, np.isin(before, [3, 7]).sum())
     assert view.clusters[3].two_like
     assert not view.clusters[4].two_like
     item = trained.pool.items[trained.pool.shown[np.flatnonzero(before == 7)[0]]]
-    assert exploring.item_details(trained, str(item)).component == 3
-    assert evaluating.evaluate(trained).components_used == len(np.unique(before)) - 1
+    assert item_details(trained, str(item), take(trained)).component == 3
+    assert evaluating.evaluate(take(trained)).components_used == len(np.unique(before)) - 1
     with pytest.raises(StateError, match="cluster 7 was merged or dissolved"):
         labelling.name_component(trained, 7, "seven", ANN)
 
@@ -80,15 +82,15 @@ def test_the_new_half_of_a_split_has_nothing_of_the_cluster_whose_component_it_t
     clusters.merge(trained, 7, 3, ANN)
     before = seen(trained)
     assert clusters.split(trained, 4, ANN) == 7
-    half = exploring.view(trained).clusters[7]
+    half = viewing.view(take(trained)).clusters[7]
     assert (half.class_name, half.ignored, half.closed) == (None, False, False)
-    assert "cat" not in exploring.view(trained).predicted[exploring.view(trained).component == 7]
+    assert "cat" not in viewing.view(take(trained)).predicted[viewing.view(take(trained)).component == 7]
     labelling.undo(trained, ANN)
     assert seen(trained) == before
     clusters.split(trained, 4, ANN)
     edits = trained.labels.state(1).edits
     save_results(run, replace(load_results(run), contained=Contained(edits, {})))  # training found them in the half
-    assert exploring.view(trained).clusters[7].class_name == "cat"
+    assert viewing.view(take(trained)).clusters[7].class_name == "cat"
 
 
 def test_an_ignored_component_that_lost_its_images_is_not_ignored_once_a_split_fills_it(trained: Project):
@@ -109,21 +111,21 @@ def test_a_merged_cluster_keeps_its_name_or_takes_the_others(trained: Project, n
     for component, name in names.items():
         labelling.name_component(trained, component, name, ANN)
     clusters.merge(trained, 7, 3, ANN)
-    owner = exploring.view(trained).owner
+    owner = viewing.view(take(trained)).owner
     assert (owner[3], owner[7]) == (expected, None)
     labelling.undo(trained, ANN)
-    assert {k: name for k, name in enumerate(exploring.view(trained).owner) if name} == names
+    assert {k: name for k, name in enumerate(viewing.view(take(trained)).owner) if name} == names
 
 
 def test_a_name_that_training_gave_is_taken_over_too(project: Project):
     labelling.label_items(project, ["train/00000"], "seven", ANN)
     fabricate_run(project, 1, owner=(*(None,) * 7, "seven", *(None,) * 4))
     clusters.merge(project, 7, 3, ANN)
-    assert [k for k, name in enumerate(exploring.view(project).owner) if name == "seven"] == [3]
+    assert [k for k, name in enumerate(viewing.view(take(project)).owner) if name == "seven"] == [3]
 
 
 def test_a_dissolved_clusters_images_go_where_they_are_next_most_probable(trained: Project):
-    before, run = components(trained), exploring.latest_run(trained)
+    before, run = components(trained), latest_run(trained)
     rest = np.delete(np.asarray(results_of(run).q_y[trained.pool.shown], dtype=float), 5, axis=1)
     clusters.dissolve(trained, 5, ANN)
     after = components(trained)
@@ -160,15 +162,15 @@ def test_nothing_is_suggested_from_ignored_clusters(trained: Project, strategy):
     ignored = [k for k in range(11) if k not in (2, 8)]
     for k in ignored:
         clusters.ignore(trained, k, ANN)
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     assert [c.component for c in view.clusters if c.ignored] == ignored
     np.testing.assert_array_equal(view.ignored, np.isin(view.component, ignored))
-    assert {s.component for s in exploring.suggestions(trained, strategy, 40)} <= {2, 8}
+    assert {s.component for s in suggesting.suggestions(take(trained), strategy, 40)} <= {2, 8}
     version = trained.labels.version()
     clusters.ignore(trained, 0, ANN)  # it is ignored already
     assert trained.labels.version() == version
     clusters.ignore(trained, 0, ANN, ignored=False)
-    assert not exploring.view(trained).clusters[0].ignored
+    assert not viewing.view(take(trained)).clusters[0].ignored
 
 
 @pytest.mark.parametrize("act", [clusters.split, clusters.dissolve, clusters.ignore])
@@ -177,7 +179,7 @@ def test_what_cannot_be_done_is_refused_and_leaves_no_trace(trained: Project, ac
         act(trained, 12, ANN)
     with pytest.raises(StateError, match="cluster 11 holds no images"):
         act(trained, EMPTY, ANN)
-    before = exploring.view(trained)
+    before = take(trained)
     fabricate_run(trained, 2, lineage=2)
     with pytest.raises(StateError, match="found anew"):
         act(trained, 3, ANN, before)
@@ -185,7 +187,7 @@ def test_what_cannot_be_done_is_refused_and_leaves_no_trace(trained: Project, ac
 
 
 def test_a_cluster_that_somebody_else_changed_meanwhile_is_left_as_it_is(trained: Project):
-    before = exploring.view(trained)
+    before = take(trained)
     clusters.merge(trained, 7, 3, "bob")
     clusters.split(trained, 4, "bob")  # the second half is cluster 7 now
     version = trained.labels.version()
@@ -199,7 +201,7 @@ def test_a_cluster_that_somebody_else_changed_meanwhile_is_left_as_it_is(trained
             act()
     assert trained.labels.version() == version
     labelling.name_component(trained, 5, "fives", ANN, before)  # nobody changed that one
-    labelling.name_component(trained, 7, "half", ANN, exploring.view(trained))
+    labelling.name_component(trained, 7, "half", ANN, take(trained))
 
 
 def test_merges_that_make_no_sense_are_refused(trained: Project):
@@ -230,7 +232,7 @@ def test_a_new_lineage_has_clusters_of_its_own(trained: Project):
     clusters.ignore(trained, 1, ANN)
     fabricate_run(trained, 2, lineage=2)
     assert components(trained).tolist() == made_up_components(trained)[trained.pool.shown].tolist()
-    assert not any(c.ignored or c.closed for c in exploring.view(trained).clusters)
+    assert not any(c.ignored or c.closed for c in viewing.view(take(trained)).clusters)
 
 
 def test_predictions_know_it_at_once_and_a_classifier_once_it_is_trained(trained: Project, tmp_path: Path):
@@ -238,15 +240,15 @@ def test_predictions_know_it_at_once_and_a_classifier_once_it_is_trained(trained
     fabricate_model(run)
     labelling.name_component(trained, 3, "three or seven", ANN)
     clusters.merge(trained, 7, 3, ANN)
-    exporting.write_predictions(trained, tmp_path / "p.csv")
+    exporting.write_predictions(take(trained), tmp_path / "p.csv")
     with (tmp_path / "p.csv").open() as file:
         predicted = [row["class"] for row in csv.DictReader(file)]
     component = made_up_components(trained)
     assert {predicted[i] for i in np.flatnonzero(np.isin(component, [3, 7]))} == {"three or seven"}
     with pytest.raises(StateError, match="the model does not know it yet; train"):
-        exporting.export_classifier(trained, tmp_path / "export")
+        exporting.export_classifier(take(trained), tmp_path / "export")
     labelling.undo(trained, ANN)
-    exporting.export_classifier(trained, tmp_path / "export")
+    exporting.export_classifier(take(trained), tmp_path / "export")
 
 
 def test_runs_of_before_clusters_could_be_closed_still_open(trained: Project):
@@ -276,7 +278,7 @@ def names(project: Project) -> dict[str, str]:
 
 
 def items_of(project: Project, *wanted: int) -> list[str]:
-    view = exploring.view(project)
+    view = viewing.view(take(project))
     return view.items[np.isin(view.component, wanted)].tolist()
 
 
@@ -305,17 +307,17 @@ def test_a_cluster_without_a_name_on_purpose_takes_that_of_one_that_is_merged_in
     labelling.name_component(trained, 7, "seven", ANN)
     labelling.name_component(trained, 3, None, ANN)
     clusters.merge(trained, 7, 3, ANN)
-    assert exploring.view(trained).owner[3] == "seven"
+    assert viewing.view(take(trained)).owner[3] == "seven"
 
 
 def test_what_was_done_with_a_cluster_that_a_run_does_not_have_leaves_it_as_it_is(trained: Project):
     """A later run may have grown, and a person gone back."""
-    before = exploring.view(trained)
+    before = viewing.view(take(trained))
     n = len(before.owner)
     trained.labels.edit_component(Kind.MERGE, 1, 5, n, annotator=ANN)
     labelling.name_component(trained, 4, "four", ANN)
     clusters.merge(trained, 7, 3, ANN)
-    seen = exploring.view(trained)
+    seen = viewing.view(take(trained))
     assert not seen.clusters[5].closed
     labelling.name_component(trained, 5, "five", ANN)
     labelling.undo(trained, ANN)
@@ -329,7 +331,7 @@ def test_the_new_half_of_a_split_has_no_name_and_the_other_keeps_its_own(trained
     labelling.name_component(trained, 5, "five", ANN)
     assert clusters.split(trained, 4, ANN) == EMPTY
     assert names(trained) == dict.fromkeys(items_of(trained, 4), "four") | dict.fromkeys(items_of(trained, 5), "five")
-    owner = exploring.view(trained).owner
+    owner = viewing.view(take(trained)).owner
     assert (owner[4], owner[EMPTY]) == ("four", None)
     labelling.name_component(trained, EMPTY, "other", ANN)
     assert {names(trained)[item] for item in items_of(trained, EMPTY)} == {"other"}
@@ -342,4 +344,4 @@ def test_images_of_a_dissolved_cluster_keep_no_name_of_it(trained: Project):
     clusters.dissolve(trained, 4, ANN)
     assert names(trained) == dict.fromkeys(fives, "five")
     assert trained.labels.state(1).classes == ("five",)
-    assert "four" not in exploring.view(trained).owner
+    assert "four" not in viewing.view(take(trained)).owner

@@ -10,6 +10,7 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import StateError
 from dgm_engine.services import evaluating, labelling, projects
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_run, made_up_components
 
@@ -18,11 +19,11 @@ N_TEST, N_WRONG = 360, 18  # 18 of the rows 1437 to 1796 are divisible by 20
 
 def test_nothing_to_evaluate_before_training(project: Project):
     with pytest.raises(StateError, match="train it first"):
-        evaluating.evaluate(project)
+        evaluating.evaluate(take(project))
 
 
 def test_unnamed_clusters_have_the_figures_that_need_no_names(trained: Project):
-    scores = evaluating.evaluate(trained)
+    scores = evaluating.evaluate(take(trained))
     component, truth = made_up_components(trained)[1437:], trained.pool.truth[1437:]
     nines = [int(((component == k) & (truth == 9)).sum()) for k in (9, 10)]
     one_to_one = (N_TEST - N_WRONG - min(nines)) / N_TEST
@@ -39,16 +40,16 @@ def test_unnamed_clusters_have_the_figures_that_need_no_names(trained: Project):
 
 def test_names_that_ground_truth_does_not_know_say_nothing_of_how_right_they_are(trained: Project):
     labelling.name_component(trained, 4, "four", "ann")
-    scores = evaluating.evaluate(trained)
+    scores = evaluating.evaluate(take(trained))
     assert (scores.accuracy_named, scores.per_class, scores.old_classes) == (None, (), ())
     labelling.name_component(trained, 3, "3", "ann")
-    assert evaluating.evaluate(trained).accuracy_named == pytest.approx(0.1, abs=0.03)
+    assert evaluating.evaluate(take(trained)).accuracy_named == pytest.approx(0.1, abs=0.03)
 
 
 def test_named_accuracy_counts_new_as_wrong_and_merges_clusters_of_a_class(trained: Project):
     for component, name in ((0, "0"), (1, "1"), (9, "9"), (10, "9")):
         labelling.name_component(trained, component, name, "ann")
-    scores = evaluating.evaluate(trained)
+    scores = evaluating.evaluate(take(trained))
     component, truth = made_up_components(trained)[1437:], trained.pool.truth[1437:]
     merged = np.where(component == 10, 9, component)
     named = np.isin(merged, [0, 1, 9])
@@ -75,7 +76,7 @@ def test_the_matrix_counts_the_classes_that_are_predicted_and_not_the_most_proba
     save_results(run, replace(results, q_y=q_y))
     for component, name in ((9, "9"), (10, "9")):
         labelling.name_component(trained, component, name, "ann")
-    scores = evaluating.evaluate(trained)
+    scores = evaluating.evaluate(take(trained))
     confusion, n = scores.confusion, np.bincount(truth[trained.pool.split == "test"], minlength=10)
     assert confusion is not None
     counts = dict(zip(confusion.predicted, confusion.counts[confusion.truth.index("9")].tolist(), strict=True))
@@ -87,7 +88,7 @@ def test_the_matrix_counts_the_classes_that_are_predicted_and_not_the_most_proba
 
 def test_a_label_alone_makes_a_class_old(trained: Project):
     labelling.label_items(trained, ["train/00004"], "4", "ann")
-    scores = evaluating.evaluate(trained)
+    scores = evaluating.evaluate(take(trained))
     assert scores.old_classes == ("4",)
     assert scores.accuracy_named is None
 
@@ -100,7 +101,7 @@ def test_names_mean_the_true_class_whatever_their_case(tmp_path: Path):
     classes = opened.pool.classes
     for component, name in ((classes.index("Trouser"), "trouser"), (classes.index("a"), "a")):
         labelling.name_component(opened, component, name, "ann")
-    scores = evaluating.evaluate(opened)
+    scores = evaluating.evaluate(take(opened))
     assert (scores.split, scores.n) == ("all", 30)
     assert set(scores.old_classes) == {"Trouser", "a"}
     recall = {f.class_name: f.recall for f in scores.per_class}
@@ -117,7 +118,7 @@ def test_without_truth_only_agreement_is_left(tmp_path: Path):
     opened.pool.truth[:] = -1
     labelling.name_component(opened, 0, "zero", "ann")
     labelling.label_items(opened, ["00001", "00002", "00020"], "zero", "ann")
-    scores = evaluating.evaluate(opened)
+    scores = evaluating.evaluate(take(opened))
     assert scores.n == 0
     figures = (scores.accuracy_cluster_and_label, scores.accuracy_named, scores.accuracy_hungarian)
     assert figures == (scores.all, scores.old, scores.new) == (None, None, None)
@@ -134,6 +135,6 @@ def test_agreement_counts_labels_that_the_run_never_saw(trained: Project):
     labelling.label_items(trained, ["train/00001"], "one", "bob")  # known to run 2
     labelling.label_items(trained, ["train/00003"], "one", "bob")
     labelling.undo(trained, "bob")
-    first, second = evaluating.held_out_agreement(trained)
+    first, second = evaluating.held_out_agreement(take(trained))
     assert (first.run, first.n, first.agreement, first.n_unknown) == (1, 3, pytest.approx(2 / 3), 1)
     assert (second.run, second.n, second.agreement, second.n_unknown) == (2, 1, 1.0, 0)

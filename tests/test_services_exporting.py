@@ -8,12 +8,13 @@ import pytest
 from dgm_engine.errors import StateError
 from dgm_engine.services import exporting, labelling
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from tests.fabricated import made_up_components
 
 
 def test_predictions_cover_all_items_of_both_splits(trained: Project, tmp_path: Path):
     labelling.name_component(trained, 3, "three, or =3", "ann")
-    assert exporting.write_predictions(trained, tmp_path / "out.csv") == 1797
+    assert exporting.write_predictions(take(trained), tmp_path / "out.csv") == 1797
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["item"] for row in rows] == trained.pool.items.tolist()
@@ -26,11 +27,11 @@ def test_predictions_cover_all_items_of_both_splits(trained: Project, tmp_path: 
 def test_nothing_is_exported_before_training(project: Project, tmp_path: Path):
     for use in (exporting.export_classifier, exporting.write_predictions):
         with pytest.raises(StateError, match="train it first"):
-            use(project, tmp_path / "out")
+            use(take(project), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_classifier_without_classes_is_not_exported(trained: Project, tmp_path: Path):
     with pytest.raises(StateError):
-        exporting.export_classifier(trained, tmp_path / "out")
+        exporting.export_classifier(take(trained), tmp_path / "out")
     assert not (tmp_path / "out").exists()

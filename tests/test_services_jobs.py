@@ -14,9 +14,11 @@ from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.npy import save_array
 from dgm_engine.paths import read_json, write_json
-from dgm_engine.services import evaluating, exploring, jobs, labelling
-from dgm_engine.services.jobs import LayoutState
+from dgm_engine.services import evaluating, jobs, labelling, layouts, viewing
+from dgm_engine.services.details import item_details
+from dgm_engine.services.layouts import LayoutState
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, append_metrics, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
@@ -33,7 +35,7 @@ def at_work(trained: Project) -> Project:
 
 def wait_for_layout(project: Project, method: Method) -> LayoutState:
     deadline = time.monotonic() + 60
-    while (state := jobs.ensure_layout(project, method)).status is not None:
+    while (state := layouts.ensure_layout(take(project), method)).status is not None:
         assert time.monotonic() < deadline, state.status
         time.sleep(0.1)
     return state
@@ -46,7 +48,7 @@ def test_nothing_was_ever_trained(project: Project):
     with pytest.raises(StateError, match="no run to continue"):
         jobs.resume_training(project)
     with pytest.raises(StateError, match="train it first"):
-        jobs.ensure_layout(project)
+        layouts.ensure_layout(take(project))
 
 
 def test_a_process_waits_for_a_run_and_while_one_is_at_work_for_a_layout_that_takes_long_to_begin(
@@ -195,9 +197,9 @@ def test_going_back_to_a_run_is_undone_like_a_label(trained: Project):
     before = jobs.newest_results(trained)
     jobs.use_run(trained, 1, "ann")
     assert in_use(trained) == [1]
-    assert exploring.view(trained).run == evaluating.evaluate(trained).run == 1
+    assert viewing.view(take(trained)).run == evaluating.evaluate(take(trained)).run == 1
     assert jobs.newest_results(trained) != before
-    assert jobs.ensure_layout(trained, Method.PCA).status is not None
+    assert layouts.ensure_layout(take(trained), Method.PCA).status is not None
     assert labelling.undo(trained, "ann") == "choosing run 1"
     assert (in_use(trained), jobs.newest_results(trained)) == ([2], before)
     labelling.redo(trained, "ann")
@@ -226,9 +228,9 @@ def test_what_is_told_of_an_image_and_which_names_hold_are_of_the_run_in_use(tra
     labelling.name_component(trained, 3, "three", "ann")
     fabricate_run(trained, 2, lineage=2)
     item = str(trained.pool.items[0])
-    assert [name for name, _ in exploring.item_details(trained, item).posterior] == [""]
+    assert [name for name, _ in item_details(trained, item, take(trained)).posterior] == [""]
     jobs.use_run(trained, 1, "ann")
-    assert {name for name, _ in exploring.item_details(trained, item).posterior} == {"", "three"}
+    assert {name for name, _ in item_details(trained, item, take(trained)).posterior} == {"", "three"}
 
 
 def test_only_another_run_that_has_results_can_be_gone_back_to_and_not_while_one_is_at_work(trained: Project):
@@ -264,7 +266,7 @@ def test_the_list_of_runs_says_how_each_compares_and_how_many_clusters_it_has_no
 
 
 def test_a_layout_appears_and_the_earlier_one_stands_in_after_a_retrain(trained: Project):
-    first = jobs.ensure_layout(trained, Method.PCA)
+    first = layouts.ensure_layout(take(trained), Method.PCA)
     assert first.xy is None
     assert first.status is not None
     assert first.status.alive
@@ -273,26 +275,26 @@ def test_a_layout_appears_and_the_earlier_one_stands_in_after_a_retrain(trained:
     assert (done.xy.shape, done.from_run, done.stale) == ((1437, 2), 1, False)
     assert done.shown_rows.tolist() == trained.pool.shown.tolist()
     fabricate_run(trained, 2)
-    meanwhile = jobs.ensure_layout(trained, Method.PCA)
+    meanwhile = layouts.ensure_layout(take(trained), Method.PCA)
     assert meanwhile.xy is not None
     assert (meanwhile.from_run, meanwhile.stale) == (1, True)
     assert (meanwhile.xy == done.xy).all()
     after = wait_for_layout(trained, Method.PCA)
     assert (after.from_run, after.stale) == (2, False)
     fabricate_run(trained, 2)  # as a resumed run does
-    again = jobs.ensure_layout(trained, Method.PCA)
+    again = layouts.ensure_layout(take(trained), Method.PCA)
     assert (again.from_run, again.stale) == (2, True)
     assert wait_for_layout(trained, Method.PCA).stale is False
 
 
 def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "LAYOUT_WORKER", "no.such.module")
+    monkeypatch.setattr(layouts, "LAYOUT_WORKER", "no.such.module")
     wait_until_dead(trained)
     monkeypatch.undo()
-    state = jobs.ensure_layout(trained, Method.PCA)
+    state = layouts.ensure_layout(take(trained), Method.PCA)
     assert state.status is not None
     assert not state.status.alive
-    again = jobs.ensure_layout(trained, Method.PCA, retry=True)
+    again = layouts.ensure_layout(take(trained), Method.PCA, retry=True)
     assert again.status is not None
     assert again.status.alive
     wait_for_layout(trained, Method.PCA)
@@ -301,7 +303,7 @@ def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project, m
 def test_a_run_at_work_keeps_the_earlier_layout(at_work: Project):
     xy = np.random.default_rng(0).normal(size=(1437, 2)).astype(np.float32)
     save_array(at_work.paths.run(1).root / "layouts" / "pca.npy", xy)
-    state = jobs.ensure_layout(at_work, Method.PCA)
+    state = layouts.ensure_layout(take(at_work), Method.PCA)
     assert state.xy is not None
     assert (state.xy == xy).all()
     assert (state.from_run, state.stale, state.status) == (1, True, None)
@@ -309,15 +311,15 @@ def test_a_run_at_work_keeps_the_earlier_layout(at_work: Project):
 
 def wait_until_dead(project: Project) -> None:
     deadline = time.monotonic() + 60
-    while (status := jobs.ensure_layout(project, Method.PCA).status) is None or status.alive:
+    while (status := layouts.ensure_layout(take(project), Method.PCA).status) is None or status.alive:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
 def test_until_a_method_has_its_first_layout_that_of_another_is_shown(trained: Project):
     fabricate_layout(trained, trained.paths.run(1))
-    there = jobs.ensure_layout(trained)
-    meanwhile = jobs.ensure_layout(trained, Method.PCA)
+    there = layouts.ensure_layout(take(trained))
+    meanwhile = layouts.ensure_layout(take(trained), Method.PCA)
     assert meanwhile.status is not None
     assert (meanwhile.method, meanwhile.token, meanwhile.stale) == (there.method, there.token, False)
     assert wait_for_layout(trained, Method.PCA).method is Method.PCA

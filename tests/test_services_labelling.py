@@ -8,9 +8,10 @@ import pytest
 
 from dgm_engine.errors import ConflictError, InputError, NotFoundError, StateError
 from dgm_engine.labels.schema import Anchored
-from dgm_engine.services import exploring, labelling
-from dgm_engine.services.exploring import View
+from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
+from dgm_engine.services.viewing import View
 from dgm_engine.training.naming import N_ANCHORS
 from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_run
@@ -74,10 +75,10 @@ def test_naming_gives_and_takes_a_cluster(trained: Project):
 
 
 def test_a_name_for_a_cluster_that_is_no_more_is_refused(trained: Project):
-    first = exploring.view(trained)
+    first = take(trained)
     fabricate_run(trained, 2)
     labelling.name_component(trained, 3, "three", "ann", first)  # of the same lineage
-    second = exploring.view(trained)
+    second = take(trained)
     fabricate_run(trained, 3, lineage=3)
     with pytest.raises(StateError, match="found anew"):
         labelling.name_component(trained, 4, "four", "ann", second)
@@ -143,27 +144,28 @@ def named(project: Project) -> dict[str, str]:
 
 
 def test_a_name_is_one_of_the_images_that_the_person_saw(trained: Project):
-    seen = exploring.view(trained)
+    before = take(trained)
+    seen = viewing.view(before)
     labelling.name_component(trained, 3, "three", "ann")
     assert named(trained) == dict.fromkeys(items_of(seen, 3), "three")
     assert {anchor.sure for anchor in trained.labels.state(1).anchors.values()} == {0.9}
     labelling.name_component(trained, 11, "nothing", "ann")  # it holds none: the name is one of its number
     assert trained.labels.state(1).anchored == {3}
-    assert exploring.view(trained).owner[11] == "nothing"
+    assert viewing.view(take(trained)).owner[11] == "nothing"
 
     moved_on(trained, 2)
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     assert items_of(view, 4) == items_of(seen, 3)
     assert [k for k, name in enumerate(view.owner) if name == "three"] == [4]
-    labelling.name_component(trained, 5, "five", "ann", seen)  # as it was before: number 6 by now
+    labelling.name_component(trained, 5, "five", "ann", before)  # as it was before: number 6 by now
     assert named(trained) == dict.fromkeys(items_of(seen, 3), "three") | dict.fromkeys(items_of(seen, 5), "five")
-    assert [k for k, name in enumerate(exploring.view(trained).owner) if name == "five"] == [6]
+    assert [k for k, name in enumerate(viewing.view(take(trained)).owner) if name == "five"] == [6]
     labelling.undo(trained, "ann")
     assert named(trained) == dict.fromkeys(items_of(seen, 3), "three")
 
 
 def test_a_name_weighs_what_the_person_saw_whatever_the_run_has_left_since(trained: Project):
-    seen = exploring.view(trained)
+    seen = take(trained)
     run = trained.paths.run(1)
     results = load_results(run)
     unsure = np.full_like(results.q_y, 1 / results.q_y.shape[1])
@@ -173,20 +175,20 @@ def test_a_name_weighs_what_the_person_saw_whatever_the_run_has_left_since(train
 
 
 def test_a_new_name_takes_the_place_of_the_one_before_wherever_the_images_are_by_then(trained: Project):
-    seen = exploring.view(trained)
+    seen = viewing.view(take(trained))
     labelling.name_component(trained, 3, "three", "ann")
     moved_on(trained, 2)
     labelling.name_component(trained, 4, "drei", "ann")
     assert named(trained) == dict.fromkeys(items_of(seen, 3), "drei")
     assert labelling.class_names(trained) == ("drei",)
-    assert [k for k, name in enumerate(exploring.view(trained).owner) if name] == [4]
+    assert [k for k, name in enumerate(viewing.view(take(trained)).owner) if name] == [4]
     labelling.name_component(trained, 4, None, "ann")
     assert named(trained) == dict.fromkeys(items_of(seen, 3), "")
     assert labelling.class_names(trained) == ()
-    assert not any(exploring.view(trained).owner)
+    assert not any(viewing.view(take(trained)).owner)
     labelling.undo(trained, "ann")
     labelling.undo(trained, "ann")
-    assert exploring.view(trained).owner[4] == "three"
+    assert viewing.view(take(trained)).owner[4] == "three"
 
 
 def test_images_that_kept_another_name_in_a_large_cluster_take_the_new_one_too(trained: Project):

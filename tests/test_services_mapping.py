@@ -5,11 +5,13 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
-from dgm_engine.services import exploring, labelling, mapping
-from dgm_engine.services.exploring import View
+from dgm_engine.services import labelling, mapping, viewing
 from dgm_engine.services.mapping import Group, Label, Legend, Look, Places, places
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
+from dgm_engine.services.viewing import View
 from dgm_engine.training.results import LiveMap
 
 N = 1_000
@@ -101,7 +103,7 @@ def live_map(view: View, xy: np.ndarray, component: list[int], names: list[str])
 
 
 def test_a_live_map_lies_on_the_places_of_the_same_items(trained: Project) -> None:
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     where = mapping.places(np.random.default_rng(0).normal(size=(len(view.rows), 2)), "a", "b")
     turned = (where.xy / mapping.STEPS)[:50:2] @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
 
@@ -117,9 +119,9 @@ def test_a_live_map_lies_on_the_places_of_the_same_items(trained: Project) -> No
 def test_names_follow_their_images_on_a_live_map_whatever_their_components(trained: Project) -> None:
     labelling.name_component(trained, 3, "RBC", "ann")
     labelling.name_component(trained, 5, "EO", "ann")
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     labelling.label_items(trained, [str(view.items[8])], "PLT", "ann")
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     where = mapping.places(np.random.default_rng(0).normal(size=(len(view.rows), 2)), "a", "b")
     names, component = ["RBC", "", "RBC", "EO", "EO", "", "new"], [3, 3, 7, 5, 14, 7, 4]
 
@@ -128,3 +130,32 @@ def test_names_follow_their_images_on_a_live_map_whatever_their_components(train
     assert found is not None
     assert found.class_name.tolist() == ["RBC", "", "RBC", "EO", "PLT", "", "new"]  # a label stands above a prediction
     assert found.under.tolist() == [3, -1, 3, 5, 14, 7, -1]
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_points_in_a_polygon_that_is_not_convex(turn: int):
+    polygon = np.array([[0, 0], [4, 0], [4, 4], [2, 1], [0, 4]], dtype=float)  # an M: the notch is outside
+    points = np.array([[0.5, 2.0], [2.0, 0.5], [2.0, 2.0], [3.5, 2.0], [5.0, 0.0], [-1.0, 1.0], [2.0, -0.1]])
+    inside = [True, True, False, True, False, False, False]
+    rotation = np.array([[0.0, -1.0], [1.0, 0.0]])
+    for _ in range(turn):
+        polygon, points = polygon @ rotation, points @ rotation
+    assert mapping.in_polygon(points, polygon).tolist() == inside
+
+
+def test_a_lasso_agrees_with_pillow_on_many_points():
+    angle = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    radius = 60 + 30 * np.sin(5 * angle)
+    polygon = np.stack([100 + radius * np.cos(angle), 100 + radius * np.sin(angle)], axis=1)
+    mask = Image.new("1", (2000, 2000))
+    ImageDraw.Draw(mask).polygon([(float(x) * 10, float(y) * 10) for x, y in polygon], fill=1)
+    points = np.random.default_rng(0).uniform(0, 199, (20_000, 2))
+    drawn = np.asarray(mask)[np.round(points[:, 1] * 10).astype(int), np.round(points[:, 0] * 10).astype(int)]
+    assert (mapping.in_polygon(points, polygon) == drawn).mean() > 0.998  # pixels on the edge
+
+
+def test_a_lasso_that_crosses_itself_selects_all_that_it_goes_round():
+    star = [[np.sin(4 * np.pi * k / 5), np.cos(4 * np.pi * k / 5)] for k in range(5)]  # its middle is gone round twice
+    points = np.array([[0.0, 0.0], [0.0, 0.7], [0.5, -0.05], [0.5, 0.5], [0.0, -0.7]])
+    for polygon in (np.array(star), np.array(star)[::-1]):
+        assert mapping.in_polygon(points, polygon).tolist() == [True, True, False, False, False]

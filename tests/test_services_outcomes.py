@@ -11,6 +11,7 @@ from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs
 from dgm_engine.training.naming import Overruled, overruled_to_json
 from dgm_engine.training.results import append_metrics
@@ -160,22 +161,22 @@ def name_images(project: Project, component: int, name: str | None, of: int) -> 
 
 def test_a_name_whose_images_are_elsewhere_has_moved(trained: Project):
     name_images(trained, 3, "three", of=3)
-    assert outcomes.moved_names(trained) == ()
+    assert outcomes.moved_names(take(trained)) == ()
     name_images(trained, 5, "five", of=7)
-    assert outcomes.moved_names(trained) == (Moved(5, "five", (7,)),)
+    assert outcomes.moved_names(take(trained)) == (Moved(5, "five", (7,)),)
     name_images(trained, 8, None, of=9)
     trained.labels.name_component(1, 12, "six", annotator="ann")  # of a number, and not of images
-    assert outcomes.moved_names(trained) == (Moved(5, "five", (7,)),)
+    assert outcomes.moved_names(take(trained)) == (Moved(5, "five", (7,)),)
     trained.labels.undo(annotator="ann")
     trained.labels.undo(annotator="ann")
     trained.labels.undo(annotator="ann")
-    assert outcomes.moved_names(trained) == ()
+    assert outcomes.moved_names(take(trained)) == ()
 
 
 def test_a_name_that_was_given_up_or_that_answers_took_is_not_said_to_have_lost_its_images(trained: Project):
     name_images(trained, 5, "five", of=7)
     labelling.name_component(trained, 7, "seven", "ann")  # the cluster that it went to
-    assert outcomes.moved_names(trained) == ()
+    assert outcomes.moved_names(take(trained)) == ()
     labelling.name_component(trained, 3, "three", "ann")
     event = trained.labels.version()
     threes = [str(trained.pool.items[row]) for row in range(3)]
@@ -183,16 +184,16 @@ def test_a_name_that_was_given_up_or_that_answers_took_is_not_said_to_have_lost_
     run = trained.paths.run(1)
     overruled = overruled_to_json({3: Overruled("seven", frozenset({event}), frozenset(threes))})
     write_json(run.results, {**read_json(run.results), "overruled": overruled})
-    assert outcomes.moved_names(trained) == (Moved(3, "three", (), "seven"),)
+    assert outcomes.moved_names(take(trained)) == (Moved(3, "three", (), "seven"),)
 
 
 def test_classes_that_cannot_be_predicted_are_told_while_somebody_speaks_of_them(trained: Project):
     labelling.label_items(trained, ["train/00001"], "rare", "ann")
     run = fabricate_run(trained, 2)
     fabricate_comparison(run, 0.9, 0.9, unlearned=("rare", "gone"))
-    assert outcomes.unlearned(trained) == ("rare",)
+    assert outcomes.unlearned(take(trained)) == ("rare",)
     labelling.name_component(trained, 3, "rare", "ann")
-    assert outcomes.unlearned(trained) == ()
+    assert outcomes.unlearned(take(trained)) == ()
     write_json(run.results, {**read_json(run.results), "unlearned": []})
     labelling.undo(trained, "ann")
-    assert outcomes.unlearned(trained) == ()
+    assert outcomes.unlearned(take(trained)) == ()

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from dgm_engine.services import exploring, labelling, scoping
-from dgm_engine.services.exploring import ItemState
+from dgm_engine.services import labelling, scoping, viewing
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
+from dgm_engine.services.snapshot import take
+from dgm_engine.services.viewing import ItemState
 
 FULL = Scope((3, 5), ("a b", ""), (ItemState.LABELLED,), (20, 90), True, "train/0001", "abc123")
 
@@ -30,10 +31,10 @@ def test_what_cannot_be_read_of_an_address_is_left_as_by_default() -> None:
 def test_each_filter_lets_through_what_it_says(trained: Project) -> None:
     labelling.name_component(trained, 3, "three", "ann")
     labelling.label_items(trained, ["train/00003", "train/00005"], "three", "ann")
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
 
     def found(**filters: object) -> set[str]:
-        return set(view.items[scoping.filtered(view, Scope(**filters))].tolist())  # type: ignore[arg-type]
+        return set(view.items[scoping.filtered(take(trained), Scope(**filters))].tolist())  # type: ignore[arg-type]
 
     assert found() == set(view.items.tolist())
     assert found(clusters=(3, 4)) == set(view.items[(view.component == 3) | (view.component == 4)].tolist())
@@ -49,27 +50,27 @@ def test_each_filter_lets_through_what_it_says(trained: Project) -> None:
 
 
 def test_a_selection_is_kept_by_item_and_shrinks_to_what_filters_let_through(trained: Project) -> None:
-    view = exploring.view(trained)
+    view = viewing.view(take(trained))
     mask = np.isin(view.component, [3, 4])
-    scope = scoping.pick(trained, view, Scope(), mask)
+    scope = scoping.pick(take(trained), Scope(), mask)
 
-    assert (scoping.picked(trained, view, scope) == mask).all()
-    narrowed = scoping.picked(trained, view, Scope(clusters=(3,), selection=scope.selection))
+    assert (scoping.picked(take(trained), scope) == mask).all()
+    narrowed = scoping.picked(take(trained), Scope(clusters=(3,), selection=scope.selection))
     assert (narrowed == (view.component == 3)).all()
-    assert scoping.pick(trained, view, Scope(), mask) == scope  # the same images, the same name
-    assert scoping.pick(trained, view, scope, np.zeros_like(mask)) == Scope()
+    assert scoping.pick(take(trained), Scope(), mask) == scope  # the same images, the same name
+    assert scoping.pick(take(trained), scope, np.zeros_like(mask)) == Scope()
 
 
 def test_an_unknown_selection_selects_nothing_nor_does_a_path(trained: Project) -> None:
-    view = exploring.view(trained)
-    assert not scoping.picked(trained, view, Scope(selection="0123456789abcdef")).any()
+    view = viewing.view(take(trained))
+    assert not scoping.picked(take(trained), Scope(selection="0123456789abcdef")).any()
     rows = trained.paths.root / "rows.npy"
     np.save(rows, view.rows)
-    assert not scoping.picked(trained, view, Scope(selection="../rows")).any()
+    assert not scoping.picked(take(trained), Scope(selection="../rows")).any()
 
 
 def test_old_selections_make_room(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoping, "KEPT", 3)
-    view = exploring.view(trained)
-    scopes = [scoping.pick(trained, view, Scope(), view.component == k) for k in range(5)]
-    assert [scoping.picked(trained, view, scope).any() for scope in scopes] == [False, False, True, True, True]
+    view = viewing.view(take(trained))
+    scopes = [scoping.pick(take(trained), Scope(), view.component == k) for k in range(5)]
+    assert [scoping.picked(take(trained), scope).any() for scope in scopes] == [False, False, True, True, True]

@@ -5,8 +5,9 @@ import pytest
 
 from dgm_engine.errors import StateError
 from dgm_engine.npy import save_array
-from dgm_engine.services import exploring, labelling
+from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from dgm_engine.services.suspects import suspect_names, suspects
 from tests.fabricated import fabricate_run, made_up_components
 
@@ -32,7 +33,7 @@ def test_a_label_that_all_contradict_is_suspected_and_a_right_one_is_not(named: 
     wrong, right = of_component(named, 2), of_component(named, 3)
     labelling.label_items(named, [wrong], "kind 1", "ann")
     labelling.label_items(named, [right], "kind 3", "ann")
-    [found] = suspects(named)
+    [found] = suspects(take(named))
     assert (found.item, found.row, found.label, found.expected) == (
         wrong,
         int(named.pool.rows([wrong])[0]),
@@ -40,43 +41,43 @@ def test_a_label_that_all_contradict_is_suspected_and_a_right_one_is_not(named: 
         "kind 2",
     )
     assert found.reason == "The model says kind 2 (90% sure); 10 of its 10 nearest images count as kind 2"
-    assert suspects(named) is suspects(named)
+    assert suspects(take(named)) is suspects(take(named))
 
 
 def test_a_confirmed_label_is_suspected_no_longer_until_that_is_undone(named: Project):
     wrong = of_component(named, 2)
     for _ in range(2):
         labelling.label_items(named, [wrong], "kind 1", "ann")
-    assert suspects(named) == ()
+    assert suspects(take(named)) == ()
     labelling.undo(named, "ann")
-    assert [s.item for s in suspects(named)] == [wrong]
+    assert [s.item for s in suspects(take(named))] == [wrong]
 
 
 def test_labels_that_nothing_can_contradict(named: Project):
     labelling.label_items(named, [of_component(named, 2)], "a class without a cluster", "ann")
     labelling.label_items(named, [of_component(named, 7)], "kind 1", "ann")  # in a cluster without a name
-    assert suspects(named) == ()
+    assert suspects(take(named)) == ()
 
 
 def test_runs_of_a_lineage_share_its_neighbours_and_others_do_without(named: Project):
     wrong = of_component(named, 2)
     labelling.label_items(named, [wrong], "kind 1", "ann")
     fabricate_run(named, 2)
-    assert "nearest" in suspects(named)[0].reason
+    assert "nearest" in suspects(take(named))[0].reason
     fabricate_run(named, 3, lineage=3)
     for k in (1, 2):
         labelling.name_component(named, k, f"kind {k}", "ann")
-    assert [s.reason for s in suspects(named)] == ["The model says kind 2 (90% sure)"]
+    assert [s.reason for s in suspects(take(named))] == ["The model says kind 2 (90% sure)"]
 
 
 def test_no_suspects_before_training(project: Project):
     with pytest.raises(StateError, match="train it first"):
-        suspects(project)
+        suspects(take(project))
 
 
 def in_cluster(project: Project, k: int, n: int) -> list[str]:
     """So many items that a component holds."""
-    view = exploring.view(project)
+    view = viewing.view(take(project))
     return view.items[view.component == k][:n].tolist()
 
 
@@ -84,15 +85,15 @@ def test_a_name_is_suspected_once_two_more_answers_speak_against_it(named: Proje
     first, *against = in_cluster(named, 2, 4)
     labelling.label_items(named, [first], "kind 2", "ann")
     labelling.label_items(named, against[:2], "kind 7", "ann")
-    assert suspect_names(named) == ()
+    assert suspect_names(take(named)) == ()
     labelling.label_items(named, against[2:], "kind 7", "ann")
-    [found] = suspect_names(named)
+    [found] = suspect_names(take(named))
     assert (found.component, found.name, found.expected) == (2, "kind 2", "kind 7")
-    assert suspects(named) == ()
+    assert suspects(take(named)) == ()
     assert named.pool.items[list(found.rows)].tolist() == against
     assert (found.agreed, found.support) == (3, 1)
     labelling.name_component(named, 2, "kind 7", "ann")
-    assert suspect_names(named) == ()
+    assert suspect_names(take(named)) == ()
 
 
 def test_who_gives_a_name_knows_the_answers_before_it_and_may_stand_by_it(named: Project):
@@ -100,25 +101,25 @@ def test_who_gives_a_name_knows_the_answers_before_it_and_may_stand_by_it(named:
     labelling.name_component(named, 2, None, "ann")
     labelling.label_items(named, against[:3], "kind 7", "ann")
     labelling.name_component(named, 2, "kind 2", "ann")
-    assert suspect_names(named) == ()
+    assert suspect_names(take(named)) == ()
     labelling.label_items(named, against[2:], "kind 7", "bob")
-    [found] = suspect_names(named)
+    [found] = suspect_names(take(named))
     assert (found.agreed, found.support) == (2, 0)
     labelling.name_component(named, 2, "kind 2", "ann")
-    assert suspect_names(named) == ()
+    assert suspect_names(take(named)) == ()
     labelling.undo(named, "ann")
-    assert len(suspect_names(named)) == 1
+    assert len(suspect_names(take(named))) == 1
 
 
 def test_labels_against_a_name_are_suspected_until_the_name_is(named: Project):
     one, *others = in_cluster(named, 2, 3)
     labelling.label_items(named, [one], "kind 1", "ann")
-    assert [(s.item, s.expected) for s in suspects(named)] == [(one, "kind 2")]
+    assert [(s.item, s.expected) for s in suspects(take(named))] == [(one, "kind 2")]
     labelling.label_items(named, others, "kind 1", "ann")
-    assert len(suspect_names(named)) == 1
-    assert suspects(named) == ()
+    assert len(suspect_names(take(named))) == 1
+    assert suspects(take(named)) == ()
     labelling.label_items(named, [of_component(named, 3)], "kind 1", "ann")  # nobody doubts the name of cluster 3
-    assert [s.expected for s in suspects(named)] == ["kind 3"]
+    assert [s.expected for s in suspects(take(named))] == ["kind 3"]
 
 
 def test_what_images_are_not_speaks_against_a_name_too(named: Project):
@@ -126,12 +127,12 @@ def test_what_images_are_not_speaks_against_a_name_too(named: Project):
     labelling.reject_class(named, [a], "kind 2", "ann")
     labelling.reject_class(named, [b], "kind 3", "ann")  # which it is not anyway
     labelling.mark_none_of_named(named, [c], "ann")
-    [found] = suspect_names(named)
+    [found] = suspect_names(take(named))
     assert (found.expected, found.agreed, found.support) == ("", 2, 0)
     labelling.label_items(named, [d], "kind 7", "ann")
-    [found] = suspect_names(named)
+    [found] = suspect_names(take(named))
     assert (found.expected, found.agreed, len(found.rows)) == ("", 2, 3)
     labelling.label_items(named, [b], "kind 7", "ann")
-    [found] = suspect_names(named)
+    [found] = suspect_names(take(named))
     assert (found.expected, found.agreed) == ("kind 7", 2)  # of as many, a class
     assert {*named.pool.items[list(found.rows[:2])].tolist()} == {b, d}

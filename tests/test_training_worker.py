@@ -26,7 +26,8 @@ from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import load_live_map, load_results, save_results
 from dgm_engine.training.runs import TrainRequest
-from dgm_engine.training.worker import Setting, Worker
+from dgm_engine.training.setting import Setting
+from dgm_engine.training.worker import Worker
 
 
 @pytest.fixture(scope="module")

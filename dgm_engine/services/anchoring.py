@@ -4,40 +4,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.labels.schema import Anchored
-from dgm_engine.services import exploring
-from dgm_engine.services.exploring import View
-from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import view
 from dgm_engine.training.naming import chosen_anchors
 
 
-def named(project: Project, seen: View, component: int) -> tuple[Anchored, ...]:
+def named(now: Snapshot, seen: Snapshot, component: int) -> tuple[Anchored, ...]:
     """The images that a new name of a cluster is kept by: some of those that it holds, and those that kept another one.
 
     Args:
-        project: whose cluster it is.
-        seen: the view that the person saw.
+        now: the newest snapshot.
+        seen: the snapshot that the person saw.
         component: its number.
     """
-    place = np.flatnonzero(seen.component == component)
-    sure = seen.confidence[place].astype(np.float64)  # as they saw it: the run may have left other results since
-    images = {one.item: one for one in earlier(project, seen, seen.component == component)}
-    for position in chosen_anchors(seen.rows[place]).tolist():
-        item = str(seen.items[place[position]])
+    shown = view(seen)
+    place = np.flatnonzero(shown.component == component)
+    sure = shown.confidence[place].astype(np.float64)  # as they saw it: the run may have left other results since
+    images = {one.item: one for one in earlier(now, seen, shown.component == component)}
+    for position in chosen_anchors(shown.rows[place]).tolist():
+        item = str(shown.items[place[position]])
         images[item] = Anchored(item, round(float(min(max(sure[position], 1e-3), 1.0)), 3))
     return tuple(images.values())
 
 
-def earlier(project: Project, seen: View, which: NDArray[np.bool_]) -> tuple[Anchored, ...]:
+def earlier(now: Snapshot, seen: Snapshot, which: NDArray[np.bool_]) -> tuple[Anchored, ...]:
     """The images of a view that keep a name already, among some of them.
 
     Args:
-        project: whose images.
-        seen: the view that the person saw.
+        now: the newest snapshot, with the names that images keep.
+        seen: the snapshot that the person saw.
         which: (M,) bool.
     """
-    lineage = exploring.lineage_of(project, seen)
-    anchors = project.labels.state(lineage).anchors
-    rows = project.pool.rows(list(anchors))
-    inside = np.isin(rows, seen.rows[which])
+    anchors = now.labels.anchors
+    rows = now.project.pool.rows(list(anchors))
+    inside = np.isin(rows, view(seen).rows[which])
     pairs = zip(anchors.items(), inside.tolist(), strict=True)
     return tuple(Anchored(item, anchor.sure) for (item, anchor), keeps in pairs if keeps)

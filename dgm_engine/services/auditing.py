@@ -20,9 +20,9 @@ from dgm_engine.discovery.metrics import Proportion, proportion
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import lock_of, read_json, write_json
-from dgm_engine.services import exploring
-from dgm_engine.services.exploring import ItemState
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import ItemState, positions, view
 
 AUDIT_VERSION = 1
 
@@ -102,8 +102,8 @@ class _Drawn:
     answers: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def start(project: Project, n: int = 40, seed: int | None = None) -> Audit:
-    """Draws ``n`` images, or all where there are fewer, and notes what the newest results say of them.
+def start(seen: Snapshot, n: int = 40, seed: int | None = None) -> Audit:
+    """Draws ``n`` images, or all where there are fewer, and notes what the results say of them.
 
     They are drawn uniformly from the shown images that nobody has judged or skipped. So accuracy is that of this run on
     *these*: not on the judged ones, which it has learned and which were often chosen because they are hard, nor on
@@ -112,33 +112,33 @@ def start(project: Project, n: int = 40, seed: int | None = None) -> Audit:
 
     Raises:
         InputError: ``n`` is below 1.
-        StateError: nothing was trained yet, no cluster has a name, or every image is judged.
+        StateError: no cluster has a name, or every image is judged.
     """
     if n < 1:
         raise InputError(f"an audit of {n} images was asked for; ask for at least 1")
-    seen = exploring.view(project)
     if not any(seen.owner):
         raise StateError("no cluster has a name yet, so that the model says nothing to check; name some first")
-    unjudged = seen.state == ItemState.UNLABELLED
-    unjudged[exploring.positions(project, seen.rows, project.labels.state().skipped)] = False
+    project, shown = seen.project, view(seen)
+    unjudged = shown.state == ItemState.UNLABELLED
+    unjudged[positions(project, shown.rows, seen.labels.skipped)] = False
     candidates = np.flatnonzero(unjudged)
     if not candidates.size:
         raise StateError("every image has been judged, so none is left to audit the model on; add images to check it")
     chosen = np.random.default_rng(seed).choice(candidates, min(n, len(candidates)), replace=False)
     drawn = _Drawn(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        run=seen.run,
-        labels_version=seen.labels_version,
+        run=seen.run.number,
+        labels_version=seen.labels.version,
         population=len(candidates),
-        classes=list(seen.classes),
-        items=seen.items[chosen].tolist(),
-        predicted=seen.predicted[chosen].tolist(),
+        classes=list(seen.labels.classes),
+        items=shown.items[chosen].tolist(),
+        predicted=shown.predicted[chosen].tolist(),
     )
     project.paths.audits.mkdir(exist_ok=True)
     with _changing(project):  # two tabs would take the same number
         path = _path(project, 1 + max((int(path.stem) for path in _files(project)), default=0))
         _write(path, drawn)
-    return _read(project, path)
+    return _read(path, project, seen.labels)
 
 
 def answer(project: Project, number: int, items: Collection[str]) -> None:
@@ -154,13 +154,13 @@ def answer(project: Project, number: int, items: Collection[str]) -> None:
         _write(path, replace(drawn, answers={**drawn.answers, **new}))
 
 
-def current(project: Project) -> Audit | None:
+def current(seen: Snapshot) -> Audit | None:
     """The newest audit, or None where there is none yet.
 
     Raises:
         CorruptError: its file is damaged.
     """
-    return next((_read(project, path) for path in reversed(_files(project))), None)
+    return next((_read(path, seen.project, seen.labels) for path in reversed(_files(seen.project))), None)
 
 
 def audits(project: Project) -> tuple[Audit, ...]:
@@ -169,7 +169,7 @@ def audits(project: Project) -> tuple[Audit, ...]:
     Raises:
         CorruptError: the file of one is damaged.
     """
-    return tuple(_read(project, path) for path in _files(project))
+    return tuple(_read(path, project, project.labels.state()) for path in _files(project))
 
 
 def _changing(project: Project) -> FileLock:
@@ -209,8 +209,8 @@ def _readable(path: Path) -> Generator[None]:
         ) from error
 
 
-def _read(project: Project, path: Path) -> Audit:
-    drawn, state = _load(path), project.labels.state()
+def _read(path: Path, project: Project, state: LabelState) -> Audit:
+    drawn = _load(path)
     with _readable(path):
         rows = project.pool.rows(drawn.items).tolist()
         items = tuple(

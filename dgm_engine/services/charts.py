@@ -1,7 +1,5 @@
 """The paper's figures as Plotly charts: arrays in, charts out. The pages and the command line draw with these alike."""
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dgm_engine.discovery.metrics import Confusion
 from dgm_engine.services.evaluating import Evaluation
-from dgm_engine.services.figures import ACTIVE_KL, Activity, Divergence, LatentMap, Titled
+from dgm_engine.services.figures import Activity, LatentMap, Titled
 from dgm_engine.services.palette import class_colour, cluster_colour
 
 if TYPE_CHECKING:
@@ -25,61 +23,15 @@ STRAYS = 0.05
 """Share of a component's items that a class needs for a line of its own, and more than one item where it is not most of
 them: the mean of a few strays is mostly noise."""
 
+UNIT = "unit %{customdata}: %{y:.3f} nats<extra></extra>"
+"""What a chart says of a unit under the pointer."""
+
 _COLUMNS = 5
 _VECTOR_POINTS = 3_000
 """Points up to which a map is drawn as vectors, which stay sharp in an SVG; more go through WebGL."""
 
 _COUNTS_SHOWN = 24
 """Columns up to which a confusion matrix has its numbers written into it."""
-
-
-class Figure(StrEnum):
-    """The figures, by the names of their files."""
-
-    LATENT_MAP = "fig3_latent_map"
-    CONFUSION = "fig4_confusion"
-    ACTIVITY = "figC5_activity"
-    DIVERGENCE = "figC6_divergence"
-
-
-@dataclass(frozen=True)
-class About:
-    """What a figure is called, what it says in plain words, and what it is in the paper."""
-
-    title: str
-    words: str
-    paper: str
-
-
-ABOUT = {
-    Figure.LATENT_MAP: About(
-        "How images group",
-        "Each dot is an image; images that the model finds similar lie close together. The same map twice: coloured by "
-        "class on the left, by the cluster that the model chose on the right. Zooming into one zooms the other.",
-        "Figure 3 of the paper: t-SNE of the means of q(z|x,y*)",
-    ),
-    Figure.CONFUSION: About(
-        "What is taken for what",
-        "Each row is a true class, each column what the run takes its images for: dark squares on the diagonal are "
-        "right. Clusters without a name count as the class that is most frequent in them. All, Old and New are "
-        "stricter: one named class or one unnamed cluster counts for each class. Old are the classes that people named "
-        "or labelled, New the others.",
-        "Figure 4 of the paper: confusion matrices of two models",
-    ),
-    Figure.ACTIVITY: About(
-        "What the model notes of an image",
-        "The model describes every image by a list of numbers. Each panel is a cluster, each line a class in it: the "
-        "higher the line, the more that number says about the images; numbers near zero are not used. Above each panel "
-        "stand the cluster and its number of images. A click on a class in the legend hides it.",
-        "Figure C.5 of the paper: KL per unit of z, Eq. 36, in nats",
-    ),
-    Figure.DIVERGENCE: About(
-        "How far clusters lie apart",
-        "How different the model expects images of one cluster (row) to be from those of another (column): pale "
-        "squares are pairs that are hardly told apart. Similar clusters stand side by side.",
-        "Figure C.6 of the paper: KL[p(z|row) || p(z|column)], in nats",
-    ),
-}
 
 
 def latent_map(found: LatentMap) -> "go.Figure":
@@ -107,7 +59,7 @@ def latent_map(found: LatentMap) -> "go.Figure":
     return figure.update_layout(
         template="plotly_white",
         height=470,
-        margin=_margin(56),
+        margin=margin(56),
         dragmode="pan",
         legend={"orientation": "h", "y": -0.01, "yanchor": "top", "x": 0, "itemsizing": "constant"},
     )
@@ -121,7 +73,7 @@ def confusion(found: Confusion) -> "go.Figure":
     figure = go.Figure(_matrix(found.truth, names, counts))
     figure.update_layout(
         height=max(320, 60 + 30 * len(found.truth)),
-        margin=_margin(8),
+        margin=margin(8),
         xaxis={"title": "taken for", "type": "category", "side": "bottom"},
         yaxis={"title": "true class", "type": "category", "autorange": "reversed"},
     )
@@ -144,7 +96,7 @@ def confusions(scores: tuple[Evaluation, ...], titles: tuple[str, ...]) -> "go.F
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_yaxes(title="true class", col=1)
     figure.update_annotations(font={"size": 13}, align="center")
-    return figure.update_layout(template="plotly_white", height=max(380, 150 + 30 * n_rows), margin=_margin(84))
+    return figure.update_layout(template="plotly_white", height=max(380, 150 + 30 * n_rows), margin=margin(84))
 
 
 def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
@@ -180,7 +132,7 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
     return figure.update_layout(
         template="plotly_white",
         height=122 + 112 * n_lines,
-        margin=_margin(58),
+        margin=margin(58),
         legend={"orientation": "h", "y": -0.35 / n_lines, "yanchor": "top", "x": 0},
     )
 
@@ -189,63 +141,6 @@ def panels(found: Activity) -> list[int]:
     """The components that `activity` draws: those with items, the largest `PANELS` of them, the largest first."""
     sizes = found.count.sum(1)
     return [k for k in np.argsort(-sizes, kind="stable").tolist() if sizes[k]][:PANELS]
-
-
-def divergence(found: Divergence) -> "go.Figure":
-    """Fig. C.6 in one: the KL between every ordered pair of components, summed over units."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure(_divergence_trace(found, 0))
-    n = len(found.alike)
-    figure.update_xaxes(type="category", title="from images of cluster …", tickangle=-90 if n > 12 else 0)
-    figure.update_yaxes(type="category", title="images of cluster …", autorange="reversed")
-    _every_tick(figure)
-    return figure.update_layout(template="plotly_white", height=max(400, 146 + 17 * n), margin=_margin(34))
-
-
-def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "go.Figure":
-    """One panel of Fig. C.6: KL[p(z_i | first) || p(z_i | second)] unit by unit, in the order of Fig. C.5."""
-    import plotly.graph_objects as go
-
-    figure = go.Figure(_pair_trace(found, first, second, n_units))
-    figure.update_xaxes(title="unit of z, most active first", nticks=6)
-    figure.update_yaxes(title="KL in nats", rangemode="tozero")
-    return figure.update_layout(template="plotly_white", height=320, margin=_margin(34))
-
-
-def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure":
-    """Fig. C.6 for a file of its own: `divergence`, and beside it the panel of the pair last clicked on.
-
-    The first trace carries the numbers of every pair as `customdata`, (K, K, n_units); `PAIR_SCRIPT` shows them.
-    """
-    from plotly.subplots import make_subplots
-
-    first, second = found.alike[:2].tolist()
-    figure = make_subplots(1, 2, column_widths=[0.58, 0.42], horizontal_spacing=0.12, subplot_titles=("all units", " "))
-    figure.add_trace(_divergence_trace(found, n_units).update(colorbar={"x": 0.54}), 1, 1)
-    figure.add_trace(_pair_trace(found, first, second, n_units), 1, 2)
-    figure.update_xaxes(type="category", title="from images of cluster …", tickangle=-90, col=1)
-    figure.update_yaxes(type="category", title="images of cluster …", autorange="reversed", col=1)
-    _every_tick(figure, 1)
-    figure.update_xaxes(title="unit of z, most active first", nticks=6, col=2)
-    figure.update_yaxes(title="KL in nats", rangemode="tozero", col=2)
-    figure.layout.annotations[1].text = _pair_title(found.titled, first, second)  # pyright: ignore[reportAttributeAccessIssue]
-    return figure.update_layout(
-        template="plotly_white", height=max(460, 120 + 20 * len(found.alike)), margin=_margin(62)
-    )
-
-
-PAIR_SCRIPT = """
-const plot = document.getElementById('{plot_id}');
-plot.on('plotly_click', event => {
-  const point = event.points[0];
-  if (point.curveNumber !== 0) return;
-  const [row, column] = point.pointNumber;
-  const name = '<b>' + point.y + '</b> from <b>' + point.x + '</b>';
-  Plotly.update(plot, {y: [plot.data[0].customdata[row][column]]}, {'annotations[1].text': name}, [1]);
-});
-"""
-"""Shows the pair that is clicked on in the chart of `divergence_with_pair`."""
 
 
 def download_config(file: str, form: str) -> dict[str, Any]:
@@ -266,13 +161,12 @@ def escaped(text: str, limit: int = 20) -> str:
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _margin(top: int) -> dict[str, int]:
-    """Around a chart; Plotly's buttons take the first 30 pixels from the top."""
+def margin(top: int) -> dict[str, int]:
+    """The margin around a chart; Plotly's buttons take the first 30 pixels from the top."""
     return {"l": 0, "r": 0, "t": top, "b": 0}
 
 
 _LINKED: dict[str, Any] = {"shared_xaxes": "all", "shared_yaxes": "all"}
-_UNIT = "unit %{customdata}: %{y:.3f} nats<extra></extra>"
 _TAG: dict[str, Any] = {
     "showarrow": False,
     "font": {"size": 11, "color": "#10181d"},
@@ -295,7 +189,7 @@ def _line(found: Activity, g: int, units: ArrayLike, kl: ArrayLike) -> "go.Scatt
         legendgroup=g,
         showlegend=False,
         line={"color": _group_colour(found.titled, g), "width": 2.2},
-        hovertemplate=f"{name}<br>{_UNIT}",
+        hovertemplate=f"{name}<br>{UNIT}",
     )
 
 
@@ -367,65 +261,3 @@ def _accuracies(one: Evaluation) -> str:
         ("New", one.new),
     )
     return " · ".join(f"{name} {'-' if share is None else f'{share:.1%}'}" for name, share in shares)
-
-
-def _every_tick(figure: "go.Figure", column: int | None = None) -> None:
-    """No cluster without its title."""
-    small = {"dtick": 1, "tickfont_size": 10}
-    figure.update_xaxes(small, col=column)
-    figure.update_yaxes(small, col=column)
-
-
-def _divergence_trace(found: Divergence, n_units: int) -> "go.Heatmap":
-    """The heatmap, its rows and columns in the order `alike`, coloured by log(1 + KL)."""
-    import plotly.graph_objects as go
-
-    order = found.alike
-    total = found.kl.sum(-1)[np.ix_(order, order)]
-    ticks = [0, *(t for t in (0.3, 1, 3, 10, 30, 100, 300, 1000) if t <= total.max())]
-    names = [escaped(found.titled.clusters[k], 16) for k in order.tolist()]
-    units = np.round(found.kl[np.ix_(order, order, found.order[:n_units])], 5)
-    return go.Heatmap(
-        z=np.log1p(total),
-        x=names,
-        y=names,
-        text=total,
-        customdata=units.tolist() if n_units else None,  # a list: the script reads it
-        hovertemplate="%{y} from %{x}<br>%{text:.2f} nats<extra></extra>",
-        colorscale="Blues",
-        zmin=0,
-        colorbar={"title": "KL", "thickness": 10, "tickvals": np.log1p(ticks), "ticktext": [f"{t:g}" for t in ticks]},
-        xgap=1,
-        ygap=1,
-    )
-
-
-def _pair_trace(found: Divergence, first: int, second: int, n_units: int) -> "go.Bar":
-    import plotly.graph_objects as go
-
-    units = found.order[:n_units]
-    return go.Bar(
-        x=np.arange(1, len(units) + 1),
-        y=found.kl[first, second, units],
-        customdata=units,
-        marker={"color": cluster_colour(0)},
-        hovertemplate=_UNIT,
-        showlegend=False,
-    )
-
-
-def _pair_title(titled: Titled, first: int, second: int) -> str:
-    return f"<b>{escaped(titled.clusters[first], 16)}</b> from <b>{escaped(titled.clusters[second], 16)}</b>"
-
-
-def active_words(n_active: int, n_units: int) -> str:
-    """How many units are active, and what that means."""
-    return f"{n_active} of {n_units} numbers (units of z) are in use: on average, each says over {ACTIVE_KL} nats."
-
-
-def shared_words(model: str) -> str:
-    """Why there is nothing to draw for a model whose p(z | y) does not depend on y."""
-    return (
-        f"in {model}, all clusters share one p(z) = N(0, I), so that every pair is at distance 0: what tells clusters "
-        "apart is in y alone"
-    )

@@ -11,8 +11,9 @@ from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
-from dgm_engine.services.latest import owners_of, q_y_of, results_of, results_stamp, run_of
+from dgm_engine.services.latest import results_of, stamped_results
 from dgm_engine.services.projects import TEST, Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.training import runs
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
 
@@ -76,42 +77,19 @@ class Evaluation:
     held_out_agreement: tuple[Agreement, ...]
 
 
-def evaluate(project: Project, run: int | None = None) -> Evaluation:
-    """Scores a run, the one in use by default, on the items that `Pool.scored` names; cached on results and labels.
+@lru_cache(maxsize=8)
+def evaluate(seen: Snapshot) -> Evaluation:
+    """Scores a run on the items that `Pool.scored` names; cached.
 
     A class that people named and a ground-truth class are the same where their names are, ignoring upper and lower
     case unless ground truth itself tells classes apart by it.
-
-    Raises:
-        StateError: nothing was trained yet.
-        NotFoundError: there is no such run, or it has no results.
     """
-    chosen = run_of(project, run)
-    return _evaluate(project, chosen, results_stamp(chosen), project.labels.version())
-
-
-def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
-    """For each run with readable results, oldest first, its agreement with labels that it never saw.
-
-    They are those given between it and the next such run, and those that it was told to leave alone before that.
-    Names that clusters were given in that time count as known to the run; labels of single images do not.
-    """
-    trained = [run for n in project.paths.run_numbers() if runs.is_readable(run := project.paths.run(n))]
-    ends = [results_of(run).labels_version for run in trained[1:]] + [project.labels.version()]
-    return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
-
-
-@lru_cache(maxsize=8)
-def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Evaluation:
-    results = results_of(run)
-    state = project.labels.state(results.config.lineage)
-    owner = owners_of(project, run, state)
+    project, state, edited = seen.project, seen.labels, seen.q_y
     scored = project.pool.scored
-    edited = q_y_of(run, state.edits)
     q_y = np.asarray(edited[scored], dtype=np.float32)
-    scores = _Scores.of(project, q_y, project.pool.truth[scored], owner, state) if len(scored) else _Scores()
+    scores = _Scores.of(project, q_y, project.pool.truth[scored], seen.owner, state) if len(scored) else _Scores()
     return Evaluation(
-        run=run.number,
+        run=seen.run.number,
         split=TEST if (project.pool.split == TEST).any() else "all",
         n=len(scored),
         accuracy_cluster_and_label=scores.cluster_and_label,
@@ -120,13 +98,25 @@ def _evaluate(project: Project, run: RunPaths, stamp: int, version: int) -> Eval
         all=scores.by_novelty.all,
         old=scores.by_novelty.old,
         new=scores.by_novelty.new,
-        components_used=len(np.unique(edited[np.asarray(results.shown)].argmax(axis=1))),
+        components_used=len(np.unique(edited[np.asarray(seen.results.shown)].argmax(axis=1))),
         confusion=scores.confusion,
         best_naming=scores.best_naming,
         per_class=scores.per_class,
         old_classes=scores.old_classes,
-        held_out_agreement=held_out_agreement(project),
+        held_out_agreement=held_out_agreement(seen),
     )
+
+
+def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
+    """For each run of the project with readable results, oldest first, its agreement with labels that it never saw.
+
+    They are those given between it and the next such run, and those that it was told to leave alone before that.
+    Names that clusters were given in that time count as known to the run; labels of single images do not.
+    """
+    project = seen.project
+    trained = [run for n in project.paths.run_numbers() if runs.is_readable(run := project.paths.run(n))]
+    ends = [results_of(run).labels_version for run in trained[1:]] + [seen.labels.version]
+    return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
 
 
 _NO_ITEMS = AllOldNew(None, None, None)
@@ -193,14 +183,13 @@ def _seen(project: Project, run: RunPaths) -> set[tuple[str, str]]:
 
 
 def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
-    results = results_of(run)
-    seen = _seen(project, run)
-    state = project.labels.state_at(end, results.config.lineage)
-    given = {item: name for item, name in state.positive.items() if (item, name) not in seen}
-    owner = owners_of(project, run, state)
-    asked = {item: name for item, name in given.items() if name in owner}
+    stamp, results = stamped_results(run)
+    then = Snapshot(project, run, stamp, results, project.labels.state_at(end, results.config.lineage))
+    known = _seen(project, run)
+    given = {item: name for item, name in then.labels.positive.items() if (item, name) not in known}
+    asked = {item: name for item, name in given.items() if name in then.owner}
     if not asked:
         return Agreement(run.number, 0, None, len(given))
-    predicted = class_probabilities(q_y_of(run, state.edits)[project.pool.rows(list(asked))], owner).predicted()
+    predicted = class_probabilities(then.q_y[project.pool.rows(list(asked))], then.owner).predicted()
     right = [bool(guess == name) for guess, name in zip(predicted, asked.values(), strict=True)]
     return Agreement(run.number, len(asked), sum(right) / len(right), len(given) - len(asked))

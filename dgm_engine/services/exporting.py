@@ -14,8 +14,8 @@ from dgm_engine.export.predict import PredictReport
 from dgm_engine.export.predict import predict as predict_with
 from dgm_engine.progress import Progress
 from dgm_engine.services import evaluating
-from dgm_engine.services.latest import latest_run, owners_of, q_y_of, results_of
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.training import runs
 from dgm_engine.training.ownership import class_probabilities
 
@@ -28,39 +28,36 @@ N_CHECKED = 256
 """Items of the pool, evenly spread, on which the export must agree with the model."""
 
 
-def export_classifier(project: Project, out: Path, progress: Progress | None = None) -> "ExportReport":
-    """Writes the classifier of the newest results as a folder that needs onnxruntime and Pillow only.
+def export_classifier(seen: Snapshot, out: Path, progress: Progress | None = None) -> "ExportReport":
+    """Writes the classifier of a snapshot as a folder that needs onnxruntime and Pillow only.
 
     Raises:
-        StateError: nothing was trained yet, training is at work, no cluster has a class, or clusters were split, merged
-            or dissolved since the model was trained.
+        StateError: training is at work, no cluster has a class, or clusters were split, merged or dissolved since the
+            model was trained.
         InputError: ``out`` is something else than an earlier export, or cannot be written.
         JobError: the export and the model disagree; nothing was written.
     """
     from dgm_engine.export import bundle  # torch: not where pages import
     from dgm_engine.training.checkpoint import load_model
 
-    run = latest_run(project)
+    run, results, pool = seen.run, seen.results, seen.project.pool
     if runs.status(run).alive:
         raise StateError(f"run {run.number} is still at work; wait for it, or stop it, and export what it has learned")
-    results, pool = results_of(run), project.pool
-    state = project.labels.state(results.config.lineage)
-    if state.within(len(results.owner)).edits != results.contained.edits:
+    if seen.labels.within(len(results.owner)).edits != results.contained.edits:
         raise StateError(
             "clusters were split, merged or dissolved, or that was undone, and the model does not know it yet; "
             "train again, then export"
         )
-    owner = owners_of(project, run, state)
-    scores = evaluating.evaluate(project)
+    scores = evaluating.evaluate(seen)
     about = About(
-        name=project.name,
+        name=seen.project.name,
         n_items=len(results.shown),
-        labelled=Counter(state.positive.values()),
+        labelled=Counter(seen.labels.positive.values()),
         accuracies={what: share for what, share in _accuracies(scores).items() if share is not None},
         training=results.config.training,
     )
     checked = np.unique(np.linspace(0, pool.n_items - 1, N_CHECKED).astype(np.int64))
-    spec = bundle.ExportSpec(owner, pool.shape, pool.value_range, about)
+    spec = bundle.ExportSpec(seen.owner, pool.shape, pool.value_range, about)
     return bundle.export_classifier(load_model(run)[0], spec, out, pool.x[checked], progress)
 
 
@@ -74,21 +71,17 @@ def predict(export: Path, images: Path, out: Path, progress: Progress | None = N
     return predict_with(export, images, out, progress)
 
 
-def write_predictions(project: Project, path: Path) -> int:
+def write_predictions(seen: Snapshot, path: Path) -> int:
     """Writes item,class,confidence,is_new for all items of the project as CSV, as `predict` does.
 
     Returns:
         How many rows were written.
 
     Raises:
-        StateError: nothing was trained yet.
         InputError: the file cannot be written.
     """
-    run = latest_run(project)
-    results = results_of(run)
-    state = project.labels.state(results.config.lineage)
-    posterior = class_probabilities(q_y_of(run, state.edits), owners_of(project, run, state))
-    return answers.write_predictions(path, [(project.pool.items.tolist(), posterior)])
+    posterior = class_probabilities(seen.q_y, seen.owner)
+    return answers.write_predictions(path, [(seen.project.pool.items.tolist(), posterior)])
 
 
 def usage(project: Project) -> str:

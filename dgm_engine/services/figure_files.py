@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from dgm_engine.errors import InputError
 from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.progress import Progress, silent
-from dgm_engine.services import charts, evaluating, figures
-from dgm_engine.services.charts import ABOUT, Figure
+from dgm_engine.services import charts, divergence_charts, evaluating, figures, imagining, run_pairs
 from dgm_engine.services.evaluating import Evaluation
+from dgm_engine.services.figure_words import ABOUT, Figure, active_words, shared_words
 from dgm_engine.services.figures import Activity, Divergence, LatentMap
-from dgm_engine.services.latest import run_of
-from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.whole import write_atomic
 
 if TYPE_CHECKING:
@@ -54,12 +53,10 @@ class FigureRequest:
     """Which figures to write.
 
     Attributes:
-        run: number of the run; None is the newest.
-        compare: what to put beside it in Fig. 4, as `figures.compared` takes it; None draws the run alone.
+        compare: what to put beside the run in Fig. 4, as `run_pairs.compared` takes it; None draws the run alone.
         items: images in Fig. 3 at most.
     """
 
-    run: int | None = None
     compare: str | None = None
     items: int = 10_000
 
@@ -83,25 +80,23 @@ class FigureReport:
     left_out: tuple[tuple[str, str], ...]
 
 
-def write_figures(
-    project: Project, out: Path, request: FigureRequest, progress: Progress | None = None
-) -> FigureReport:
+def write_figures(seen: Snapshot, out: Path, request: FigureRequest, progress: Progress | None = None) -> FigureReport:
     """Writes all figures of a run to the folder `out`; files of these names that are there already are replaced.
 
     Raises:
-        StateError: nothing was trained yet, or the run has no checkpoint.
-        NotFoundError: there is no such run or project.
+        StateError: the run has no checkpoint.
+        NotFoundError: there is no such run or project to compare it with.
         InputError: the folder cannot be written, or the runs cannot be compared.
     """
-    run, report = run_of(project, request.run).number, progress or silent
+    run, report = seen.run.number, progress or silent
     report(0.0, "Scoring")
-    scores = _scores(project, run, request.compare)  # first: a wrong name should not cost the wait for the rest
+    scores = _scores(seen, request.compare)  # first: a wrong name should not cost the wait for the rest
     folder = _Folder(out)
     report(0.1, "Reading what the model notes of each image")
-    activity, divergence = figures.activity(project, run), figures.divergence(project, run)
+    activity, divergence = figures.activity(seen), figures.divergence(seen)
     report(0.3, "Laying out the map")
-    latent_map = figures.latent_map(project, run, request.items)
-    note = f"{project.name}, run {run} ({activity.titled.model})."
+    latent_map = figures.latent_map(seen, request.items)
+    note = f"{seen.project.name}, run {run} ({activity.titled.model})."
     left_out: list[tuple[str, str]] = []
 
     folder.chart(Figure.LATENT_MAP, charts.latent_map(latent_map), f"{note} {drawn_words(latent_map)}")
@@ -112,18 +107,18 @@ def write_figures(
         folder.table(Figure.CONFUSION, _confusion_rows(scores))
     else:
         left_out.append((Figure.CONFUSION, "the true classes are not known"))
-    active = charts.active_words(activity.n_active, len(activity.order))
+    active = active_words(activity.n_active, len(activity.order))
     folder.chart(Figure.ACTIVITY, charts.activity(activity), f"{note} {active}")
     folder.table(Figure.ACTIVITY, _activity_rows(activity))
     if divergence.shared:
-        left_out.append((Figure.DIVERGENCE, charts.shared_words(activity.titled.model)))
+        left_out.append((Figure.DIVERGENCE, shared_words(activity.titled.model)))
     else:
         clicked = "Click on a square to see it unit by unit."
-        chart = charts.divergence_with_pair(divergence)
-        folder.chart(Figure.DIVERGENCE, chart, f"{note} {clicked}", charts.PAIR_SCRIPT)
+        chart = divergence_charts.divergence_with_pair(divergence)
+        folder.chart(Figure.DIVERGENCE, chart, f"{note} {clicked}", divergence_charts.PAIR_SCRIPT)
         folder.table(Figure.DIVERGENCE, _divergence_rows(divergence))
     report(0.9, "Drawing what the model imagines")
-    _pictures(project, run, folder, left_out)
+    _pictures(seen, folder, left_out)
     folder.tidy()
     report(1.0, "Figures written")
     return FigureReport(out, tuple(folder.files), run, activity.n_active, tuple(left_out))
@@ -174,24 +169,24 @@ class _Folder:
         self.write(f"{figure}.csv", text.getvalue().encode())
 
 
-def _scores(project: Project, run: int, compare: str | None) -> tuple[tuple[str, Evaluation], ...]:
+def _scores(seen: Snapshot, compare: str | None) -> tuple[tuple[str, Evaluation], ...]:
     """(title, scores) of the runs in Fig. 4; none where truth is unknown."""
     if compare is not None:
-        return figures.compared(project, compare, run)
-    alone = evaluating.evaluate(project, run)
-    return () if alone.best_naming is None else ((figures.run_title(project, run), alone),)
+        return run_pairs.compared(seen, compare)
+    alone = evaluating.evaluate(seen)
+    return () if alone.best_naming is None else ((run_pairs.run_title(seen.project, seen.run.number), alone),)
 
 
-def _pictures(project: Project, run: int, folder: _Folder, left_out: list[tuple[str, str]]) -> None:
-    strips = figures.strips(project, run)
-    folder.write(PROTOTYPES_FILE, figures.strip_sheet(project, strips, samples=False))
-    folder.write(SAMPLES_FILE, figures.strip_sheet(project, strips))
-    typical = tuple(figures.exemplars(project, run).values())
+def _pictures(seen: Snapshot, folder: _Folder, left_out: list[tuple[str, str]]) -> None:
+    strips = imagining.strips(seen)
+    folder.write(PROTOTYPES_FILE, imagining.strip_sheet(seen.project, strips, samples=False))
+    folder.write(SAMPLES_FILE, imagining.strip_sheet(seen.project, strips))
+    typical = tuple(imagining.exemplars(seen).values())
     if len(typical) < 2:
         left_out.append((WALK_FILE, "a walk leads from one cluster to another, and only one holds images"))
         return
     ends = (typical[0], typical[1])
-    folder.write(WALK_FILE, figures.walk_sheet(project, ends, figures.walk(project, ends, run)))
+    folder.write(WALK_FILE, imagining.walk_sheet(seen.project, ends, imagining.walk(seen, ends)))
 
 
 def _map_rows(found: LatentMap) -> Iterable[Sequence[object]]:

@@ -1,53 +1,30 @@
-"""Long work that a page starts and watches: training runs and layouts of the map."""
+"""Training runs: a page or a command starts one and watches it."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from filelock import FileLock, Timeout
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from dgm_engine import jobs
 from dgm_engine.config import ModelConfig, TrainingConfig
 from dgm_engine.discovery.projections import Method, default_method
 from dgm_engine.errors import CorruptError, StateError
-from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.npy import load_array
-from dgm_engine.paths import RunPaths, lock_of
+from dgm_engine.jobs import JobStatus
+from dgm_engine.paths import RunPaths
 from dgm_engine.progress import Progress
-from dgm_engine.services.latest import choice, latest_run, results_of, results_stamp, run_in_use, run_of
+from dgm_engine.services.latest import choice, latest_run, results_stamp, run_in_use, run_of
+from dgm_engine.services.layouts import LAYOUT_WORKER
 from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
+from dgm_engine.services.starting import starting
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.results import LiveMap, load_live_map
 from dgm_engine.training.runs import TrainRequest
-from dgm_engine.whole import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
 
 POLL_SECONDS = 0.2
-
-LAYOUT_WORKER = "dgm_engine.services.layout_worker"
-
-
-@contextmanager
-def _starting(project: Project) -> Generator[None]:
-    """Held while looking whether something is at work and starting it, so that two tabs, or terminals, do not both.
-
-    Raises:
-        StateError: another one has held it for half a minute.
-    """
-    project.paths.runs.mkdir(exist_ok=True)
-    try:
-        with FileLock(lock_of(project.paths.runs), timeout=30):
-            yield
-    except Timeout as error:
-        raise StateError(f"something else is being started in {project.name}; try again in a moment") from error
 
 
 @dataclass(frozen=True)
@@ -84,29 +61,6 @@ class RunSummary:
     damaged: bool = False
 
 
-@dataclass(frozen=True)
-class LayoutState:
-    """The map's positions, as far as they are computed.
-
-    Attributes:
-        method: how `xy` was made, which is not as asked for while that is under way for the first time.
-        xy: (M, 2) float32 positions of `shown_rows`, or None while the first layout is under way.
-        shown_rows: (M,) pool rows, in the order of `View.rows`.
-        from_run: the run that `xy` shows, or None.
-        token: changes with `xy`.
-        stale: `xy` is of an earlier run, and the newest run's layout is under way (or failed: see `status`).
-        status: of the layout job of the newest run; None where none is needed, or the run's training has to end first.
-    """
-
-    method: Method
-    xy: NDArray[np.float32] | None
-    shown_rows: NDArray[np.int64]
-    from_run: int | None
-    token: str
-    stale: bool
-    status: JobStatus | None
-
-
 def start_training(project: Project, request: TrainRequest) -> RunPaths:
     """Starts a run in a process of its own: from the results in use where the shape is the same and not `fresh`.
 
@@ -114,7 +68,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
         StateError: another run is at work.
         InputError: a setting is not allowed.
     """
-    with _starting(project):
+    with starting(project):
         run = training_runs.create_run(project.paths, project.pool, request, choice(project))
         training_runs.launch(run)
     return run
@@ -147,11 +101,11 @@ def use_run(project: Project, number: int, annotator: str) -> None:
         NotFoundError: there is no such run, or it has no results.
         CorruptError: its results are damaged.
     """
-    with _starting(project):
+    with starting(project):
         active = training_runs.active_run(project.paths)
         if active is not None:
             raise StateError(f"run {active.number} is still at work; stop it or wait for it, and then go back")
-        wanted = run_of(project, number)
+        wanted = run_of(project, number, choice(project))
         if training_runs.is_damaged(wanted):
             raise CorruptError(f"{wanted.results} cannot be read; restore it from a copy, or choose another run")
         if wanted == latest_run(project) and turned_down(project) is None:
@@ -201,7 +155,7 @@ def resume_training(project: Project) -> RunPaths:
     Raises:
         StateError: there is no run, it is at work, or it finished.
     """
-    with _starting(project):
+    with starting(project):
         last = active_status(project)
         if last is None:
             raise StateError(f"project {project.name} has no run to continue; start one")
@@ -252,35 +206,6 @@ def runs(project: Project) -> list[RunSummary]:
     return [_summary(project.paths.run(number), in_use) for number in reversed(project.paths.run_numbers())]
 
 
-def ensure_layout(project: Project, method: Method | None = None, *, retry: bool = False) -> LayoutState:
-    """The map of the results in use; starts the job that computes it where nobody did, and never waits for it.
-
-    Args:
-        project: whose map.
-        method: None takes the one that suits the number of items.
-        retry: start again a job that failed or was interrupted.
-
-    Raises:
-        StateError: nothing was trained yet.
-    """
-    run = latest_run(project)
-    shown = np.asarray(results_of(run).shown)
-    method = method or default_method(len(shown))
-    earlier = _earlier_layout(project, run, method)  # of another method where it has none
-    with _starting(project):
-        status = _layout_status(run, method)
-        if _is_current(status, run, method):
-            return _laid_out(_Layout(run, method), shown, stale=False, status=None)
-        # A run at work will soon replace its results: where there is something to look at, its layout can wait.
-        waits = earlier is not None and earlier.method is method and training_runs.status(run).alive
-        if not waits and _may_start(status, retry=retry):
-            status = _start_layout(run, method, earlier)
-    if earlier is None:
-        return LayoutState(method, None, shown, None, "", stale=False, status=status)
-    own = earlier.run == run and _is_current(_layout_status(run, earlier.method), run, earlier.method)
-    return _laid_out(earlier, shown, stale=not own, status=status)
-
-
 def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
     config, damaged = training_runs.read_config(run), training_runs.is_damaged(run)
     compared = None if damaged else training_runs.comparison(run)
@@ -299,60 +224,3 @@ def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
         kept=training_runs.is_kept(run) or not has_results,
         damaged=damaged,
     )
-
-
-class _Layout(NamedTuple):
-    """A run and a method by which it was laid out."""
-
-    run: RunPaths
-    method: Method
-
-    @property
-    def path(self) -> Path:
-        return self.run.layout(self.method).positions
-
-
-def _laid_out(layout: _Layout, shown: NDArray[np.int64], *, stale: bool, status: JobStatus | None) -> LayoutState:
-    number, method = layout.run.number, layout.method
-    token = f"{number} {method} {layout.path.stat().st_mtime_ns}"
-    xy: NDArray[np.float32] = load_array(layout.path)
-    return LayoutState(method, xy, shown, number, token, stale, status)
-
-
-def _earlier_layout(project: Project, run: RunPaths, method: Method) -> _Layout | None:
-    """The newest layout up to ``run``, current or not: by the method, or else by another one."""
-    numbers = [n for n in reversed(project.paths.run_numbers()) if n <= run.number]
-    methods = sorted(Method, key=lambda other: other is not method)
-    candidates = (_Layout(project.paths.run(n), by) for by in methods for n in numbers)
-    return next((layout for layout in candidates if layout.path.exists()), None)
-
-
-def _layout_status(run: RunPaths, method: Method) -> JobStatus | None:
-    """How the layout job stands that was started on the run's present results, which a resumed run replaces.
-
-    None where none was; a job that is still busy with earlier results counts until it is done.
-    """
-    layout = run.layout(method)
-    status, basis = jobs.read_status(layout.status), layout.basis
-    if status is None or status.alive or (basis.exists() and basis.read_text() == str(results_stamp(run))):
-        return status
-    return None
-
-
-def _is_current(status: JobStatus | None, run: RunPaths, method: Method) -> bool:
-    return status is not None and status.state is JobState.FINISHED and run.layout(method).positions.exists()
-
-
-def _may_start(status: JobStatus | None, *, retry: bool) -> bool:
-    """Whether to start a layout job: not twice, and not again by itself after it failed."""
-    return status is None or (not status.alive and (retry or status.state is JobState.FINISHED))
-
-
-def _start_layout(run: RunPaths, method: Method, earlier: _Layout | None) -> JobStatus:
-    layout = run.layout(method)
-    previous = "-" if earlier is None else str(earlier.path)
-    arguments = [str(run.root), method.value, previous]
-    stamp = results_stamp(run)
-    status = jobs.spawn(LAYOUT_WORKER, arguments, layout.status, layout.log)
-    write_atomic(layout.basis, str(stamp).encode())
-    return status

@@ -11,13 +11,12 @@ from dgm_engine.errors import InputError, StateError
 from dgm_engine.labels.formats import format_to_read, format_to_write
 from dgm_engine.labels.interchange import ImportReport, import_rows
 from dgm_engine.labels.schema import Kind
-from dgm_engine.labels.state import LabelState
 from dgm_engine.labels.store import Entry
-from dgm_engine.services import anchoring, exploring
-from dgm_engine.services.exploring import View, component_seen
-from dgm_engine.services.latest import latest_run, results_of, run_in_use
+from dgm_engine.services import anchoring
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import TEST, Project
+from dgm_engine.services.snapshot import Snapshot, take
+from dgm_engine.services.viewing import clusters_of, component_seen
 
 HELD_OUT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
 
@@ -63,7 +62,7 @@ def skip_items(project: Project, items: Sequence[str], annotator: str) -> None:
 
 
 def name_component(
-    project: Project, component: int, class_name: str | None, annotator: str, seen: View | None = None
+    project: Project, component: int, class_name: str | None, annotator: str, seen: Snapshot | None = None
 ) -> None:
     """Gives a cluster to a class, which may have several, or with None takes its name away.
 
@@ -72,18 +71,19 @@ def name_component(
         component: its number.
         class_name: the class, which may be new.
         annotator: who says so.
-        seen: the view that the person saw; None is the newest.
+        seen: the snapshot that the person saw; None is the newest.
 
     Raises:
         StateError: the project has no clusters yet, or others than the person saw, or it was merged or dissolved.
         NotFoundError: there is no such component.
         InputError: the class name is not usable.
     """
-    lineage = component_seen(project, component, seen)
-    if class_name is not None and exploring.clusters_of(project, latest_run(project))[component].closed:
+    now = take(project)
+    component_seen(now, component, seen)
+    if class_name is not None and clusters_of(now)[component].closed:
         raise StateError(f"cluster {component} was merged or dissolved and holds no images; name the one that has them")
-    images = anchoring.named(project, exploring.view(project) if seen is None else seen, component)
-    project.labels.name_component(lineage, component, class_name, images, annotator=annotator)
+    images = anchoring.named(now, seen or now, component)
+    project.labels.name_component(now.lineage, component, class_name, images, annotator=annotator)
 
 
 def undo(project: Project, annotator: str) -> str | None:
@@ -135,18 +135,13 @@ def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
 
 def class_names(project: Project) -> tuple[str, ...]:
     """The classes that people speak of, by labels or cluster names, in order of first appearance."""
-    return _state(project).classes
+    return project.labels.state().classes
 
 
 def colours(project: Project) -> dict[str, str]:
     """The colours of these classes, on every screen."""
-    state = _state(project)
+    state = project.labels.state()
     return class_colours({name: state.numbers[name] for name in state.classes})
-
-
-def _state(project: Project) -> LabelState:
-    run = run_in_use(project)
-    return project.labels.state(None if run is None else results_of(run).config.lineage)
 
 
 def _judge_each(project: Project, kind: Kind, classes: Mapping[str, str], annotator: str) -> None:

@@ -1,22 +1,20 @@
-"""The results and models of a project's runs, those of the run in use above all, read once."""
+"""Which run of a project is in use, and what runs left: results and models, each read once."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dgm_engine.errors import NotFoundError, StateError
-from dgm_engine.labels.schema import Edit, Use
-from dgm_engine.labels.state import LabelState
+from dgm_engine.errors import CorruptError, NotFoundError, StateError
+from dgm_engine.labels.schema import Use
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
-from dgm_engine.training.ownership import Owner
 from dgm_engine.training.results import Results, load_results
 
 if TYPE_CHECKING:
     from dgm_engine.models.base import DeepGenerativeModel
+
+_in_memory: WeakValueDictionary[tuple[RunPaths, int], Results] = WeakValueDictionary()
 
 
 def choice(project: Project) -> Use | None:
@@ -38,20 +36,24 @@ def latest_run(project: Project) -> RunPaths:
     Raises:
         StateError: nothing was trained yet.
     """
-    run = run_in_use(project)
-    if run is None:
-        raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
-    return run
+    return run_of(project, None, choice(project))
 
 
-def run_of(project: Project, number: int | None = None) -> RunPaths:
-    """A run that has results, by its number; None asks for the one in use.
+def run_of(project: Project, number: int | None, use: Use | None) -> RunPaths:
+    """A run that has results.
+
+    Args:
+        project: whose run it is.
+        number: of the run; None asks for the one in use.
+        use: the person's choice.
 
     Raises:
         StateError: nothing was trained yet.
         NotFoundError: there is no such run, or it has no results.
     """
-    in_use = latest_run(project)
+    in_use = runs.latest_results(project.paths, use)
+    if in_use is None:
+        raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
     if number is None or number == in_use.number:
         return in_use
     with_results = [n for n in project.paths.run_numbers() if runs.has_results(project.paths.run(n))]
@@ -61,19 +63,26 @@ def run_of(project: Project, number: int | None = None) -> RunPaths:
     return project.paths.run(number)
 
 
-def results_of(run: RunPaths) -> Results:
-    """The results of a run that has some; cached until the run writes new ones."""
-    return _load(run, results_stamp(run))
+def stamped_results(run: RunPaths) -> tuple[int, Results]:
+    """The stamp and the results of a run that has some, which belong together even while the run writes others.
 
-
-def model_of(run: RunPaths) -> "DeepGenerativeModel":
-    """The model that a run's results are of; cached until the run writes new ones.
-
-    Raises:
-        StateError: the run has no checkpoint yet.
-        CorruptError: its checkpoints are damaged.
+    The results are the same object until the run writes others.
     """
-    return _load_model(run, results_stamp(run))
+    while True:
+        stamp = results_stamp(run)
+        try:
+            results = _load(run, stamp)
+        except CorruptError:
+            if results_stamp(run) == stamp:  # else the arrays that it named were replaced meanwhile
+                raise
+            continue
+        if results_stamp(run) == stamp:
+            return stamp, results
+
+
+def results_of(run: RunPaths) -> Results:
+    """The results of a run that has some; the same object until the run writes others."""
+    return stamped_results(run)[1]
 
 
 def results_stamp(run: RunPaths) -> int:
@@ -81,14 +90,14 @@ def results_stamp(run: RunPaths) -> int:
     return run.results.stat().st_mtime_ns
 
 
-def q_y_of(run: RunPaths, edits: tuple[Edit, ...]) -> NDArray[np.floating]:
-    """q(y | x) (N, K) of a run that has results, as people see it: under what they did with its clusters; cached."""
-    return _q_y(run, results_stamp(run), edits)
+def model_of(run: RunPaths, results: Results) -> "DeepGenerativeModel":
+    """The model that a run's results are of; cached until the run writes others.
 
-
-def owners_of(project: Project, run: RunPaths, labels: LabelState) -> Owner:
-    """(K,) the classes of the components of a run that has results, after labels with the names of its lineage."""
-    return results_of(run).owners(labels, q_y_of(run, labels.edits), project.pool.rows)
+    Raises:
+        StateError: the run has no checkpoint yet.
+        CorruptError: its checkpoints are damaged.
+    """
+    return _load_model(run, results)
 
 
 def check_component(results: Results, component: int) -> None:
@@ -100,18 +109,17 @@ def check_component(results: Results, component: int) -> None:
         )
 
 
-@lru_cache(maxsize=2)  # large, unless nothing was edited
-def _q_y(run: RunPaths, stamp: int, edits: tuple[Edit, ...]) -> NDArray[np.floating]:
-    return results_of(run).edited(edits)[0]
-
-
 @lru_cache(maxsize=8)
 def _load(run: RunPaths, stamp: int) -> Results:
-    return load_results(run)
+    """The results under a stamp. As long as anything holds them they are the same object: caches know them by it."""
+    found = _in_memory.get((run, stamp))
+    if found is None:
+        found = _in_memory[run, stamp] = load_results(run)
+    return found
 
 
 @lru_cache(maxsize=2)
-def _load_model(run: RunPaths, stamp: int) -> "DeepGenerativeModel":
+def _load_model(run: RunPaths, results: Results) -> "DeepGenerativeModel":
     from dgm_engine.training.checkpoint import load_model  # here, so that pages start without torch
 
     return load_model(run)[0]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.discovery.projections import align
-from dgm_engine.services.exploring import View, in_polygon
+from dgm_engine.services.viewing import View
 from dgm_engine.training.results import LiveMap
 
 STEPS = 65_535
@@ -262,6 +262,27 @@ def _message(header: PlacesHeader | LookHeader, *arrays: NDArray[np.generic]) ->
     text = json.dumps(asdict(header)).encode()
     padding = b"\0" * (-(4 + len(text)) % 4)
     return b"".join([struct.pack("<I", len(text)), text, padding, *(array.tobytes() for array in arrays)])
+
+
+def in_polygon(xy: NDArray[np.number], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(N,) which of the points ``xy`` (N, 2) lie in the polygon (P, 2), which is closed by itself.
+
+    Where it crosses itself, everything that it goes round is inside (nonzero winding), as browsers fill it. Counts the
+    edges that a ray to the right crosses, upwards less downwards. Points are sorted by height once, so that an edge
+    only looks at those beside it: a lasso of many short edges costs little more than one of a few long ones.
+    """
+    order = np.argsort(xy[:, 1], kind="stable")
+    x, y = np.asarray(xy, dtype=np.float64)[order].T
+    winding = np.zeros(len(xy), dtype=np.int32)
+    for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        if y0 == y1:
+            continue
+        low, high = np.searchsorted(y, [min(y0, y1), max(y0, y1)])
+        crosses = x[low:high] < x0 + (y[low:high] - y0) * (x1 - x0) / (y1 - y0)
+        winding[low:high] += crosses if y1 > y0 else -crosses.astype(np.int32)
+    inside = np.empty(len(xy), dtype=bool)
+    inside[order] = winding != 0
+    return inside
 
 
 def token_of(*parts: object) -> str:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from dgm_engine.jobs import JobState
 from dgm_engine.paths import RunPaths
-from dgm_engine.services import exploring
-from dgm_engine.services.latest import choice, latest_run, results_of, run_in_use
+from dgm_engine.services.latest import choice, results_of, run_in_use
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.training import runs
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.naming import still_overruled
@@ -68,7 +68,8 @@ def turned_down(project: Project) -> TurnedDown | None:
 
     None while a run is at work: what it leaves may change everything.
     """
-    newest, in_use, chosen = _newest_results(project), run_in_use(project), choice(project)
+    chosen = choice(project)
+    newest, in_use = _newest_results(project), runs.latest_results(project.paths, chosen)
     if newest is None or in_use is None or runs.active_run(project.paths) is not None:
         return None
     compared = runs.comparison(newest)
@@ -108,18 +109,12 @@ def left_to_do(project: Project) -> Left | None:
     return Left(run.number, None, None, status.seconds * (1 - share) / share if share else None)
 
 
-def moved_names(project: Project) -> tuple[Moved, ...]:
-    """The names of clusters that are no longer where they were given, by cluster.
-
-    Raises:
-        StateError: nothing was trained yet.
-    """
-    results = results_of(latest_run(project))
-    labels = project.labels.state(results.config.lineage)
+def moved_names(seen: Snapshot) -> tuple[Moved, ...]:
+    """The names of clusters that are no longer where they were given, by cluster."""
+    labels, owner = seen.labels, seen.owner
     hold = {anchor.class_name for anchor in labels.anchors.values()}  # a name that was given up since is not missed
     given = [(k, name) for k, name in sorted(labels.names.items()) if k in labels.anchored and name in hold]
-    owner = exploring.view(project).owner if given else ()
-    answered = {k: said.class_name for k, said in still_overruled(results.overruled, labels).items()}
+    answered = {k: said.class_name for k, said in still_overruled(seen.results.overruled, labels).items()}
     return tuple(
         Moved(k, name, tuple(other for other, owns in enumerate(owner) if owns == name), answered.get(k))
         for k, name in given
@@ -127,15 +122,9 @@ def moved_names(project: Project) -> tuple[Moved, ...]:
     )
 
 
-def unlearned(project: Project) -> tuple[str, ...]:
-    """The classes that people speak of and the results in use cannot predict, though training knew of them.
-
-    Raises:
-        StateError: nothing was trained yet.
-    """
-    without = runs.unlearned(latest_run(project))
-    seen = exploring.view(project) if without else None
-    return tuple(name for name in without if seen and name in seen.classes and name not in seen.owner)
+def unlearned(seen: Snapshot) -> tuple[str, ...]:
+    """The classes that people speak of and the results cannot predict, though training knew of them."""
+    return tuple(n for n in seen.results.unlearned if n in seen.labels.classes and n not in seen.owner)
 
 
 def _finished_by_another(project: Project, run: RunPaths) -> bool:

@@ -4,44 +4,27 @@ A run that was interrupted, in whatever way, is taken up where it stands: the fi
 a training process that outlived us is waited for, and one that did not is resumed from its last checkpoint.
 """
 
-import contextlib
-import csv
-import os
-import signal
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from dgm_engine.config import BOUND_ALONE, Preset
-from dgm_engine.data.pool import Pool
-from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import CorruptError, InputError, JobError, StateError
-from dgm_engine.jobs import JobState, JobStatus, read_status, tail
 from dgm_engine.progress import Progress, silent
 from dgm_engine.reproduction import peers, report
-from dgm_engine.reproduction.peer_worker import answers, launch
-from dgm_engine.reproduction.peers import PeerTask
 from dgm_engine.reproduction.report import Line
 from dgm_engine.reproduction.results import ResultFiles, RunResult, Variant
 from dgm_engine.reproduction.scores import score
-from dgm_engine.reproduction.tables import CLASSIFIERS, N_CLASSES, TABLES, ModelRow, PeerRow, Row, Table, TableName
-from dgm_engine.services import jobs, labelling, projects
-from dgm_engine.services.latest import latest_run, owners_of, results_of
-from dgm_engine.services.projects import Project
-from dgm_engine.training.ownership import Owner
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.reproduction.tables import CLASSIFIERS, TABLES, ModelRow, PeerRow, Row, Table, TableName
+from dgm_engine.services import projects
+from dgm_engine.services.table_runs import ended_with_us, label, project_of, run_peer, train
 from dgm_engine.whole import write_atomic
 
 DEFAULT_LABELS = 120
 """Labels for each labelled class: 2% of 6,000. The paper's text says 1,200."""
 DEFAULT_RUNS = 4
 """As in the paper."""
-ANNOTATOR = "reproduce"
 UNDER_WAY = "under way in another process"
 
 
@@ -176,13 +159,13 @@ class _Reproduction:
             self.skipped.append(f"{row.key}, seed {seed}: {UNDER_WAY}")
 
     def _result(self, row: Row, how: Variant, seed: int, root: Path, progress: Progress) -> RunResult:
-        project = _project(self.table, self.request, root, progress)
+        project = project_of(self.table, self.request.data_root, how, root, progress)
         if self.table.labelled and not project.labels.version():
-            _label(project, self.table, how, seed)
+            label(project, self.table, how, seed)
         if isinstance(row, ModelRow):
-            done = _train(project, row, how, seed, progress)
+            done = train(project, row, how, seed, progress)
         else:
-            done = _run_peer(project, row, how, seed, progress)
+            done = run_peer(project, row, how, seed, progress)
         classifier = isinstance(row, PeerRow) and row.peer in CLASSIFIERS
         scores = score(project.pool, done.q_y, done.owner, self.table.labelled, classifier=classifier)
         return RunResult(
@@ -220,122 +203,3 @@ def _variant_of(row: Row, variant: Variant) -> Variant:
         return variant
     variant = replace(variant, bound_alone=False)
     return variant if row.peer in peers.DEEP else replace(variant, preset=None, epochs=None)
-
-
-@dataclass(frozen=True)
-class _Done:
-    """A finished run, ours or a peer's, before it is scored."""
-
-    q_y: Any
-    owner: Owner
-    seconds: float
-    epochs: str
-    device: str
-    version: str
-
-
-def _project(table: Table, request: Request, root: Path, progress: Progress) -> Project:
-    """The run's project, made where it is not there yet."""
-    if not root.exists():
-        source = SourceRequest(table.source, data_root=request.data_root, limit=request.variant.limit)
-        projects.create_project(root, source, lambda _share, doing: progress(0.0, doing))
-    project = projects.open_project(root)
-    if len(project.pool.classes) != N_CLASSES:
-        raise InputError(f"{table.source} has {len(project.pool.classes)} classes, not {N_CLASSES}; check --data-root")
-    return project
-
-
-def _label(project: Project, table: Table, variant: Variant, seed: int) -> None:
-    """Labels some images of each labelled class, chosen by the seed, as a person's file of labels would."""
-    items = labelled_rows(project.pool, table.labelled, variant.labels or 0, seed)
-    path = project.paths.given_labels
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["item", "class"])
-        writer.writerows((project.pool.items[row], project.pool.classes[project.pool.truth[row]]) for row in items)
-    taken = labelling.import_labels(project, path, ANNOTATOR)
-    if taken.rejected:
-        raise JobError(f"{path} row {taken.rejected[0].row}: {taken.rejected[0].reason}")
-
-
-def labelled_rows(pool: Pool, classes: Sequence[int], per_class: int, seed: int) -> list[int]:
-    """Pool rows to label: so many training images of each class, by chance.
-
-    Raises:
-        InputError: a class has fewer.
-    """
-    generator = np.random.default_rng(seed)
-    found: list[int] = []
-    for number in classes:
-        mine = pool.shown[pool.truth[pool.shown] == number]
-        if len(mine) < per_class:
-            raise InputError(
-                f"{per_class} labels per class were asked for and {pool.classes[number]!r} has {len(mine)} training "
-                "images; give fewer --labels or a higher --limit"
-            )
-        found += np.sort(generator.choice(mine, per_class, replace=False)).tolist()
-    return found
-
-
-def _train(project: Project, row: ModelRow, variant: Variant, seed: int, progress: Progress) -> _Done:
-    """Trains the row's model to the end of its schedule."""
-    last = jobs.active_status(project)
-    if last is None:
-        request = TrainRequest(
-            model=row.model,
-            n_components=row.n_components,
-            preset=variant.preset or Preset.FAST,
-            epochs=variant.epochs,
-            seed=seed,
-            fresh=True,
-            n_latent=row.n_latent,
-            n_classes=N_CLASSES,
-            overrides=dict(BOUND_ALONE) if variant.bound_alone else {},
-        )
-        run = jobs.start_training(project, request)
-    elif last[1].alive or last[1].state is JobState.FINISHED:
-        run = last[0]
-    else:
-        run = jobs.resume_training(project)
-    status = jobs.follow(run, progress)
-    _check(status, run.log)
-    results = results_of(latest_run(project))
-    owner = owners_of(project, run, project.labels.state(results.config.lineage))
-    epochs = f"{status.details['epoch']:g}"
-    return _Done(results.q_y, owner, status.seconds, epochs, status.details["device"], status.details["version"])
-
-
-def _run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> _Done:
-    """Runs the row's peer; one that was interrupted begins anew."""
-    paths = project.paths.peer
-    task = PeerTask(row.peer, row.n_components, seed, peers.deep_epochs(variant.preset or Preset.FAST, variant.epochs))
-    status = read_status(paths.status)
-    if status is None or not (status.alive or status.state is JobState.FINISHED):
-        status = launch(paths, task)
-    started = status
-    status = jobs.follow_job(lambda: read_status(paths.status) or started, progress)
-    _check(status, paths.log)
-    q_y, owner = answers(paths)
-    return _Done(q_y, owner, status.seconds, task.stages, status.details["device"], status.details["version"])
-
-
-@contextlib.contextmanager
-def ended_with_us(root: Path) -> Generator[None]:
-    """Ctrl-C ends the process at work in a project: a training run keeps what it learned, a peer cannot."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if root.exists():
-            project = projects.open_project(root)
-            jobs.stop_training(project)
-            if (last := jobs.active_status(project)) is not None:
-                jobs.follow(last[0])
-            if (peer := read_status(project.paths.peer.status)) is not None and peer.alive:
-                os.kill(peer.pid, signal.SIGTERM)
-        raise
-
-
-def _check(status: JobStatus, log: Path) -> None:
-    if status.state is not JobState.FINISHED:
-        reason = status.error or tail(log) or "its process is gone"
-        raise JobError(f"{status.state}: {reason}; see {log} and run the command again")

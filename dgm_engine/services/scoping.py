@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from dgm_engine.errors import CorruptError
 from dgm_engine.npy import load_array, save_array
-from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import ItemState, view
 
 KEPT = 100
 """Selections of a project that are kept, the newest; an address that names an older one selects nothing."""
@@ -87,51 +88,52 @@ PARAMETERS = (*_LISTS, "confidence", "disputed", "text", "selection")
 """Names of the parameters of an address."""
 
 
-def filtered(view: View, scope: Scope) -> NDArray[np.bool_]:
-    """(M,) which of the view's items the filters let through; read-only."""
-    return _filtered(view, scope.filters)
+def filtered(seen: Snapshot, scope: Scope) -> NDArray[np.bool_]:
+    """(M,) which of the items shown the filters let through; read-only."""
+    return _filtered(seen, scope.filters)
 
 
-def picked(project: Project, view: View, scope: Scope) -> NDArray[np.bool_]:
+def picked(seen: Snapshot, scope: Scope) -> NDArray[np.bool_]:
     """(M,) which items are selected and let through by the filters; an item that is not shown any more is left out."""
     if not scope.selection:
-        return np.zeros(len(view.items), dtype=bool)
-    chosen = np.zeros(project.pool.n_items, dtype=bool)
-    chosen[_stored(project, scope.selection)] = True
-    return chosen[view.rows] & filtered(view, scope)
+        return np.zeros(len(seen.results.shown), dtype=bool)
+    chosen = np.zeros(seen.project.pool.n_items, dtype=bool)
+    chosen[_stored(seen.project, scope.selection)] = True
+    return chosen[seen.results.shown] & filtered(seen, scope)
 
 
-def pick(project: Project, view: View, scope: Scope, mask: NDArray[np.bool_]) -> Scope:
+def pick(seen: Snapshot, scope: Scope, mask: NDArray[np.bool_]) -> Scope:
     """The scope with the items of `mask` (M,) for its selection, which is stored with the project."""
-    rows = np.sort(view.rows[mask]).astype(np.int64)
+    rows = np.sort(seen.results.shown[mask]).astype(np.int64)
     if not len(rows):
         return replace(scope, selection="")
     name = blake2b(rows.tobytes(), digest_size=8).hexdigest()
-    folder = project.paths.selections
+    folder = seen.project.paths.selections
     folder.mkdir(exist_ok=True)
-    save_array(project.paths.selection(name), rows)
+    save_array(seen.project.paths.selection(name), rows)
     for old in sorted(folder.glob("*.npy"), key=_written_at)[:-KEPT]:
         old.unlink(missing_ok=True)
     return replace(scope, selection=name)
 
 
 @lru_cache(maxsize=4)
-def _filtered(view: View, scope: Scope) -> NDArray[np.bool_]:
-    mask = np.ones(len(view.items), dtype=bool)
+def _filtered(seen: Snapshot, scope: Scope) -> NDArray[np.bool_]:
+    shown = view(seen)
+    mask = np.ones(len(shown.items), dtype=bool)
     if scope.clusters:
-        mask &= np.isin(view.component, scope.clusters)
+        mask &= np.isin(shown.component, scope.clusters)
     if scope.classes:
-        mask &= np.isin(view.class_name, scope.classes)
+        mask &= np.isin(shown.class_name, scope.classes)
     if scope.states:
-        mask &= np.isin(view.state, [state.value for state in scope.states])
+        mask &= np.isin(shown.state, [state.value for state in scope.states])
     if scope.confidence != Scope.confidence:
-        percent = 100 * view.confidence
+        percent = 100 * shown.confidence
         mask &= (percent >= scope.confidence[0]) & (percent <= scope.confidence[1])
     if scope.disputed:
-        mask &= (view.label != "") & (view.label != view.predicted)
+        mask &= (shown.label != "") & (shown.label != shown.predicted)
     if scope.text:
         wanted = scope.text.lower()
-        mask &= np.fromiter((wanted in item.lower() for item in view.items.tolist()), dtype=bool, count=len(mask))
+        mask &= np.fromiter((wanted in item.lower() for item in shown.items.tolist()), dtype=bool, count=len(mask))
     mask.flags.writeable = False
     return mask
 

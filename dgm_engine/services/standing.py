@@ -6,11 +6,12 @@ from functools import lru_cache
 import numpy as np
 
 from dgm_engine.discovery.metrics import Proportion
-from dgm_engine.services import auditing, exploring
+from dgm_engine.services import auditing
 from dgm_engine.services.auditing import Audit
-from dgm_engine.services.exploring import View
-from dgm_engine.services.projects import FOLDERS_ANNOTATOR, Project
+from dgm_engine.services.projects import FOLDERS_ANNOTATOR
+from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.suspects import suspect_names
+from dgm_engine.services.viewing import view
 
 SURE = 0.8
 """From this confidence on a prediction counts as a sure one."""
@@ -41,28 +42,27 @@ class Standing:
     doubted_names: int = 0
 
 
-def standing(project: Project) -> Standing:
-    """How far the work has come; cached on results and labels, so that a page may ask on every rerun.
+def standing(seen: Snapshot) -> Standing:
+    """How far the work has come; cached, so that a page may ask on every rerun.
 
     Raises:
-        StateError: nothing was trained yet.
         CorruptError: the file of the newest audit is damaged.
     """
-    return _standing(project, exploring.view(project), auditing.current(project))
+    return _standing(seen, auditing.current(seen))
 
 
 @lru_cache(maxsize=4)  # a view of a million images is large
-def _standing(project: Project, seen: View, audit: Audit | None) -> Standing:
-    state = project.labels.state()
-    used = [cluster for cluster in seen.clusters if cluster.size]
-    named = seen.predicted != ""
+def _standing(seen: Snapshot, audit: Audit | None) -> Standing:
+    state, shown = seen.labels, view(seen)
+    used = [cluster for cluster in shown.clusters if cluster.size]
+    named = shown.predicted != ""
     return Standing(
         labelled=sum(state.annotators[item] != FOLDERS_ANNOTATOR for item in state.positive),
         clusters=len(used),
         named_clusters=sum(cluster.class_name is not None for cluster in used),
         named_share=float(named.mean()),
-        sure_share=float(np.mean(seen.confidence[named] >= SURE)) if named.any() else None,
+        sure_share=float(np.mean(shown.confidence[named] >= SURE)) if named.any() else None,
         accuracy=None if audit is None else audit.accuracy,
-        audited=None if audit is None or audit.run == seen.run else audit.run,
-        doubted_names=len(suspect_names(project)),
+        audited=None if audit is None or audit.run == seen.run.number else audit.run,
+        doubted_names=len(suspect_names(seen)),
     )

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from dgm_engine.discovery.contradictions import contradicted
 from dgm_engine.npy import load_array
-from dgm_engine.services import exploring
-from dgm_engine.services.exploring import ItemState, View
-from dgm_engine.services.latest import results_of
-from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import ItemState, shown_q_y, view
 from dgm_engine.training.ownership import class_probabilities
 
 LEAST_AGAINST = 2
@@ -37,19 +35,33 @@ class Suspect:
     reason: str
 
 
-def suspects(project: Project) -> tuple[Suspect, ...]:
-    """The labelled items whose label the newest results contradict, the most suspicious first; see `contradicted`.
+@lru_cache(maxsize=4)
+def suspects(seen: Snapshot) -> tuple[Suspect, ...]:
+    """The labelled items whose label the results contradict, the most suspicious first; see `contradicted`.
 
     Whoever gives a suspect the class that it has once more (see `LabelState.confirmed`), or says that it is not what is
     expected, confirms it, and it is suspected no longer. Labels of classes that own no cluster yet contradict nothing,
     nor do those that speak against a name which is suspected itself: there the name is in question, and not the labels.
-    Runs that looked for no neighbours (preset `paper`) have only their predictions to go by. Cached as `exploring.view`
-    is.
-
-    Raises:
-        StateError: nothing was trained yet.
+    Runs that looked for no neighbours (preset `paper`) have only their predictions to go by. Cached.
     """
-    return _suspects(project, exploring.view(project))
+    known = [name for name in seen.owner if name is not None]
+    state, shown = seen.labels, view(seen)
+    labelled = np.flatnonzero(np.isin(shown.label, known))
+    labelled = labelled[[item not in state.confirmed for item in shown.items[labelled].tolist()]]
+    rows, label = shown.rows[labelled], shown.label[labelled]
+    posterior = class_probabilities(shown_q_y(seen)[labelled], seen.owner)
+    certainty = posterior.probability.max(axis=1, initial=0.0)
+    found = contradicted(label, posterior.predicted(), certainty, _nearest(seen, rows))
+    made = (
+        Suspect(str(shown.items[labelled[c.row]]), int(rows[c.row]), str(label[c.row]), c.expected, c.reason)
+        for c in found
+    )
+    doubted = {(row, name.name) for name in suspect_names(seen) for row in name.rows}
+    return tuple(
+        one
+        for one in made
+        if one.expected not in state.rejected.get(one.item, ()) and (one.row, one.expected) not in doubted
+    )
 
 
 @dataclass(frozen=True)
@@ -73,70 +85,42 @@ class SuspectName:
     support: int
 
 
-def suspect_names(project: Project) -> tuple[SuspectName, ...]:
-    """The named clusters of the results in use whose name answers contradict, by two more than agree with it.
+@lru_cache(maxsize=4)
+def suspect_names(seen: Snapshot) -> tuple[SuspectName, ...]:
+    """The named clusters whose name answers contradict, by two more than agree with it.
 
     Answers that were given before the name count neither here nor in training, which follows the others where they
-    agree, see `training.settling`; a person sees them before. Cached as `exploring.view` is.
-
-    Raises:
-        StateError: nothing was trained yet.
+    agree, see `training.settling`; a person sees them before. Cached.
     """
-    return _suspect_names(project, exploring.view(project))
-
-
-@lru_cache(maxsize=4)
-def _suspect_names(project: Project, seen: View) -> tuple[SuspectName, ...]:
-    labels = project.labels.state(results_of(project.paths.run(seen.run)).config.lineage)
-    rejected, refused = seen.state == ItemState.NONE, labels.rejected
-    refused_rows = project.pool.rows(list(refused))
-    places = np.searchsorted(seen.rows, refused_rows).tolist()  # they ascend
+    labels, shown = seen.labels, view(seen)
+    rejected, refused = shown.state == ItemState.NONE, labels.rejected
+    refused_rows = seen.project.pool.rows(list(refused))
+    places = np.searchsorted(shown.rows, refused_rows).tolist()  # they ascend
     for row, at, classes in zip(refused_rows.tolist(), places, refused.values(), strict=True):
-        if at < len(seen.rows) and seen.rows[at] == row:
-            rejected[at] |= seen.owner[seen.component[at]] in classes
-    owner = np.array([name or "" for name in seen.owner])[seen.component]
-    against = (owner != "") & ((seen.label != "") & (seen.label != owner) | rejected)
+        if at < len(shown.rows) and shown.rows[at] == row:
+            rejected[at] |= seen.owner[shown.component[at]] in classes
+    owner = np.array([name or "" for name in seen.owner])[shown.component]
+    against = (owner != "") & ((shown.label != "") & (shown.label != owner) | rejected)
     found: list[SuspectName] = []
-    for k in np.unique(seen.component[against]).tolist():
-        here = seen.component == k
-        support = int((here & (seen.label == owner) & ~rejected).sum())
+    for k in np.unique(shown.component[against]).tolist():
+        here = shown.component == k
+        support = int((here & (shown.label == owner) & ~rejected).sum())
         spoken = np.flatnonzero(here & against)
-        spoken = spoken[[labels.said.get(item, 0) > seen.clusters[k].named for item in seen.items[spoken].tolist()]]
+        spoken = spoken[[labels.said.get(item, 0) > shown.clusters[k].named for item in shown.items[spoken].tolist()]]
         if len(spoken) >= support + LEAST_AGAINST:
-            said = np.where(seen.label[spoken] == owner[spoken], "", seen.label[spoken])
+            said = np.where(shown.label[spoken] == owner[spoken], "", shown.label[spoken])
             names, counts = np.unique(said, return_counts=True)
             most = len(counts) - 1 - int(counts[::-1].argmax())  # of as many, one that is a class
             first = np.argsort(said != names[most], kind="stable")
-            rows = tuple(seen.rows[spoken[first]].tolist())
+            rows = tuple(shown.rows[spoken[first]].tolist())
             found.append(SuspectName(k, str(seen.owner[k]), str(names[most]), rows, int(counts[most]), support))
     return tuple(sorted(found, key=lambda one: one.support - len(one.rows)))
 
 
-@lru_cache(maxsize=4)
-def _suspects(project: Project, seen: View) -> tuple[Suspect, ...]:
-    known = [name for name in seen.owner if name is not None]
-    state = project.labels.state()
-    labelled = np.flatnonzero(np.isin(seen.label, known))
-    labelled = labelled[[item not in state.confirmed for item in seen.items[labelled].tolist()]]
-    rows, label = seen.rows[labelled], seen.label[labelled]
-    posterior = class_probabilities(exploring.shown_q_y(project, seen)[labelled], seen.owner)
-    certainty = posterior.probability.max(axis=1, initial=0.0)
-    found = contradicted(label, posterior.predicted(), certainty, _nearest(project, seen, rows))
-    made = (
-        Suspect(str(seen.items[labelled[c.row]]), int(rows[c.row]), str(label[c.row]), c.expected, c.reason)
-        for c in found
-    )
-    doubted = {(row, name.name) for name in _suspect_names(project, seen) for row in name.rows}
-    return tuple(
-        one
-        for one in made
-        if one.expected not in state.rejected.get(one.item, ()) and (one.row, one.expected) not in doubted
-    )
-
-
-def _nearest(project: Project, seen: View, rows: NDArray[np.int64]) -> NDArray[np.str_]:
+def _nearest(seen: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.str_]:
     """(L, n) what the nearest neighbours of pool rows (L,) count as; n is 0 where the lineage looked for none."""
-    counts_as = np.zeros(project.pool.n_items, dtype=seen.class_name.dtype)
-    counts_as[seen.rows] = seen.class_name
-    path = project.paths.run(results_of(project.paths.run(seen.run)).config.lineage).neighbours
+    shown = view(seen)
+    counts_as = np.zeros(seen.project.pool.n_items, dtype=shown.class_name.dtype)
+    counts_as[shown.rows] = shown.class_name
+    path = seen.project.paths.run(seen.lineage).neighbours
     return counts_as[load_array(path)[rows] if path.exists() else np.zeros((len(rows), 0), dtype=np.int64)]

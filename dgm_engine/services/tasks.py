@@ -21,6 +21,7 @@ from dgm_engine.paths import JobPaths, read_json, tasks_home, write_json
 from dgm_engine.progress import Progress
 from dgm_engine.services import exporting, projects
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 
 _STEPS = 5  # below normal priority: the page comes first, and training, which is at 10, last
 Outcome = dict[str, Any]
@@ -103,7 +104,7 @@ def _create(task: dict[str, Any], progress: Progress) -> Outcome:
 
 
 def _export(task: dict[str, Any], progress: Progress) -> Outcome:
-    report = exporting.export_classifier(projects.open_project(Path(task["root"])), Path(task["out"]), progress)
+    report = exporting.export_classifier(take(projects.open_project(Path(task["root"]))), Path(task["out"]), progress)
     return {"path": str(report.path), "files": [str(f) for f in report.files], "classes": list(report.classes)}
 
 

@@ -6,14 +6,13 @@ objective"): the map from components to classes and the allowed sets A(x).
 
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.config import TrainingConfig
-from dgm_engine.discovery.sampling import evenly_spread
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.naming import Claims, names_by_number
@@ -34,10 +33,6 @@ MOST_OF_THEM = 0.3
 
 CHECKED_FROM = 20
 """Labels of a class, from which on some are kept aside to compare runs by."""
-
-HELD_IMAGES = 25
-"""Of each half of a split. With none, the halves of a cluster of digits that is hardly two things kept 48 and 100 % of
-their images through three passes, with 10 81 and 99 %, with 25 90 and 100 %."""
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
@@ -152,36 +147,6 @@ def allowed_sets(
             positions.append(position)
             rows.append(allowed)
     return np.array(positions, dtype=np.int64), np.array(rows, dtype=bool).reshape(len(rows), len(owners))
-
-
-def kept_apart(
-    edits: Sequence[Edit], held: Mapping[int, NDArray[np.void]], trained_on: NDArray[np.int64], n_components: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Images of the halves of splits, to be held in their half until a later edit takes it apart, or joins the two.
-
-    Otherwise training, which wants neighbours in one component, makes one of two halves that are much alike.
-
-    Args:
-        edits: those that hold now.
-        held: by event, the images of their components, as `discovery.edits.Contained` has them.
-        trained_on: (M,) pool rows; no others are returned.
-        n_components: K.
-
-    Returns:
-        rows: (A,) pool rows, at most `HELD_IMAGES` of each half, evenly spread; and (A, K) bool, the half of each.
-    """
-    rows, component = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for place, edit in enumerate(edits):
-        if edit.opens is None or edit.event not in held:
-            continue
-        row, moved = held[edit.event]["row"], held[edit.event]["moved"]
-        known = np.isin(row, trained_on)
-        for half, k in ((row[known & ~moved], edit.component), (row[known & moved], edit.opens)):
-            if not any(later.changes(k) or later.rejoins(edit) for later in edits[place + 1 :]):
-                some = half[evenly_spread(len(half), HELD_IMAGES)]
-                rows.append(some)
-                component.append(np.full(len(some), k))
-    return np.concatenate(rows), np.concatenate(component)[:, None] == np.arange(n_components)
 
 
 def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:

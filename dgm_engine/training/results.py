@@ -33,9 +33,9 @@ _ARRAYS = ("q_y", "z", "shown", "prototypes")
 """The fields of `Results` that are files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
-    """The latest view of a run on the pool.
+    """The latest view of a run on the pool. Caches know it by its identity.
 
     Attributes:
         q_y: (N, K) float16, q(y | x) of every item of the pool.

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -19,20 +19,14 @@ from numpy.typing import NDArray
 
 from dgm_engine import jobs, machine
 from dgm_engine.child import StopRequested, run_job
-from dgm_engine.config import TrainingConfig
-from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.discovery.edits import Contained, difference
-from dgm_engine.discovery.projections import Method, project, refine
 from dgm_engine.errors import CorruptError
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
-from dgm_engine.labels.store import LabelStore
-from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.npy import load_array, save_array
-from dgm_engine.paths import ProjectPaths, RunPaths
+from dgm_engine.paths import RunPaths
 from dgm_engine.progress import watched
-from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import (
     Checkpoint,
     model_of,
@@ -45,31 +39,27 @@ from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
 from dgm_engine.training.judging import compare
 from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.live import LiveView
 from dgm_engine.training.loop import Record, Schedule, TrainingState, bfloat16, train
 from dgm_engine.training.naming import Overruled, spoken_of
-from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
+from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
 from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import (
-    LiveMap,
     Results,
     keep_metrics,
     load_held,
-    load_live_map,
     load_results,
     results_step,
     save_held,
-    save_live_map,
     save_results,
 )
-from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
+from dgm_engine.training.runs import has_results, latest_results
+from dgm_engine.training.setting import Setting, scheduled
 from dgm_engine.training.settling import Scene, make_components, settle
+from dgm_engine.training.splits import kept_apart
 from dgm_engine.training.start import clustering_start, nearest_rows
 from dgm_engine.training.takeover import take_over
 
-LIVE_SAMPLE = 1_000
-"""Items on the live map."""
-LIVE_SHARE = 0.2
-"""The live map takes at most this share of the time."""
 CHECKPOINT_SECONDS = 20.0
 LEARN_STEPS = 200
 """Who owns what is looked at again after so many steps, and when somebody said something. Steps and not seconds, so
@@ -80,53 +70,6 @@ EARLY_LIMIT = 100_000
 """Unless it holds more images than this: then results take longer to save than such a run is to last."""
 FEATURES_SHARE, START_SHARE = 0.05, 0.3
 """The progress that a fresh run shows once it has the features of the images, and once it has its first clusters."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a run works on.
-
-    Attributes:
-        run: its folder.
-        project: the project's folder.
-        config: what it was asked to do.
-        pool: the images.
-        table: their values, and the rows to train on.
-        labels: the label store.
-        device: where the model lives.
-    """
-
-    run: RunPaths
-    project: ProjectPaths
-    config: RunConfig
-    pool: Pool
-    table: Table
-    labels: LabelStore
-    device: torch.device
-
-    @classmethod
-    def of(cls, run: RunPaths) -> "Setting":
-        """Opens everything that a run needs."""
-        project_paths = ProjectPaths(run.root.parent.parent)
-        pool = load_pool(project_paths.images)
-        return cls(
-            run,
-            project_paths,
-            read_config(run),
-            pool,
-            Table(pool.x, pool.shown),
-            LabelStore(project_paths.labels),
-            torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-        )
-
-    @property
-    def neighbours(self) -> Path:
-        """The file of neighbours; the fresh run of the lineage found them."""
-        return self.project.run(self.config.lineage).neighbours
-
-    def label_state(self) -> LabelState:
-        """What people have said by now."""
-        return self.labels.state(self.config.lineage)
 
 
 class Worker:
@@ -423,59 +366,6 @@ class Worker:
     @torch.no_grad()
     def _prototypes(self) -> NDArray[np.generic]:
         return self.setting.table.items(self.state.model.prototypes().cpu().numpy())
-
-
-def scheduled(project: ProjectPaths, run: RunPaths) -> TrainingConfig:
-    """The settings of a run, with the seed and the learning rate of the schedule that it is at.
-
-    A short run sees a part of the pool: each another one. One that goes on with a schedule has what that began with.
-    """
-    config, began = read_config(run).training, run
-    while (before := read_config(began)).goes_on and before.parent is not None:
-        began = project.run(before.parent)
-    if before.parent is None:
-        return config.replaced(seed=before.training.seed)
-    return config.replaced(
-        seed=before.training.seed + began.number, learning_rate=config.learning_rate * config.retrain_rate
-    )
-
-
-class LiveView:
-    """A sample of the pool whose positions follow the model while it trains."""
-
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._rows = setting.table.sample(LIVE_SAMPLE, np.random.default_rng(0))
-        self._xy = self._earlier_positions()
-        self._next = 0.0
-        self._used = 0
-
-    def update(self, model: DeepGenerativeModel, owner: Owner, epoch: int, seconds: float) -> int:
-        """Takes a new view where it is time for one; how many components are in use in the newest."""
-        if seconds < self._next:
-            return self._used
-        began = time.monotonic()
-        q_y, z = predict(model, self._setting.table, self._rows)
-        component = q_y.argmax(1).astype(np.int32)
-        self._used = len(np.unique(component))
-        before = self._xy if self._xy is not None else project(z, Method.PCA)
-        self._xy = refine(z, before, Method.TSNE)
-        class_name = class_probabilities(q_y, owner).predicted()
-        save_live_map(self._setting.run, LiveMap(self._rows, self._xy, component, class_name, epoch))
-        self._next = seconds + max(2.0, (time.monotonic() - began) / LIVE_SHARE)
-        return self._used
-
-    def _earlier_positions(self) -> NDArray[np.floating] | None:
-        """Where the rows stood on this run's live map, or else stand on the newest map of any run."""
-        live, project, pool = load_live_map(self._setting.run), self._setting.project, self._setting.pool
-        if live is not None and np.array_equal(live.rows, self._rows):
-            return live.xy
-        runs = (project.run(number) for number in reversed(project.run_numbers()))
-        laid_out = (path for run in runs for method in Method if (path := run.layout(method).positions).exists())
-        xy = next((load_array(path) for path in laid_out), None)
-        if xy is None or len(xy) != len(pool.shown):
-            return None
-        return np.asarray(xy[np.searchsorted(pool.shown, self._rows)])
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from dgm_engine.services import evaluating, exploring
+from dgm_engine.services import evaluating, viewing
 from dgm_engine.services.projects import EXAMPLE, Project, open_project
+from dgm_engine.services.snapshot import take
 from tests.browser.screens import MapScreen, eventually, labels_of, settled, true_class, turn_to, wait_until_trained
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -61,7 +62,7 @@ def test_digits_from_the_example_to_an_exported_classifier(
 
     turn_to(page, "Evaluate", go)
     expect(page.get_by_text("What is taken for what")).to_be_visible()
-    assert (evaluating.evaluate(project).accuracy_cluster_and_label or 0) > 0.6
+    assert (evaluating.evaluate(take(project)).accuracy_cluster_and_label or 0) > 0.6
 
     turn_to(page, "Export", go)
     go(page.get_by_role("button", name="Prepare the classifier"))
@@ -88,7 +89,7 @@ def train_briefly(page: Page, project: Project, go: Go) -> None:
 
 def name_clusters(page: Page, project: Project, n: int, go: Go) -> None:
     """Names the largest clusters after what most of their images are, in place."""
-    view = exploring.view(project)
+    view = viewing.view(take(project))
     for cluster in sorted(view.clusters, key=lambda c: -c.size)[:n]:
         name = true_class(project, view.items[view.component == cluster.component].tolist())
         field = page.locator(f".st-key-card_{cluster.component} input")

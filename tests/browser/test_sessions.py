@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from dgm_engine.jobs import JobState, JobStatus, this_process, write_status
-from dgm_engine.services import exploring, labelling
+from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
+from dgm_engine.services.snapshot import take
 from tests.browser.conftest import running
 from tests.browser.screens import MapScreen, box, eventually, labels_of, selected_rows, selection, settled, show
 from tests.fabricated import fabricate_run
@@ -94,7 +95,7 @@ def test_a_label_a_name_and_an_undo_reach_the_other_tabs_while_a_run_is_at_work(
     address: str, page: Page, named: Project
 ) -> None:
     write_status(named.paths.run(1).status, this_process(JobState.RUNNING, "Training"))
-    item = str(exploring.view(named).items[-1])  # of those that none of the pages asks about
+    item = str(viewing.view(take(named)).items[-1])  # of those that none of the pages asks about
     other = page.context.new_page()
     show(page, address, "label", named)
     show(other, address, "discover", named)
