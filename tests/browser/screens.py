@@ -200,7 +200,7 @@ def wait_until_trained(page: Page, project: Project, number: int) -> None:
         found = jobs.active_status(project)
         return found and (found[0].number, found[1].state)
 
-    eventually(page, finished, (number, JobState.FINISHED), seconds=5 * PATIENCE)
+    eventually(page, finished, (number, JobState.FINISHED), seconds=120)
     expect(page.locator(".st-key-header")).to_contain_text("Trained")
     settled(page)
 
