@@ -24,7 +24,7 @@ from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.services.viewing import clusters_of
 from dgm_engine.training import runs
 from dgm_engine.training.fitting import default_epochs
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.planning import TrainRequest
 
 WHO = "benchmark"
 CARD = 8

@@ -33,7 +33,7 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.services import exporting, jobs, labelling, projects, viewing
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, take
-from dgm_engine.training import runs
+from dgm_engine.training import run_results
 
 RETRAINS, BATCH = 20, 5
 LATE = "9"
@@ -49,7 +49,7 @@ def first(case: Case, root: Path) -> Figures:
     run, seen = jobs.start_training(project, case.request), list[tuple[Snapshot, dict[int, str], float]]()
 
     def look(_share: float, _doing: str) -> None:
-        if not seen and runs.has_results(run):
+        if not seen and run_results.has_results(run):
             now = take(project)
             seen.append((now, name_clusters(now), accuracy(project)))
 

@@ -36,9 +36,9 @@ from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.services.reproducing import DEFAULT_LABELS
 from dgm_engine.services.table_runs import ended_with_us, labelled_rows
-from dgm_engine.training import runs
+from dgm_engine.training import run_results
 from dgm_engine.training.features import make_features
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.planning import TrainRequest
 
 LABELLED = TABLES[TableName.TABLE_1].labelled
 
@@ -121,7 +121,7 @@ def train(project: Project, task: Task, seed: int, changes: dict[str, Any]) -> F
     run = jobs.start_training(project, request)
 
     def look(_share: float, _doing: str) -> None:
-        if not first and runs.has_results(run):
+        if not first and run_results.has_results(run):
             first.append((time.monotonic() - began, measured(task, project.pool, run)[task.measure]))
 
     with ended_with_us(project.paths.root):

@@ -23,8 +23,9 @@ from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import Project, create_project, open_project
 from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs
+from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import Results, save_results
-from dgm_engine.training.runs import RunConfig, TrainRequest
+from dgm_engine.training.runs import RunConfig
 
 MNIST = 70_000
 N_COMPONENTS = 20

@@ -29,7 +29,7 @@ from dgm_engine.training.fitting import default_epochs, fresh_state, learn, pred
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner
-from dgm_engine.training.runs import PAPER_LATENT
+from dgm_engine.training.planning import PAPER_LATENT
 from dgm_engine.training.start import clustering_start, nearest_rows
 
 UNLABELLED = -1

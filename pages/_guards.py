@@ -8,7 +8,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from dgm_engine.services import jobs
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, take
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.planning import TrainRequest
 from pages import _state
 from pages._safely import callback, polling
 from pages._state import Key

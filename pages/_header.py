@@ -7,7 +7,7 @@ import streamlit as st
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.projects import Project
-from dgm_engine.training.runs import WARM_STEPS
+from dgm_engine.training.planning import WARM_STEPS
 from pages import _guards, _outcome, _safely, _state
 from pages._safely import callback
 from pages._text import plain

@@ -8,7 +8,7 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset, TrainingConfig
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
-from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
+from dgm_engine.training.planning import DEFAULT_COMPONENTS, TrainRequest
 from dgm_engine.training.terms import TERMS, Choice
 from pages import _guards
 

@@ -24,7 +24,8 @@ from dgm_engine.paths import write_json
 from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.training import runs as training_runs
-from dgm_engine.training.runs import TrainRequest, read_config
+from dgm_engine.training.planning import TrainRequest
+from dgm_engine.training.runs import read_config
 from tests.fabricated import N_COMPONENTS, fabricate_comparison, fabricate_run
 
 COMMANDS = [

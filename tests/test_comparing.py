@@ -11,7 +11,7 @@ from dgm_engine.labels.schema import Anchored, Use
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
-from dgm_engine.training import runs
+from dgm_engine.training import run_results
 from dgm_engine.training.comparing import Comparison, Standing
 from dgm_engine.training.judging import compare
 from dgm_engine.training.naming import Overruled
@@ -185,12 +185,12 @@ def three(project: Project) -> Project:
 def in_use(project: Project, use: Use | None = None, upto: int = 3) -> int | None:
     for number in range(upto + 1, 4):
         project.paths.run(number).results.unlink(missing_ok=True)
-    found = runs.latest_results(project.paths, use)
+    found = run_results.latest_results(project.paths, use)
     return None if found is None else found.number
 
 
 def test_the_newest_kept_results_are_in_use(three: Project):
-    assert [runs.is_kept(three.paths.run(n)) for n in (1, 2, 3)] == [True, False, True]
+    assert [run_results.is_kept(three.paths.run(n)) for n in (1, 2, 3)] == [True, False, True]
     assert in_use(three) == 3
     assert in_use(three, upto=2) == 1
     assert in_use(three, upto=1) == 1
@@ -244,9 +244,9 @@ def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Projec
 
 def test_runs_of_before_results_were_compared_count_as_kept(three: Project):
     fabricate_run(three, 2)
-    assert runs.comparison(three.paths.run(2)) is None
+    assert run_results.comparison(three.paths.run(2)) is None
     assert in_use(three, upto=2) == 2
-    assert runs.unlearned(three.paths.run(2)) == ()
+    assert run_results.unlearned(three.paths.run(2)) == ()
 
 
 def test_a_choice_is_a_step_that_is_undone(three: Project):

@@ -17,12 +17,12 @@ from dgm_engine.export.folder import Classifier
 from dgm_engine.export.graph import to_onnx
 from dgm_engine.extractors import registry
 from dgm_engine.extractors.hog import Hog, n_hog_features
-from dgm_engine.training import runs
+from dgm_engine.training import planning, runs
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import load_model
 from dgm_engine.training.features import make_features
 from dgm_engine.training.fitting import predict
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.planning import TrainRequest
 from tests.fabricated import fabricate_model
 
 N, N_LABELLED = 400, 60
@@ -114,8 +114,8 @@ def test_an_extractor_is_a_module_and_a_line_of_the_registry(images, labels, ano
 def test_a_project_trains_with_the_extractor_that_is_asked_for(trained, another):
     paths, pool = trained.paths, trained.pool
     request = TrainRequest(overrides={"extractor": "means"})
-    assert not runs.continues(paths, pool, request)
-    run = runs.create_run(paths, pool, request)
+    assert not planning.continues(paths, pool, request)
+    run = planning.create_run(paths, pool, request)
     assert runs.read_config(run).model.extractor == "means"
 
 
@@ -132,7 +132,7 @@ def test_an_unknown_extractor_is_refused_with_those_that_there_are(trained, imag
     with pytest.raises(InputError, match="there is no extractor 'hogs'; there are hog"):
         registry.extractor("hogs")
     with pytest.raises(InputError, match="there is no extractor 'hogs'"):
-        runs.create_run(trained.paths, trained.pool, TrainRequest(overrides={"extractor": "hogs"}))
+        planning.create_run(trained.paths, trained.pool, TrainRequest(overrides={"extractor": "hogs"}))
     with pytest.raises(InputError, match="extractor is 'hog' and there is no image_shape"):
         ModelConfig(4, 2, LikelihoodName.GAUSSIAN, extractor=HOG)
 
@@ -179,4 +179,4 @@ def test_a_run_of_an_earlier_version_that_saw_no_edges_is_gone_on_with(trained):
     del model["extractor"]
     runs.write_json(run.config, {**config.to_json(), "model": model})
     assert runs.read_config(run).model.image_shape is None
-    assert runs.continues(trained.paths, trained.pool, TrainRequest())
+    assert planning.continues(trained.paths, trained.pool, TrainRequest())

@@ -25,8 +25,9 @@ from dgm_engine.services.palette import UNKNOWN, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.snapshot import Snapshot, take
+from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import LiveMap, load_results, save_live_map, save_results
-from dgm_engine.training.runs import TrainRequest, read_config
+from dgm_engine.training.runs import read_config
 from pages import _bulk, _details, _figures, _keys, _map, _plotly_map, _queue
 from pages._colours import Colour
 from pages._create import _folder_name

@@ -19,9 +19,11 @@ from dgm_engine.services.details import item_details
 from dgm_engine.services.layouts import LayoutState
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
+from dgm_engine.training import planning, run_results
 from dgm_engine.training import runs as training_runs
+from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import LiveMap, append_metrics, save_live_map
-from dgm_engine.training.runs import TrainRequest, read_config
+from dgm_engine.training.runs import read_config
 from tests.fabricated import fabricate_comparison, fabricate_layout, fabricate_run
 
 
@@ -82,7 +84,7 @@ def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_
     first, asked = trained.paths.run(1), read_config(trained.paths.run(1)).model.n_components
     grown = len(trained.pool.shown) + 1  # more than there are images
     write_json(first.results, {**read_json(first.results), "owner": [None] * grown})
-    assert training_runs.model_now(first).n_components == grown
+    assert run_results.model_now(first).n_components == grown
     for n in (None, asked, grown):
         assert jobs.continues(trained, TrainRequest(n_components=n))
     assert not jobs.continues(trained, TrainRequest(n_components=asked + 1))
@@ -113,7 +115,7 @@ def test_a_retrain_keeps_the_settings_of_the_run_before(trained: Project, monkey
     config = read_config(jobs.retrain(trained))
     assert (config.parent, config.lineage) == (1, 1)
     assert config.training == before.replaced(
-        max_epochs=training_runs.WARM_STEPS / batches_per_epoch(1437, before.batch_size)
+        max_epochs=planning.WARM_STEPS / batches_per_epoch(1437, before.batch_size)
     )
 
 

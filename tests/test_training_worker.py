@@ -19,13 +19,13 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Anchored
+from dgm_engine.training import planning, run_results, runs, worker
 from dgm_engine.training import reporter as reporting
-from dgm_engine.training import runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
+from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import load_live_map, load_results, save_results
-from dgm_engine.training.runs import TrainRequest
 from dgm_engine.training.setting import Setting
 from dgm_engine.training.worker import Worker
 
@@ -50,7 +50,7 @@ def copied(finished, tmp_path):
 
 
 def start(project, request):
-    run = runs.create_run(project.paths, project.pool, request)
+    run = planning.create_run(project.paths, project.pool, request)
     runs.launch(run)
     return run
 
@@ -70,7 +70,7 @@ def training(status):
 
 
 def test_a_run_leaves_results_curves_a_live_map_and_a_model(finished):
-    run = runs.latest_results(finished.paths)
+    run = run_results.latest_results(finished.paths)
     results, pool = load_results(run), finished.pool
     assert results.q_y.shape == (pool.n_items, 12)
     np.testing.assert_allclose(results.q_y.astype(float).sum(1), 1, atol=0.01)
@@ -100,7 +100,7 @@ def _raw(pool, rows):
 
 def test_a_model_sees_edges_unless_it_is_told_not_to(copied):
     def seen(**settings):
-        run = runs.create_run(copied.paths, copied.pool, TrainRequest(**settings))
+        run = planning.create_run(copied.paths, copied.pool, TrainRequest(**settings))
         return runs.read_config(run).model.extractor
 
     assert seen() == "hog"
@@ -110,7 +110,7 @@ def test_a_model_sees_edges_unless_it_is_told_not_to(copied):
 
 
 def test_a_warm_run_learns_labels_names_and_rejections(copied):
-    first = runs.latest_results(copied.paths)
+    first = run_results.latest_results(copied.paths)
     results, pool = load_results(first), copied.pool
     component = results.q_y.argmax(1)
     rows = pool.shown[pool.truth[pool.shown] == 0][:25]
@@ -133,9 +133,9 @@ def test_a_warm_run_learns_labels_names_and_rejections(copied):
 
 def test_a_warm_run_shows_its_answers_while_it_is_at_work_and_they_can_be_gone_on_from(copied):
     run = start(copied, TrainRequest(minutes=2))
-    status = wait(run, lambda _: runs.has_results(run))
+    status = wait(run, lambda _: run_results.has_results(run))
     assert status.alive, jobs.tail(run.log)
-    assert runs.latest_results(copied.paths) == run
+    assert run_results.latest_results(copied.paths) == run
     os.kill(status.pid, signal.SIGKILL)
     wait(run)
     after = start(copied, TrainRequest(epochs=1))
@@ -175,7 +175,7 @@ def test_two_clusters_and_labels_train(copied):
 
 
 def test_taking_a_name_back_takes_effect_after_training_too(copied):
-    first = runs.latest_results(copied.paths)
+    first = run_results.latest_results(copied.paths)
     copied.labels.name_component(first.number, 5, "shoe", annotator="tester")
     copied.labels.name_component(first.number, 3, "shoe", annotator="tester")
     run = start(copied, TrainRequest(epochs=1))
@@ -203,7 +203,7 @@ def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
     run = start(copied, TrainRequest(epochs=100, fresh=True, n_components=8))
     wait(run, training)
     with pytest.raises(StateError, match="still at work"):
-        runs.create_run(copied.paths, copied.pool, TrainRequest())
+        planning.create_run(copied.paths, copied.pool, TrainRequest())
     runs.request_stop(run)
     stopped = wait(run)
     assert stopped.state is JobState.STOPPED
@@ -222,18 +222,18 @@ def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
 
 
 def test_a_stop_is_heard_while_the_edges_are_found(copied):
-    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
     for path in copied.paths.images.glob("edges-*"):
         path.unlink()
     runs.request_stop(run)
     Worker(Setting.of(run)).work()
     assert runs.status(run).state is JobState.STOPPED
-    assert not runs.has_results(run)
+    assert not run_results.has_results(run)
     assert not list(copied.paths.images.glob("edges-*"))
 
 
 def test_a_stop_is_heard_while_neighbours_are_sought_and_the_first_clusters_stay(copied, monkeypatch):
-    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
 
     def endless(*_):
         runs.request_stop(run)
@@ -250,7 +250,7 @@ def test_a_failure_of_the_search_for_neighbours_is_the_runs(copied, monkeypatch)
     def fails(*_):
         raise MemoryError("too many images")
 
-    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
     monkeypatch.setattr(worker, "nearest_rows", fails)
     with pytest.raises(MemoryError, match="too many images"):
         Worker(Setting.of(run)).work()
@@ -273,7 +273,7 @@ def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(co
     wait(run, lambda status: status.phase.startswith("Learning what"))
     runs.request_stop(run)
     assert wait(run).state is JobState.STOPPED
-    assert not runs.has_results(run)
+    assert not run_results.has_results(run)
     assert read_checkpoint(run) is None
     runs.resume(run)
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
@@ -282,7 +282,7 @@ def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(co
 
 
 def test_a_lost_parent_is_told_with_the_remedy(copied):
-    first = runs.latest_results(copied.paths)
+    first = run_results.latest_results(copied.paths)
     shutil.rmtree(first.checkpoints)
     run = start(copied, TrainRequest(epochs=1))
     status = wait(run)
@@ -304,7 +304,7 @@ def test_a_killed_worker_reads_as_interrupted_and_can_be_resumed(copied):
 
 
 def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied):
-    first = runs.latest_results(copied.paths)
+    first = run_results.latest_results(copied.paths)
     results, pool = load_results(first), copied.pool
     component, truth = results.q_y[pool.shown].argmax(1), pool.truth[pool.shown]
     for k in range(12):
@@ -317,7 +317,7 @@ def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied)
 
 
 def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
-    first = runs.latest_results(copied.paths)
+    first = run_results.latest_results(copied.paths)
     for k in range(12):
         copied.labels.name_component(first.number, k, "a digit", annotator="tester")
     run = start(copied, TrainRequest(preset=Preset.PAPER, epochs=1))
@@ -329,7 +329,7 @@ def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
 
 
 def test_a_run_stopped_after_its_last_step_still_tells_what_it_did(copied):
-    run = runs.latest_results(copied.paths)
+    run = run_results.latest_results(copied.paths)
     runs.jobs.write_status(run.status, replace(runs.status(run), state=JobState.STOPPED, details={}))
     runs.resume(run)
     status = wait(run)
@@ -355,13 +355,13 @@ def test_every_model_trains_stops_and_goes_on(copied, name):
     assert results.config.model.auxiliary is LikelihoodName.BERNOULLI
     truth, component = pool.truth[pool.shown], results.q_y[pool.shown].argmax(1)
     assert sum(np.bincount(truth[component == k]).max() for k in np.unique(component)) / len(truth) > 0.6
-    assert runs.continues(copied.paths, pool, TrainRequest())
-    assert not runs.continues(copied.paths, pool, TrainRequest(auxiliary=LikelihoodName.GAUSSIAN))
-    assert not runs.continues(copied.paths, pool, TrainRequest(model=ModelName.GM_DGM))
+    assert planning.continues(copied.paths, pool, TrainRequest())
+    assert not planning.continues(copied.paths, pool, TrainRequest(auxiliary=LikelihoodName.GAUSSIAN))
+    assert not planning.continues(copied.paths, pool, TrainRequest(model=ModelName.GM_DGM))
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(copied):
-    run = runs.latest_results(copied.paths)
+    run = run_results.latest_results(copied.paths)
     newest = sorted(run.checkpoints.glob("*.safetensors"))[-1]
     newest.write_bytes(newest.read_bytes()[:-100] + bytes(100))
     older = read_checkpoint(run)
@@ -374,7 +374,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_two_are_an_error(copied):
 
 
 def test_the_model_is_that_of_the_results_whatever_checkpoints_an_interrupted_run_wrote_since(copied):
-    run = runs.latest_results(copied.paths)
+    run = run_results.latest_results(copied.paths)
     results = load_results(run)
     state = restore_state(read_checkpoint(run), results.config, len(copied.pool.shown), torch.device("cpu"))
     with torch.no_grad():
@@ -397,7 +397,7 @@ def test_curves_that_take_long_to_write_are_written_seldom_and_none_is_lost(copi
         written.append([record["step"] for record in records])
 
     monkeypatch.setattr(reporting, "append_metrics", slow)
-    reporter = Reporter(runs.latest_results(copied.paths), time.monotonic())
+    reporter = Reporter(run_results.latest_results(copied.paths), time.monotonic())
     for step in range(5):
         reporter.record({"step": step})
         reporter.flush()
@@ -407,7 +407,7 @@ def test_curves_that_take_long_to_write_are_written_seldom_and_none_is_lost(copi
 
 
 def test_the_last_word_is_said_once_because_the_run_may_be_continued_upon_it(copied, monkeypatch):
-    run, said = runs.latest_results(copied.paths), []
+    run, said = run_results.latest_results(copied.paths), []
     monkeypatch.setattr(jobs, "write_status", lambda _path, status: said.append((status.state, status.phase)))
     reporter = Reporter(run, time.monotonic())
     reporter.phase("Saving", 0.5)
@@ -416,7 +416,7 @@ def test_the_last_word_is_said_once_because_the_run_may_be_continued_upon_it(cop
 
 
 def test_a_kill_while_results_are_written_leaves_those_before(copied, monkeypatch):
-    run = runs.latest_results(copied.paths)
+    run = run_results.latest_results(copied.paths)
     before = load_results(run)
     changed = replace(before, q_y=np.roll(before.q_y, 1, axis=1), step=before.step + 5, owner=("new",) * 12)
 
@@ -439,7 +439,7 @@ def test_a_kill_while_results_are_written_leaves_those_before(copied, monkeypatc
 
 
 def test_the_checkpoint_that_was_just_written_stays_whatever_damaged_ones_are_newer(copied):
-    run = runs.latest_results(copied.paths)
+    run = run_results.latest_results(copied.paths)
     state = restore_state(read_checkpoint(run), runs.read_config(run), len(copied.pool.shown), torch.device("cpu"))
     shown = state.step
     for path in run.checkpoints.glob("*.safetensors"):
@@ -452,7 +452,7 @@ def test_the_checkpoint_that_was_just_written_stays_whatever_damaged_ones_are_ne
 
 
 def test_from_scratch_is_the_remedy_where_the_results_before_are_damaged(copied):
-    damaged = runs.latest_results(copied.paths)
+    damaged = run_results.latest_results(copied.paths)
     for path in damaged.arrays.glob("q_y-*.npy"):
         path.write_bytes(path.read_bytes()[:-40])
     run = start(copied, TrainRequest(epochs=1, fresh=True, n_components=8))
@@ -462,7 +462,7 @@ def test_from_scratch_is_the_remedy_where_the_results_before_are_damaged(copied)
 
 
 def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_taken(copied):
-    run = runs.create_run(copied.paths, copied.pool, TrainRequest(minutes=0.001))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(minutes=0.001))
     worker = Worker(Setting.of(run))
     worker.saving = 60.0
     worker.work()
@@ -471,10 +471,10 @@ def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_take
 
 
 def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(copied):
-    before, moved = load_results(runs.latest_results(copied.paths)), {}
+    before, moved = load_results(run_results.latest_results(copied.paths)), {}
     for rate in (1e-6, 1.0):
         overrides = {**PLAIN, "retrain_rate": rate}
-        run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=2, overrides=overrides))
+        run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=2, overrides=overrides))
         Worker(Setting.of(run)).work()
         moved[rate] = np.abs(load_results(run).z - before.z).max()
         shutil.rmtree(run.root)
@@ -483,9 +483,9 @@ def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(
 
 
 def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied, monkeypatch):
-    before = load_results(runs.latest_results(copied.paths))
+    before = load_results(run_results.latest_results(copied.paths))
     request = TrainRequest(epochs=2, overrides={**PLAIN, "retrain_rate": 1e-6})
-    run = runs.create_run(copied.paths, copied.pool, request)
+    run = planning.create_run(copied.paths, copied.pool, request)
 
     def stop(self):
         if self.state.step >= 3:
@@ -495,7 +495,7 @@ def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied, monkeyp
         patched.setattr(Worker, "_check_stop", stop)
         Worker(Setting.of(run)).work()
     assert runs.unfinished(run)
-    after = runs.create_run(copied.paths, copied.pool, runs.as_before(copied.paths))
+    after = planning.create_run(copied.paths, copied.pool, planning.as_before(copied.paths))
     assert runs.read_config(after).goes_on
     Worker(Setting.of(after)).work()
     assert load_results(after).step > load_results(run).step
@@ -506,7 +506,7 @@ def test_a_fresh_run_learns_at_the_full_rate(copied):
     trained = []
     for rate in (1e-6, 1.0):
         request = TrainRequest(epochs=1, fresh=True, n_components=8, overrides={**PLAIN, "retrain_rate": rate})
-        run = runs.create_run(copied.paths, copied.pool, request)
+        run = planning.create_run(copied.paths, copied.pool, request)
         Worker(Setting.of(run)).work()
         trained.append(load_results(run).z)
     np.testing.assert_array_equal(*trained)
@@ -518,7 +518,7 @@ def test_a_warm_run_shows_early_answers_of_a_pile_that_is_not_too_large(copied, 
     monkeypatch.setattr(worker, "EARLY_LIMIT", limit)
     monkeypatch.setattr(worker, "EARLY_SECONDS", 0.0)
     monkeypatch.setattr(worker, "save_results", lambda run, results: steps.append(results.step))
-    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=5))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=5))
     Worker(Setting.of(run)).work()
     assert len(steps) == saved
 
@@ -534,7 +534,7 @@ def test_a_pile_of_fewer_images_than_the_usual_clusters_is_clustered_all_the_sam
 
 
 def test_a_failure_is_told_in_one_line(copied):
-    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=1))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=1))
     config = json.loads(run.config.read_text())
     config["training"]["learning_rate"] = -1
     run.config.write_text(json.dumps(config))
@@ -547,12 +547,12 @@ def test_a_failure_is_told_in_one_line(copied):
 
 def test_more_clusters_than_images_is_refused(copied):
     with pytest.raises(InputError, match="clusters"):
-        runs.create_run(copied.paths, copied.pool, TrainRequest(n_components=5000))
+        planning.create_run(copied.paths, copied.pool, TrainRequest(n_components=5000))
 
 
 def test_another_shape_starts_fresh(copied):
-    first = runs.latest_results(copied.paths)
-    config = runs.read_config(runs.create_run(copied.paths, copied.pool, TrainRequest(n_components=9)))
+    first = run_results.latest_results(copied.paths)
+    config = runs.read_config(planning.create_run(copied.paths, copied.pool, TrainRequest(n_components=9)))
     assert config.parent is None
     assert config.lineage != runs.read_config(first).lineage
 
@@ -565,7 +565,7 @@ PLAIN = {"bfloat16": False}
 def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stopped(copied, monkeypatch):
     def started():
         request = TrainRequest(epochs=6, fresh=True, n_components=8, overrides=PLAIN, seed=4)
-        return runs.create_run(copied.paths, copied.pool, request)
+        return planning.create_run(copied.paths, copied.pool, request)
 
     whole, stopped_at = started(), 17
     Worker(Setting.of(whole)).work()
@@ -586,7 +586,7 @@ def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stoppe
     steps = load_results(run).step
     assert stopped_at <= steps < load_results(whole).step
 
-    after = runs.create_run(copied.paths, copied.pool, runs.as_before(copied.paths))
+    after = planning.create_run(copied.paths, copied.pool, planning.as_before(copied.paths))
     config = runs.read_config(after)
     assert (config.goes_on, config.parent, config.lineage) == (True, run.number, run.number)
     assert (config.training.max_epochs, config.training.seed) == (6, 4)
@@ -608,7 +608,7 @@ def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stoppe
 
     runs.jobs.write_status(after.status, replace(status, state=JobState.STOPPED, progress=0.5))
     for asked, goes_on in ((TrainRequest(), True), (TrainRequest(epochs=1), False), (TrainRequest(minutes=1), False)):
-        assert runs.read_config(runs.create_run(copied.paths, copied.pool, asked)).goes_on == goes_on
+        assert runs.read_config(planning.create_run(copied.paths, copied.pool, asked)).goes_on == goes_on
 
 
 def name_images(project, component, class_name, rows):
@@ -632,7 +632,7 @@ def test_a_loaded_machine_gives_the_same_model(finished, tmp_path):
     try:
         for name in ("idle", "loaded"):
             project = open_project(shutil.copytree(finished.paths.root, tmp_path / name))
-            pool, first = project.pool, runs.latest_results(project.paths)
+            pool, first = project.pool, run_results.latest_results(project.paths)
             for k in range(12):
                 name_images(project, k, f"cluster {k}", members(project, first, k))
             rows = pool.shown[pool.truth[pool.shown] == 9][:5]
@@ -647,7 +647,9 @@ def test_a_loaded_machine_gives_the_same_model(finished, tmp_path):
             burner.kill()
             burner.wait()
     (idle, one), (loaded, other) = found
-    assert idle.step == loaded.step == pytest.approx(runs.WARM_STEPS, rel=0.1)  # passes have a whole number of steps
+    assert (
+        idle.step == loaded.step == pytest.approx(planning.WARM_STEPS, rel=0.1)
+    )  # passes have a whole number of steps
     assert one.details["epoch"] == other.details["epoch"]
     np.testing.assert_array_equal(idle.q_y, loaded.q_y)
     np.testing.assert_array_equal(idle.z, loaded.z)
@@ -656,7 +658,7 @@ def test_a_loaded_machine_gives_the_same_model(finished, tmp_path):
 
 @pytest.mark.slow
 def test_names_given_while_it_trains_are_taken_up_and_stay_on_their_images(copied):
-    first = runs.latest_results(copied.paths)
+    first = run_results.latest_results(copied.paths)
     largest = int(np.bincount(load_results(first).q_y[copied.pool.shown].argmax(1)).argmax())
     rows = members(copied, first, largest)
     run = start(copied, TrainRequest(minutes=5))
@@ -672,7 +674,7 @@ def test_names_given_while_it_trains_are_taken_up_and_stay_on_their_images(copie
     results, labels = load_results(run), copied.labels.state(1)
     assert results.labels_version == version
     assert "mine" not in results.owner  # it is no part of what training gives, so that undo takes it back
-    assert not runs.unlearned(run)
+    assert not run_results.unlearned(run)
     owner = results.owners(labels, results.q_y, copied.pool.rows)
     assert (class_probabilities(results.q_y[rows], owner).predicted() == "mine").mean() > 0.95
     copied.labels.undo(annotator="tester")
@@ -681,7 +683,7 @@ def test_names_given_while_it_trains_are_taken_up_and_stay_on_their_images(copie
 
 @pytest.mark.slow
 def test_a_class_that_comes_late_is_learned_and_nothing_else_is_lost(copied):
-    first, pool = runs.latest_results(copied.paths), copied.pool
+    first, pool = run_results.latest_results(copied.paths), copied.pool
     results, truth = load_results(first), pool.truth[pool.shown]
     component = results.q_y[pool.shown].argmax(1)
     for k in np.unique(component).tolist():
@@ -704,12 +706,12 @@ def test_a_class_that_comes_late_is_learned_and_nothing_else_is_lost(copied):
     after, owner = recall(run)
     assert after[9] > 0.8
     assert np.mean(after[:9]) > np.mean(before[:9]) - 0.01
-    assert runs.unlearned(run) == ()
+    assert run_results.unlearned(run) == ()
     assert len(owner) == 13 or owner.count("9") > owner_before.count("9")
-    assert len(owner) == load_results(run).q_y.shape[1] == runs.model_now(run).n_components
-    compared = runs.comparison(run)
+    assert len(owner) == load_results(run).q_y.shape[1] == run_results.model_now(run).n_components
+    compared = run_results.comparison(run)
     assert compared is not None
-    assert (compared.run, compared.kept, runs.is_kept(run)) == (first.number, True, True)
+    assert (compared.run, compared.kept, run_results.is_kept(run)) == (first.number, True, True)
     again = start(copied, TrainRequest(epochs=1))  # and the larger model can be gone on from
     assert runs.read_config(again).parent == run.number
     assert wait(again, seconds=240).state is JobState.FINISHED, jobs.tail(again.log)

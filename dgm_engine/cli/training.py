@@ -13,7 +13,8 @@ from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, outcomes, projects
 from dgm_engine.services.projects import Project
-from dgm_engine.training.runs import TrainRequest, comparison, is_kept, unlearned
+from dgm_engine.training.planning import TrainRequest
+from dgm_engine.training.run_results import comparison, is_kept, unlearned
 
 Model = Annotated[
     ModelName | None, typer.Option(help="Which model to train; without it the one before, or gm-dgm at first.")

@@ -14,7 +14,7 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import results_of, stamped_results
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.services.snapshot import Snapshot
-from dgm_engine.training import runs
+from dgm_engine.training import run_results
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
 
 
@@ -114,7 +114,7 @@ def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     project = seen.project
-    trained = [run for n in project.paths.run_numbers() if runs.is_readable(run := project.paths.run(n))]
+    trained = [run for n in project.paths.run_numbers() if run_results.is_readable(run := project.paths.run(n))]
     ends = [results_of(run).labels_version for run in trained[1:]] + [seen.labels.version]
     return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
 

@@ -17,9 +17,10 @@ from dgm_engine.services.layouts import LAYOUT_WORKER
 from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
 from dgm_engine.services.starting import starting
+from dgm_engine.training import planning, run_results
 from dgm_engine.training import runs as training_runs
+from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import LiveMap, load_live_map
-from dgm_engine.training.runs import TrainRequest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
         InputError: a setting is not allowed.
     """
     with starting(project):
-        run = training_runs.create_run(project.paths, project.pool, request, choice(project))
+        run = planning.create_run(project.paths, project.pool, request, choice(project))
         training_runs.launch(run)
     return run
 
@@ -77,7 +78,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
 def retrain(project: Project) -> RunPaths:
     """Goes on from the results in use, with the settings they were trained with; else a first run.
 
-    A schedule that was stopped is continued to its end; after a finished one it takes `training.runs.WARM_STEPS`.
+    A schedule that was stopped is continued to its end; after a finished one it takes `training.planning.WARM_STEPS`.
 
     Raises:
         StateError: another run is at work.
@@ -87,7 +88,7 @@ def retrain(project: Project) -> RunPaths:
 
 def as_before(project: Project) -> TrainRequest:
     """To go on from the results in use, with the settings of their run; else a first run."""
-    return training_runs.as_before(project.paths, choice(project))
+    return planning.as_before(project.paths, choice(project))
 
 
 def use_run(project: Project, number: int, annotator: str) -> None:
@@ -106,11 +107,11 @@ def use_run(project: Project, number: int, annotator: str) -> None:
         if active is not None:
             raise StateError(f"run {active.number} is still at work; stop it or wait for it, and then go back")
         wanted = run_of(project, number, choice(project))
-        if training_runs.is_damaged(wanted):
+        if run_results.is_damaged(wanted):
             raise CorruptError(f"{wanted.results} cannot be read; restore it from a copy, or choose another run")
         if wanted == latest_run(project) and turned_down(project) is None:
             raise StateError(f"run {number} is in use already; choose another one")
-        newest = max(n for n in project.paths.run_numbers() if training_runs.has_results(project.paths.run(n)))
+        newest = max(n for n in project.paths.run_numbers() if run_results.has_results(project.paths.run(n)))
         project.labels.use_run(number, newest, annotator=annotator)
 
 
@@ -139,7 +140,7 @@ def continues(project: Project, request: TrainRequest) -> bool:
     Raises:
         InputError: a setting is not allowed.
     """
-    return training_runs.continues(project.paths, project.pool, request, choice(project))
+    return planning.continues(project.paths, project.pool, request, choice(project))
 
 
 def stop_training(project: Project) -> None:
@@ -207,13 +208,13 @@ def runs(project: Project) -> list[RunSummary]:
 
 
 def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
-    config, damaged = training_runs.read_config(run), training_runs.is_damaged(run)
-    compared = None if damaged else training_runs.comparison(run)
-    has_results = training_runs.has_results(run)
+    config, damaged = training_runs.read_config(run), run_results.is_damaged(run)
+    compared = None if damaged else run_results.comparison(run)
+    has_results = run_results.has_results(run)
     return RunSummary(
         number=run.number,
         status=training_runs.status(run),
-        model=config.model if damaged else training_runs.model_now(run),
+        model=config.model if damaged else run_results.model_now(run),
         training=config.training,
         parent=config.parent,
         lineage=config.lineage,
@@ -221,6 +222,6 @@ def _summary(run: RunPaths, in_use: RunPaths | None) -> RunSummary:
         has_results=has_results and not damaged,
         accuracy_held_out=None if compared is None else compared.after.agreement,
         in_use=run == in_use,
-        kept=training_runs.is_kept(run) or not has_results,
+        kept=run_results.is_kept(run) or not has_results,
         damaged=damaged,
     )

@@ -8,7 +8,7 @@ from dgm_engine.errors import CorruptError, NotFoundError, StateError
 from dgm_engine.labels.schema import Use
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.projects import Project
-from dgm_engine.training import runs
+from dgm_engine.training import run_results
 from dgm_engine.training.results import Results, load_results
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def run_in_use(project: Project) -> RunPaths | None:
 
     It is the newest whose results were kept, or the one that a person chose since.
     """
-    return runs.latest_results(project.paths, choice(project))
+    return run_results.latest_results(project.paths, choice(project))
 
 
 def latest_run(project: Project) -> RunPaths:
@@ -51,12 +51,12 @@ def run_of(project: Project, number: int | None, use: Use | None) -> RunPaths:
         StateError: nothing was trained yet.
         NotFoundError: there is no such run, or it has no results.
     """
-    in_use = runs.latest_results(project.paths, use)
+    in_use = run_results.latest_results(project.paths, use)
     if in_use is None:
         raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
     if number is None or number == in_use.number:
         return in_use
-    with_results = [n for n in project.paths.run_numbers() if runs.has_results(project.paths.run(n))]
+    with_results = [n for n in project.paths.run_numbers() if run_results.has_results(project.paths.run(n))]
     if number not in with_results:
         known = ", ".join(map(str, with_results))
         raise NotFoundError(f"project {project.name} has no run {number} with results; it has {known}")

@@ -9,7 +9,7 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import choice, results_of, run_in_use
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
-from dgm_engine.training import runs
+from dgm_engine.training import run_results, runs
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.naming import still_overruled
 
@@ -69,10 +69,10 @@ def turned_down(project: Project) -> TurnedDown | None:
     None while a run is at work: what it leaves may change everything.
     """
     chosen = choice(project)
-    newest, in_use = _newest_results(project), runs.latest_results(project.paths, chosen)
+    newest, in_use = _newest_results(project), run_results.latest_results(project.paths, chosen)
     if newest is None or in_use is None or runs.active_run(project.paths) is not None:
         return None
-    compared = runs.comparison(newest)
+    compared = run_results.comparison(newest)
     decided = chosen is not None and chosen.newest >= newest.number
     if compared is None or compared.kept or decided:
         return None
@@ -129,13 +129,13 @@ def unlearned(seen: Snapshot) -> tuple[str, ...]:
 
 def _finished_by_another(project: Project, run: RunPaths) -> bool:
     later = (project.paths.run(number) for number in project.paths.run_numbers() if number > run.number)
-    with_results = [(runs.read_config(one), runs.status(one)) for one in later if runs.has_results(one)]
+    with_results = [(runs.read_config(one), runs.status(one)) for one in later if run_results.has_results(one)]
     return any(c.parent == run.number and c.goes_on and s.state is JobState.FINISHED for c, s in with_results)
 
 
 def _newest_results(project: Project) -> RunPaths | None:
     found = (project.paths.run(number) for number in reversed(project.paths.run_numbers()))
-    return next((run for run in found if runs.is_readable(run)), None)
+    return next((run for run in found if run_results.is_readable(run)), None)
 
 
 @lru_cache(maxsize=4)  # a run's curves may be long

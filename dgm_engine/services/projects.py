@@ -18,7 +18,8 @@ from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
 from dgm_engine.paths import MANIFEST, ProjectPaths, read_json, write_json
 from dgm_engine.progress import Progress
-from dgm_engine.training.runs import active_run, latest_results
+from dgm_engine.training.run_results import latest_results
+from dgm_engine.training.runs import active_run
 from dgm_engine.whole import made_whole
 
 HOME_VARIABLE = "DGM_HOME"

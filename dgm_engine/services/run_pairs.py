@@ -9,7 +9,8 @@ from dgm_engine.services.evaluating import Evaluation
 from dgm_engine.services.latest import latest_run
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, take
-from dgm_engine.training.runs import is_readable, read_config
+from dgm_engine.training.run_results import is_readable
+from dgm_engine.training.runs import read_config
 
 
 def run_title(project: Project, run: int) -> str:

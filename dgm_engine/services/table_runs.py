@@ -26,7 +26,7 @@ from dgm_engine.services import jobs, labelling, projects
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.training.ownership import Owner
-from dgm_engine.training.runs import TrainRequest
+from dgm_engine.training.planning import TrainRequest
 
 ANNOTATOR = "reproduce"
 

@@ -53,7 +53,7 @@ from dgm_engine.training.results import (
     save_held,
     save_results,
 )
-from dgm_engine.training.runs import has_results, latest_results
+from dgm_engine.training.run_results import has_results, latest_results
 from dgm_engine.training.setting import Setting, scheduled
 from dgm_engine.training.settling import Scene, make_components, settle
 from dgm_engine.training.splits import kept_apart
