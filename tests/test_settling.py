@@ -16,7 +16,8 @@ from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import fresh_state, learn, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled
-from dgm_engine.training.settling import Scene, Settlement, make_components, settle
+from dgm_engine.training.scene import Scene
+from dgm_engine.training.settling import Settlement, make_components, settle
 from dgm_engine.training.start import find_neighbours, fit_q_y
 from dgm_engine.training.takeover import Beginning, begin_components
 

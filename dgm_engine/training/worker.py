@@ -19,51 +19,28 @@ from numpy.typing import NDArray
 
 from dgm_engine import jobs, machine
 from dgm_engine.child import StopRequested, run_job
-from dgm_engine.discovery.edits import Contained, difference
+from dgm_engine.discovery.edits import Contained
 from dgm_engine.errors import CorruptError
 from dgm_engine.jobs import JobState
-from dgm_engine.labels.schema import Edit
-from dgm_engine.labels.state import LabelState
 from dgm_engine.npy import load_array, save_array
 from dgm_engine.paths import RunPaths
 from dgm_engine.progress import watched
-from dgm_engine.training.checkpoint import (
-    Checkpoint,
-    model_of,
-    new_state,
-    read_checkpoint,
-    restore_state,
-    save_checkpoint,
-)
+from dgm_engine.training.checkpoint import read_checkpoint, save_checkpoint
 from dgm_engine.training.features import stored_features
-from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
+from dgm_engine.training.fitting import default_epochs, predict
 from dgm_engine.training.judging import compare
-from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.live import LiveView
-from dgm_engine.training.loop import Record, Schedule, TrainingState, bfloat16, train
-from dgm_engine.training.naming import Overruled, spoken_of
-from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
+from dgm_engine.training.loop import Record, Schedule, bfloat16, train
+from dgm_engine.training.naming import spoken_of
+from dgm_engine.training.origin import Origin
 from dgm_engine.training.reporter import Reporter
-from dgm_engine.training.results import (
-    Results,
-    keep_metrics,
-    load_held,
-    load_results,
-    results_step,
-    save_held,
-    save_results,
-)
-from dgm_engine.training.run_results import has_results, latest_results
+from dgm_engine.training.results import Results, keep_metrics, load_results, save_results
+from dgm_engine.training.run_results import has_results
 from dgm_engine.training.setting import Setting, scheduled
-from dgm_engine.training.settling import Scene, make_components, settle
-from dgm_engine.training.splits import kept_apart
 from dgm_engine.training.start import clustering_start, nearest_rows
-from dgm_engine.training.takeover import take_over
+from dgm_engine.training.supervision import Supervision
 
 CHECKPOINT_SECONDS = 20.0
-LEARN_STEPS = 200
-"""Who owns what is looked at again after so many steps, and when somebody said something. Steps and not seconds, so
-that a run gives the same model on a loaded machine."""
 EARLY_SECONDS = 0.5
 """A run that goes on from an earlier one shows what it makes of new labels after so much training."""
 EARLY_LIMIT = 100_000
@@ -73,11 +50,7 @@ FEATURES_SHARE, START_SHARE = 0.05, 0.3
 
 
 class Worker:
-    """Works on one run from wherever it stands to its end.
-
-    `given` are the owners that training gave to components (carried over from an earlier lineage, or from labelled
-    examples); names that people gave are not among them, so that taking a name back takes effect.
-    """
+    """Works on one run from wherever it stands to its end."""
 
     def __init__(self, setting: Setting, reporter: Reporter | None = None) -> None:
         self.config = scheduled(setting.project, setting.run)
@@ -87,13 +60,8 @@ class Worker:
         self.setting = setting
         self.clock = machine.work_clock(setting.device.type)
         self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
-        self.needs_start = False
-        self.edits: tuple[Edit, ...] = ()  # what people did with clusters that the model knows of
-        self.overruled: dict[int, Overruled] = {}  # by component, where labels spoke against names
-        self.named: frozenset[str] = frozenset()  # images that still have the name of their cluster
-        self.made: set[tuple[int | None, str]] = set()  # what components were made for: `NewComponent.cause`
-        self.settled = -1  # the version of the labels that was last held against the names
-        self.state, self.given = self._state(checkpoint)
+        self.origin = Origin.of(setting, self.config, checkpoint)
+        self.state = self.origin.state
         self.work_began = self.clock() - self.state.work
         epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
         self.reporter.phase("Opening the images", self.reporter.progress, epoch=round(epochs, 2), **machine.describe())
@@ -123,11 +91,12 @@ class Worker:
         """Finds all that training needs; for a fresh model that is its first clusters too."""
         self._describe()
         self.live = LiveView(self.setting)
-        if self.needs_start:
+        self.supervision = Supervision(self.setting, self.config, self.origin, self.reporter)
+        if self.origin.needs_start:
             self._start()  # before it there is nothing to learn from labels: the components mean nothing
         else:
             self._find_neighbours()
-            self.known = self._learn()
+            self.supervision.learn()
 
     def _describe(self) -> None:
         """Gives the table the features of the images, where the model sees such."""
@@ -143,26 +112,6 @@ class Worker:
         features = stored_features(extractor, self.setting.project.images, table.x, report)
         self.setting = replace(self.setting, table=replace(table, features=features))
 
-    def _state(self, checkpoint: Checkpoint | None) -> tuple[TrainingState, Owner]:
-        """The training state and the owners: this run's own, its parent's, or new ones."""
-        config, table, device = self.setting.config, self.setting.table, self.setting.device
-        if checkpoint is None and config.parent is not None:
-            before = self.setting.project.run(config.parent)
-            # A short run learns what people said of the results that they saw; a schedule goes on where it was.
-            parent = read_checkpoint(before, None if config.goes_on else results_step(before))
-            if parent is None:
-                raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
-            self.edits, self.overruled = parent.edits, parent.overruled
-            if config.goes_on:
-                return replace(restore_state(parent, config, len(table.rows), device), seconds=0.0), parent.owner
-            model = model_of(parent, config.model).to(device)
-            return new_state(model, self.config, len(table.rows)), parent.owner
-        if checkpoint is not None:
-            self.edits, self.overruled = checkpoint.edits, checkpoint.overruled
-            return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
-        self.needs_start = self.config.clustering_start
-        return fresh_state(config.model, self.config, table, device), (None,) * config.model.n_components
-
     def _start(self) -> None:
         """Gives a fresh model its clusters, and the screens something to look at."""
         begun = self.reporter.progress
@@ -171,8 +120,8 @@ class Worker:
             if record.elbo is not None:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
-        self._carry_over()
-        self.known = self._learn()
+        self.supervision.carry_over()
+        self.supervision.learn()
         self._save()
         self._find_neighbours()
 
@@ -191,22 +140,6 @@ class Worker:
         self.reporter.phase("Looking for neighbours", START_SHARE)
         self._check_stop()
 
-    def _carry_over(self) -> None:
-        """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
-        before = latest_results(self.setting.project, self.setting.label_state().use)
-        if before is None or before.number == self.setting.run.number:
-            return
-        try:
-            earlier = load_results(before)
-        except CorruptError as error:  # to start from scratch is the remedy
-            sys.stderr.write(f"No names are carried over: {error}\n")
-            return
-        labels, pool = self.setting.labels.state(earlier.config.lineage), self.setting.pool
-        q_y = earlier.edited(labels.edits)[0]
-        owner = earlier.owners(labels, q_y, pool.rows)
-        component = predict(self.state.model, self.setting.table, pool.shown)[0].argmax(1)
-        self.given = carried_over(q_y[pool.shown], owner, component, len(self.given))
-
     def _train(self) -> None:
         """The loop, with reports, checkpoints and an ear for the person."""
         budget, epochs = self.config.max_minutes, self.config.max_epochs
@@ -219,8 +152,8 @@ class Worker:
         saved = time.monotonic()
         shows_early = self.setting.config.parent is not None and not has_results(self.setting.run)
         early = saved + EARLY_SECONDS if shows_early and self.setting.pool.n_items <= EARLY_LIMIT else math.inf
-        first = START_SHARE if self.needs_start else 0.0
-        for record in train(self.state, self.setting.table, self._knowledge, self.config, schedule):
+        first = START_SHARE if self.origin.needs_start else 0.0
+        for record in train(self.state, self.setting.table, self.supervision.knowledge, self.config, schedule):
             if time.monotonic() > early:
                 early = math.inf
                 with bfloat16(self.setting.device, self.config):
@@ -230,87 +163,14 @@ class Worker:
             self._note_time()
             self._check_stop()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled)
+                self._save_checkpoint()
                 saved = time.monotonic()
         if self.setting.config.parent is None and not self.config.clustering_start:
-            self._carry_over()  # from random weights, components mean something only now
-        learned = self.labels_version
-        self._learn()  # the owners once more; labels that came in the last moments were not learned, though
-        self.labels_version = learned
-
-    def _knowledge(self) -> Knowledge:
-        """What is known now; looked at anew when somebody said something, and now and then because owners change."""
-        if self.setting.labels.version() != self.labels_version or self.state.step >= self.learn_again:
-            self.known = self._learn()
-        return self.known
-
-    def _learn(self) -> Knowledge:
-        """Gives components to classes, and allowed sets to items."""
-        said = self.setting.label_state()
-        labels = said.within(len(self.given))
-        self.labels_version = labels.version
-        if labels.edits != self.edits:
-            self._take_over(labels.edits)
-        learned = self._learned(labels)
-        if self.config.clustering_start and self._settle(labels, learned, said.edits):
-            learned = self._learned(labels)
-        self.given, self.owner, self.named = learned.given, learned.owner, learned.named
-        held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
-        halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
-        self.learn_again = self.state.step + LEARN_STEPS
-        return learned.known.holding(*halves)
-
-    def _learned(self, labels: LabelState) -> Learned:
-        table, rows = self.setting.table, self.setting.pool.rows
-        strays = not self.config.clustering_start  # as in the paper, where nothing is made
-        return learn(
-            self.state.model,
-            table,
-            labels,
-            rows,
-            self.given,
-            self.config,
-            self.overruled,
-            self.state.neighbours,
-            seen=self.setting.config.parent is not None,
-            strays=strays,
-        )
-
-    def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
-        """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
-        given_one = (name for source, name in self.made if source is None)
-        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
-        if not waiting and labels.known == self.settled:
-            return False
-        self.settled = labels.known
-        scene = Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
-        found = settle(scene)
-        for component, said in found.overruled.items():
-            self.overruled[component] = said
-        if new := [one for one in found.new if one.cause not in self.made]:
-            whom = new[0].class_name if len(new) == 1 else f"{len(new)} classes"
-            self.reporter.phase(f"Making room for {whom}".rstrip(), self.reporter.progress)
-            make_components(scene, new, edits, self.overruled)
-            self.made |= {one.cause for one in new}
-        self.given += (None,) * (self.state.model.config.n_components - len(self.given))
-        return bool(found.overruled or found.new)
-
-    def _take_over(self, edits: tuple[Edit, ...]) -> None:
-        """Makes the model what people made of the clusters that they saw."""
-        self.reporter.phase("Taking over changes of clusters", self.reporter.progress)
-        run, parent = self.setting.run, self.setting.config.parent
-        seen = load_results(run if parent is None or has_results(run) else self.setting.project.run(parent))
-        q_y, held = seen.edited(edits)
-        take_over(self.state, self.setting.table, self.edits, edits, q_y.argmax(1), self.config)
-        save_held(run, self.setting.config.lineage, held)
-        undone, done = difference(self.edits, edits)
-        self.given = unowned(self.given, done)
-        other = begun_anew((*undone, *done))
-        self.overruled = {k: said for k, said in self.overruled.items() if k not in other}
-        self.edits = edits
+            self.supervision.carry_over()  # from random weights, components mean something only now
+        self.supervision.learn_last()
 
     def _report(self, record: Record, progress: float) -> None:
-        used = self.live.update(self.state.model, self.owner, int(record.epoch), self.reporter.seconds)
+        used = self.live.update(self.state.model, self.supervision.owner, int(record.epoch), self.reporter.seconds)
         self.reporter.record({"phase": "train", **record.to_json(), "components_used": used})
         self.reporter.phase(
             "Training",
@@ -318,7 +178,7 @@ class Worker:
             epoch=round(record.epoch, 2),
             elbo=record.elbo,
             components_used=used,
-            labels_version=self.labels_version,
+            labels_version=self.supervision.labels_version,
             work=round(self.clock() - self.work_began, 1),
         )
 
@@ -329,7 +189,8 @@ class Worker:
         """Checkpoint and results."""
         began = time.monotonic()
         self._note_time()
-        save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled)
+        self._save_checkpoint()
+        taken = self.supervision
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
@@ -338,26 +199,30 @@ class Worker:
             z=z,
             shown=shown,
             prototypes=self._prototypes(),
-            owner=self.given,
-            labels_version=self.labels_version,
+            owner=taken.given,
+            labels_version=taken.labels_version,
             config=self.setting.config,
             step=self.state.step,
-            contained=Contained(self.edits, {}),
-            overruled=self.overruled,
+            contained=Contained(taken.edits, {}),
+            overruled=taken.overruled,
         )
         save_results(self.setting.run, self._judged(results))
         self.saving = time.monotonic() - began
-        self.reporter.phase("Saving", self.reporter.progress, components_used=used, labels_version=self.labels_version)
+        self.reporter.phase("Saving", self.reporter.progress, components_used=used, labels_version=taken.labels_version)
+
+    def _save_checkpoint(self) -> None:
+        taken = self.supervision
+        save_checkpoint(self.setting.run, self.state, taken.given, taken.edits, taken.overruled)
 
     def _judged(self, results: Results) -> Results:
         """The results with what they cannot predict, and how they stand beside those that the run went on from."""
-        labels, pool = self.setting.label_state(), self.setting.pool
+        labels, pool, named = self.setting.label_state(), self.setting.pool, self.supervision.named
         owner = results.owners(labels, results.edited(labels.edits)[0], pool.rows)
-        results = replace(results, unlearned=tuple(c for c in spoken_of(labels, self.named) if c not in owner))
+        results = replace(results, unlearned=tuple(c for c in spoken_of(labels, named) if c not in owner))
         if self.setting.config.parent is None:
             return results
         before = load_results(self.setting.project.run(self.setting.config.parent))
-        return replace(results, compared=compare(before, results, labels, pool.rows, self.named))
+        return replace(results, compared=compare(before, results, labels, pool.rows, named))
 
     def _note_time(self) -> None:
         self.state.seconds = self.reporter.seconds

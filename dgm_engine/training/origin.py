@@ -1,0 +1,65 @@
+"""Where a run begins: at its own checkpoint, at its parent's, or at a new model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+
+from dgm_engine.config import TrainingConfig
+from dgm_engine.errors import CorruptError
+from dgm_engine.labels.schema import Edit
+from dgm_engine.training.checkpoint import Checkpoint, model_of, new_state, read_checkpoint, restore_state
+from dgm_engine.training.fitting import fresh_state
+from dgm_engine.training.loop import TrainingState
+from dgm_engine.training.naming import NONE_OVERRULED, Overruled
+from dgm_engine.training.ownership import Owner
+from dgm_engine.training.results import results_step
+from dgm_engine.training.setting import Setting
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run begins.
+
+    Attributes:
+        state: the model, and how far its training is.
+        given: (K,) the owners that training gave to components, without the names of people.
+        edits: what people did with clusters that the model knows of.
+        overruled: by component, where labels spoke against names.
+        needs_start: whether the model has no clusters yet.
+    """
+
+    state: TrainingState
+    given: Owner
+    edits: tuple[Edit, ...] = ()
+    overruled: Mapping[int, Overruled] = NONE_OVERRULED
+    needs_start: bool = False
+
+    @classmethod
+    def of(cls, setting: Setting, training: TrainingConfig, checkpoint: Checkpoint | None) -> Self:
+        """Where a run begins.
+
+        Args:
+            setting: what it works on.
+            training: the settings of the schedule that it is at.
+            checkpoint: its own last one.
+
+        Raises:
+            CorruptError: it goes on from a run that has lost its checkpoints.
+        """
+        config, table, device = setting.config, setting.table, setting.device
+        if checkpoint is not None:
+            state = restore_state(checkpoint, config, len(table.rows), device)
+            return cls(state, checkpoint.owner, checkpoint.edits, checkpoint.overruled)
+        if config.parent is None:
+            state = fresh_state(config.model, training, table, device)
+            return cls(state, (None,) * config.model.n_components, needs_start=training.clustering_start)
+        before = setting.project.run(config.parent)
+        # A short run learns what people said of the results that they saw; a schedule goes on where it was.
+        parent = read_checkpoint(before, None if config.goes_on else results_step(before))
+        if parent is None:
+            raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
+        if config.goes_on:
+            state = replace(restore_state(parent, config, len(table.rows), device), seconds=0.0)
+        else:
+            state = new_state(model_of(parent, config.model).to(device), training, len(table.rows))
+        return cls(state, parent.owner, parent.edits, parent.overruled)

@@ -1,0 +1,157 @@
+"""What people say of images and clusters, taken up by a run at work: labels, names, edits, and what follows of them."""
+
+import sys
+
+from dgm_engine.config import TrainingConfig
+from dgm_engine.discovery.edits import difference
+from dgm_engine.errors import CorruptError
+from dgm_engine.labels.schema import Edit
+from dgm_engine.labels.state import LabelState
+from dgm_engine.training.fitting import Learned, learn, predict
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.naming import Overruled, spoken_of
+from dgm_engine.training.origin import Origin
+from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
+from dgm_engine.training.reporter import Reporter
+from dgm_engine.training.results import load_held, load_results, save_held
+from dgm_engine.training.run_results import has_results, latest_results
+from dgm_engine.training.scene import Scene
+from dgm_engine.training.setting import Setting
+from dgm_engine.training.settling import make_components, settle
+from dgm_engine.training.splits import kept_apart
+from dgm_engine.training.takeover import take_over
+
+LEARN_STEPS = 200
+"""Who owns what is looked at again after so many steps, and when somebody said something. Steps and not seconds, so
+that a run gives the same model on a loaded machine."""
+
+
+class Supervision:
+    """What a run has taken up of what people said.
+
+    Args:
+        setting: what the run works on, with the features of the images.
+        config: of the training.
+        origin: where the run begins; its state is trained on, and changed here where people changed clusters.
+        reporter: told of what takes its time.
+
+    Attributes:
+        given: (K,) the owners that training gave to components (carried over from an earlier lineage, or from labelled
+            examples); names that people gave are not among them, so that taking a name back takes effect.
+        owner: (K,) the owners, names included.
+        named: images that still have the name of their cluster.
+        edits: what people did with clusters that the model knows of.
+        overruled: by component, where labels spoke against names.
+        labels_version: of the labels that were taken up last.
+    """
+
+    def __init__(self, setting: Setting, config: TrainingConfig, origin: Origin, reporter: Reporter) -> None:
+        self.setting, self.config, self.reporter = setting, config, reporter
+        self.state, self.given, self.edits = origin.state, origin.given, origin.edits
+        self.overruled: dict[int, Overruled] = {**origin.overruled}
+        self.owner: Owner = self.given
+        self.named: frozenset[str] = frozenset()
+        self.labels_version = -1
+        self._known: Knowledge | None = None  # nothing was taken up yet
+        self._learn_again = 0  # the step after which owners are looked at again
+        self._made: set[tuple[int | None, str]] = set()  # what components were made for: `NewComponent.cause`
+        self._settled = -1  # the version of the labels that was last held against the names
+
+    def knowledge(self) -> Knowledge:
+        """What is known now; looked at anew when somebody said something, and now and then because owners change."""
+        known = self._known
+        if (
+            known is None
+            or self.setting.labels.version() != self.labels_version
+            or self.state.step >= self._learn_again
+        ):
+            return self.learn()
+        return known
+
+    def learn(self) -> Knowledge:
+        """Gives components to classes, and allowed sets to items."""
+        said = self.setting.label_state()
+        labels = said.within(len(self.given))
+        self.labels_version = labels.version
+        if labels.edits != self.edits:
+            self._take_over(labels.edits)
+        learned = self._learned(labels)
+        if self.config.clustering_start and self._settle(labels, learned, said.edits):
+            learned = self._learned(labels)
+        self.given, self.owner, self.named = learned.given, learned.owner, learned.named
+        held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
+        halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
+        self._learn_again = self.state.step + LEARN_STEPS
+        self._known = learned.known.holding(*halves)
+        return self._known
+
+    def learn_last(self) -> None:
+        """Looks at the owners once more at the end; labels that came in the last moments were not learned, though."""
+        learned = self.labels_version
+        self.learn()
+        self.labels_version = learned
+
+    def carry_over(self) -> None:
+        """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
+        before = latest_results(self.setting.project, self.setting.label_state().use)
+        if before is None or before.number == self.setting.run.number:
+            return
+        try:
+            earlier = load_results(before)
+        except CorruptError as error:  # to start from scratch is the remedy
+            sys.stderr.write(f"No names are carried over: {error}\n")
+            return
+        labels, pool = self.setting.labels.state(earlier.config.lineage), self.setting.pool
+        q_y = earlier.edited(labels.edits)[0]
+        owner = earlier.owners(labels, q_y, pool.rows)
+        component = predict(self.state.model, self.setting.table, pool.shown)[0].argmax(1)
+        self.given = carried_over(q_y[pool.shown], owner, component, len(self.given))
+
+    def _learned(self, labels: LabelState) -> Learned:
+        table, rows = self.setting.table, self.setting.pool.rows
+        strays = not self.config.clustering_start  # as in the paper, where nothing is made
+        return learn(
+            self.state.model,
+            table,
+            labels,
+            rows,
+            self.given,
+            self.config,
+            self.overruled,
+            self.state.neighbours,
+            seen=self.setting.config.parent is not None,
+            strays=strays,
+        )
+
+    def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
+        """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
+        given_one = (name for source, name in self._made if source is None)
+        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
+        if not waiting and labels.known == self._settled:
+            return False
+        self._settled = labels.known
+        scene = Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
+        found = settle(scene)
+        for component, said in found.overruled.items():
+            self.overruled[component] = said
+        if new := [one for one in found.new if one.cause not in self._made]:
+            whom = new[0].class_name if len(new) == 1 else f"{len(new)} classes"
+            self.reporter.phase(f"Making room for {whom}".rstrip(), self.reporter.progress)
+            make_components(scene, new, edits, self.overruled)
+            self._made |= {one.cause for one in new}
+        self.given += (None,) * (self.state.model.config.n_components - len(self.given))
+        return bool(found.overruled or found.new)
+
+    def _take_over(self, edits: tuple[Edit, ...]) -> None:
+        """Makes the model what people made of the clusters that they saw."""
+        self.reporter.phase("Taking over changes of clusters", self.reporter.progress)
+        run, parent = self.setting.run, self.setting.config.parent
+        seen = load_results(run if parent is None or has_results(run) else self.setting.project.run(parent))
+        q_y, held = seen.edited(edits)
+        take_over(self.state, self.setting.table, self.edits, edits, q_y.argmax(1), self.config)
+        save_held(run, self.setting.config.lineage, held)
+        undone, done = difference(self.edits, edits)
+        self.given = unowned(self.given, done)
+        other = begun_anew((*undone, *done))
+        self.overruled = {k: said for k, said in self.overruled.items() if k not in other}
+        self.edits = edits
