@@ -13,7 +13,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import scoping, thumbnails
-from dgm_engine.services.mapping import (
+from dgm_engine.services.map_look import (
     GROUPS,
     LABELLED,
     MUTED,
@@ -22,11 +22,10 @@ from dgm_engine.services.mapping import (
     Label,
     Legend,
     Look,
-    Places,
     Prototypes,
     Scale,
-    token_of,
 )
+from dgm_engine.services.mapping import Places, token_of
 from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.snapshot import Snapshot

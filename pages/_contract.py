@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from dgm_engine.labels.schema import MAX_NAME_LENGTH
-from dgm_engine.services import mapping
+from dgm_engine.services import map_look, mapping
 from pages._keys import Letter
 from pages._messages import FROM_BROWSER, TO_BROWSER
 
 CONTRACT = Path(__file__).parent.parent / "assets" / "contract.js"
 
 _NUMBERS = {
-    "SELECTED": (mapping.SELECTED, "Bit of a point's flags: it is selected."),
-    "LABELLED": (mapping.LABELLED, "Bit of a point's flags: its image has a label."),
-    "MUTED": (mapping.MUTED, "Bit of a point's flags: a filter leaves it out."),
+    "SELECTED": (map_look.SELECTED, "Bit of a point's flags: it is selected."),
+    "LABELLED": (map_look.LABELLED, "Bit of a point's flags: its image has a label."),
+    "MUTED": (map_look.MUTED, "Bit of a point's flags: a filter leaves it out."),
     "STEPS": (mapping.STEPS, "A coordinate of a point is one of so many steps of the unit square."),
     "MAX_NAME_LENGTH": (MAX_NAME_LENGTH, "Characters of the name of a class, at most."),
 }

@@ -6,9 +6,10 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dgm_engine.services import jobs, mapping, scoping, thumbnails
+from dgm_engine.services import jobs, map_wire, mapping, scoping, thumbnails
 from dgm_engine.services.layouts import LayoutState
-from dgm_engine.services.mapping import Followed, Look, Places
+from dgm_engine.services.map_look import Look
+from dgm_engine.services.mapping import Followed, Places
 from dgm_engine.services.palette import class_colour, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
@@ -104,12 +105,12 @@ def _places(root: str, token: str, _xy: NDArray[np.float32]) -> Places:
 
 @lru_cache(maxsize=4)
 def _positions(where: Places) -> bytes:
-    return mapping.encoded_places(where)
+    return map_wire.encoded_places(where)
 
 
 @lru_cache(maxsize=6)
 def _buffer(where: Places, drawn: Look) -> bytes:
-    return mapping.encoded(where, drawn)
+    return map_wire.encoded(where, drawn)
 
 
 @_safely.callback

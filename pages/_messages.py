@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
-from dgm_engine.services.mapping import Group, Label, Legend, LookHeader, PlacesHeader, Prototypes, Scale
+from dgm_engine.services.map_look import Group, Label, Legend, Prototypes, Scale
+from dgm_engine.services.map_wire import LookHeader, PlacesHeader
 
 
 class Mode(StrEnum):

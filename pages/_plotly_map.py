@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from dgm_engine.services.mapping import MUTED, SELECTED, STEPS, Look, Places
+from dgm_engine.services.map_look import MUTED, SELECTED, Look
+from dgm_engine.services.mapping import STEPS, Places
 from dgm_engine.services.viewing import View
 from pages import _safely
 from pages._text import escaped

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from dgm_engine.services import labelling, mapping, viewing
-from dgm_engine.services.mapping import Group, Label, Legend, Look, Places, places
+from dgm_engine.services import labelling, map_wire, mapping, viewing
+from dgm_engine.services.map_look import Group, Label, Legend, Look
+from dgm_engine.services.mapping import Places, places
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.services.viewing import View
@@ -57,8 +58,8 @@ def test_the_messages_hold_every_point_once_in_drawing_order(where: Places) -> N
     labels = (Label(1, "1: shoe", 0.5, 0.25, "#ff0000", None),)
     look = Look("look", group, flags, ("#ff0000",) * 7, legend, labels, None)
 
-    placed, positions = read(mapping.encoded_places(where))
-    header, looks = read(mapping.encoded(where, look))
+    placed, positions = read(map_wire.encoded_places(where))
+    header, looks = read(map_wire.encoded(where, look))
 
     assert placed == {"token": "now", "n": N}
     drawn = np.frombuffer(positions, "<u2").reshape(N, 2)

@@ -1,5 +1,5 @@
 // @ts-check
-// The component of the map. Its data is one buffer (dgm_engine/services/mapping.py): a LookHeader, then groups and flags of all
+// The component of the map. Its data is one buffer (dgm_engine/services/map_wire.py): a LookHeader, then groups and flags of all
 // points, whose positions come by places.js.
 import { found } from "../elements.js";
 import { ImageMap } from "./map-view.js";

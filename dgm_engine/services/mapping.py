@@ -1,14 +1,12 @@
-"""What the map in the browser is sent, one buffer for positions and one for looks, and what its lassos and clicks mean.
+"""Where the items lie on the map in the browser, what its lassos and clicks mean, and how it follows a run at work.
 
 Points travel in one random order, the same for as long as the pool is, so that no class is painted over another and any
 beginning of the buffer is a fair sample. What comes back from the browser is a place in that order, or a polygon.
 """
 
 import hashlib
-import json
-import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,12 +18,6 @@ from dgm_engine.training.results import LiveMap
 
 STEPS = 65_535
 """A coordinate is one of so many steps: finer than any screen until the map is enlarged a hundred times."""
-
-GROUPS = 256
-"""Colours that a map tells apart at most: a point's group is one byte."""
-
-SELECTED, LABELLED, MUTED = 1, 2, 4
-"""Bits of a point's flags."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,116 +54,6 @@ class Places:
         own = self.xy[members].astype(np.float64)
         x, y = own[np.argmin(np.linalg.norm(own - np.median(own, axis=0), axis=1))] / STEPS
         return float(x), float(y)
-
-
-@dataclass(frozen=True)
-class Group:
-    """A line of the legend: which colour of the palette, what it means, and how many items have it."""
-
-    index: int
-    name: str
-    colour: str
-    n: int
-
-
-@dataclass(frozen=True)
-class Label:
-    """A component's name on the map, at a place of the unit square; `group` is dimmed with that group's points."""
-
-    component: int
-    text: str
-    x: float
-    y: float
-    colour: str
-    group: int | None
-
-
-@dataclass(frozen=True)
-class Prototypes:
-    """Pictures of the labels: one line of squares of `size` pixels, as an address that HTML can show."""
-
-    sprite: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The words at the two ends of a scale, and its colours from low to high."""
-
-    low: str
-    high: str
-    colours: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Legend:
-    """What colours mean: groups, or a scale from low to high.
-
-    Attributes:
-        meaning: changes when other groups stand at the same indices.
-        groups: those that are listed.
-        scale: in place of groups.
-    """
-
-    meaning: str
-    groups: tuple[Group, ...] = ()
-    scale: Scale | None = None
-
-
-@dataclass(frozen=True)
-class PlacesHeader:
-    """What the browser reads before the positions: their name, and for how many points they are."""
-
-    token: str
-    n: int
-
-
-@dataclass(frozen=True)
-class LookHeader:
-    """What the browser reads before the groups and flags of the points.
-
-    Attributes:
-        n: how many points there are.
-        token: of their positions.
-        order: of the points.
-        look: name of this look.
-        palette: "#rrggbb" for each group.
-        legend: what they mean.
-        labels: names, the largest cluster first.
-        prototypes: their pictures.
-    """
-
-    n: int
-    token: str
-    order: str
-    look: str
-    palette: tuple[str, ...]
-    legend: Legend
-    labels: tuple[Label, ...]
-    prototypes: Prototypes | None
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """How the items look.
-
-    Attributes:
-        token: of all this.
-        group: (M,) uint8 index into the palette.
-        flags: (M,) uint8 of `SELECTED`, `LABELLED` and `MUTED`.
-        palette: "#rrggbb" for each group.
-        legend: what they mean.
-        labels: names, the largest cluster first.
-        prototypes: their pictures.
-    """
-
-    token: str
-    group: NDArray[np.uint8]
-    flags: NDArray[np.uint8]
-    palette: tuple[str, ...]
-    legend: Legend
-    labels: tuple[Label, ...]
-    prototypes: Prototypes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,33 +117,6 @@ def places(xy: NDArray[np.floating], token: str, order_token: str) -> Places:
     unit = (xy - (low + high) / 2) / side + 0.5
     steps = np.clip(np.round(unit * STEPS), 0, STEPS).astype(np.uint16)
     return Places(token, order_token, _order(len(xy)), steps)
-
-
-def encoded_places(where: Places) -> bytes:
-    """The positions for the browser: a message of token and n, then (n, 2) uint16 in drawing order."""
-    return _message(PlacesHeader(where.token, len(where.order)), where.xy[where.order].astype("<u2"))
-
-
-def encoded(where: Places, look: Look) -> bytes:
-    """The look for the browser: a message of all but the arrays, then (n,) uint8 groups and flags in drawing order."""
-    header = LookHeader(
-        n=len(where.order),
-        token=where.token,
-        order=where.order_token,
-        look=look.token,
-        palette=look.palette,
-        legend=look.legend,
-        labels=look.labels,
-        prototypes=look.prototypes,
-    )
-    return _message(header, look.group[where.order], look.flags[where.order])
-
-
-def _message(header: PlacesHeader | LookHeader, *arrays: NDArray[np.generic]) -> bytes:
-    """uint32 length of the header, the header in JSON, zeros up to a multiple of four, the arrays; little-endian."""
-    text = json.dumps(asdict(header)).encode()
-    padding = b"\0" * (-(4 + len(text)) % 4)
-    return b"".join([struct.pack("<I", len(text)), text, padding, *(array.tobytes() for array in arrays)])
 
 
 def in_polygon(xy: NDArray[np.number], polygon: NDArray[np.floating]) -> NDArray[np.bool_]:
