@@ -16,8 +16,8 @@ from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import View, positions, view
 from pages import _component, _safely, _state, _statements
+from pages._board_messages import BoardClass, BoardData, BoardTriggers, Mode, Sprite
 from pages._keys import keys_for
-from pages._messages import BoardClass, BoardData, BoardTriggers, Mode, Sprite
 from pages._pictures import BY_PROJECT, source
 from pages._tiles import Shown, tile
 from pages._wire import packed, sent

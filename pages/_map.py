@@ -16,7 +16,7 @@ from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import View, view
 from pages import _component, _plotly_map, _safely, _state
 from pages._colours import Colour, look
-from pages._messages import Enclosed, Live, MapState, MapTriggers, Opened, Pick, Pictures, PicturesState, Wanted
+from pages._map_messages import Enclosed, Live, MapState, MapTriggers, Opened, Pick, Pictures, PicturesState, Wanted
 from pages._pictures import BY_PROJECT, data_uri, tip
 from pages._state import Key, Panel
 from pages._wire import packed, sent

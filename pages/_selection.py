@@ -10,7 +10,7 @@ from dgm_engine.services.ordering import Order, ordered
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import positions, view
 from pages import _board, _bulk, _details, _safely, _state
-from pages._messages import Mode
+from pages._board_messages import Mode
 from pages._state import Key, Panel
 from pages._tiles import Shown
 

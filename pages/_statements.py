@@ -14,7 +14,7 @@ from dgm_engine.errors import DgmError
 from dgm_engine.services import auditing, labelling, projects
 from dgm_engine.services.projects import Project
 from pages import _safely, _state
-from pages._messages import BoardState, Heard, Said, Say, Statement
+from pages._board_messages import BoardState, Heard, Said, Say, Statement
 from pages._text import plain
 from pages._wire import read, sent
 

@@ -7,7 +7,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.services.mapping import Places
 from dgm_engine.services.palette import UNKNOWN, class_colour
 from dgm_engine.services.viewing import View
-from pages._messages import Tile
+from pages._board_messages import Tile
 from pages._pictures import tip
 
 

@@ -7,7 +7,7 @@ from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, take
 from pages import _board, _details, _guards, _queue, _safely, _standing, _suspect_names
-from pages._messages import Mode
+from pages._board_messages import Mode
 from pages._queue import Queued, Source
 from pages._state import Key
 from pages._text import count

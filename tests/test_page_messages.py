@@ -5,20 +5,10 @@ from dataclasses import is_dataclass
 import pytest
 
 from dgm_engine.errors import InputError
-from pages import _messages
-from pages._messages import (
-    FROM_BROWSER,
-    TO_BROWSER,
-    BoardState,
-    BoardTriggers,
-    Enclosed,
-    Live,
-    MapTriggers,
-    Pick,
-    Said,
-    Say,
-    Statement,
-)
+from pages import _board_messages, _map_messages, _messages
+from pages._board_messages import BoardState, BoardTriggers, Said, Say, Statement
+from pages._map_messages import Enclosed, Live, MapTriggers, Pick
+from pages._messages import FROM_BROWSER, TO_BROWSER
 from pages._wire import packed, read, sent
 
 STATEMENT = {"seq": 3, "project": "/p", "audit": 0, "kind": "label", "items": ["a"], "names": ["x"]}
@@ -71,5 +61,7 @@ def test_a_message_travels_with_all_that_is_in_it() -> None:
 
 
 def test_every_message_is_in_the_contract() -> None:
-    defined = {kind for kind in vars(_messages).values() if is_dataclass(kind) and isinstance(kind, type)}
+    modules = (_board_messages, _map_messages, _messages)
+    named = [value for module in modules for value in vars(module).values()]
+    defined = {kind for kind in named if is_dataclass(kind) and isinstance(kind, type)}
     assert defined == {*TO_BROWSER, *FROM_BROWSER}

@@ -29,9 +29,9 @@ from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import LiveMap, load_results, save_live_map, save_results
 from dgm_engine.training.runs import read_config
 from pages import _bulk, _details, _figures, _keys, _map, _plotly_map, _queue
+from pages._board_messages import Mode
 from pages._colours import Colour
 from pages._create import _folder_name
-from pages._messages import Mode
 from pages._state import Key, Panel, default_annotator
 from pages._text import plain
 from tests.fabricated import fabricate_comparison, fabricate_model, fabricate_run

@@ -1,6 +1,6 @@
 // @ts-check
-// The component of the map. Its data is one buffer (dgm_engine/services/map_wire.py): a LookHeader, then groups and flags of all
-// points, whose positions come by places.js.
+// The component of the map. Its data is one buffer (dgm_engine/services/map_wire.py): a LookHeader, then groups and flags
+// of all points, whose positions come by places.js.
 import { found } from "../elements.js";
 import { ImageMap } from "./map-view.js";
 /** @import { MapComponent } from "./map-view.js" */
