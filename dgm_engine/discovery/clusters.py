@@ -75,6 +75,22 @@ def distances(z: np.ndarray, component: np.ndarray, n_components: int) -> np.nda
     return np.sqrt(np.maximum(squared, 0))
 
 
+def class_groups(q_y: np.ndarray, owner: Sequence[str | None]) -> tuple[list[str | None], np.ndarray]:
+    """The names of what a person tells apart so far, and their probabilities (N, G): classes, and unnamed components.
+
+    Args:
+        q_y: (N, K) float32 probabilities of the components.
+        owner: (K,) the class that owns each component; a component that None owns is a group of its own, named None.
+    """
+    names: list[str | None] = [*dict.fromkeys(name for name in owner if name is not None)]
+    group: list[int] = []
+    for name in owner:
+        if name is None:
+            names.append(None)
+        group.append(len(names) - 1 if name is None else names.index(name))
+    return names, q_y @ np.eye(len(names), dtype=np.float32)[group]  # (N, K) @ (K, G)
+
+
 def check_shapes(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> None:
     """Raises InputError unless q_y is (N, K), z is (N, Z) and owner has K entries."""
     if q_y.ndim != 2 or z.ndim != 2 or len(q_y) != len(z) or q_y.shape[1] != len(owner):

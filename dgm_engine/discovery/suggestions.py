@@ -7,7 +7,8 @@ from itertools import zip_longest
 
 import numpy as np
 
-from dgm_engine.discovery.clusters import check_shapes, distances
+from dgm_engine.discovery.clusters import check_shapes, class_groups, distances
+from dgm_engine.discovery.sampling import far_apart
 from dgm_engine.errors import InputError
 
 POOL_LIMIT = 4_000
@@ -133,7 +134,7 @@ class _Scene:
         self.component = q_y.argmax(axis=1)
         self.size = np.bincount(self.component, minlength=len(self.owner))
         self.distance = distances(self.z, self.component, len(self.owner))
-        self.names, probability = _groups(q_y, self.owner)
+        self.names, probability = class_groups(q_y, self.owner)
         rows = np.arange(len(q_y))
         order = np.argpartition(probability, -2, axis=1) if len(self.names) > 1 else np.zeros((len(q_y), 2), np.int64)
         self.first, self.second = order[:, -1], order[:, -2]
@@ -150,17 +151,6 @@ class _Scene:
         return [k for k in np.argsort(-self.size, kind="stable").tolist() if self.size[k]]
 
 
-def _groups(q_y: np.ndarray, owner: Sequence[str | None]) -> tuple[list[str | None], np.ndarray]:
-    """The names of the groups, and their probabilities (N, G)."""
-    names: list[str | None] = [*dict.fromkeys(name for name in owner if name is not None)]
-    group: list[int] = []
-    for name in owner:
-        if name is None:
-            names.append(None)
-        group.append(len(names) - 1 if name is None else names.index(name))
-    return names, q_y @ np.eye(len(names), dtype=np.float32)[group]  # (N, K) @ (K, G)
-
-
 def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
     """Unnamed clusters first, since a name for one is worth more than any single label; then doubt, spread out."""
     enough = NON_TRIVIAL * len(scene.z) / len(scene.owner)
@@ -173,7 +163,7 @@ def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
     rows = scene.candidates[~np.isin(scene.candidates, taken)]
     rows = rows[np.argsort(scene.margin[rows], kind="stable")[:POOL_LIMIT]]
     known_rows = np.concatenate([scene.labelled, taken])
-    doubtful = _spread(scene.z, rows, 1 - scene.margin[rows] + BASE_DOUBT, known_rows, n - len(found))
+    doubtful = far_apart(scene.z, rows, 1 - scene.margin[rows] + BASE_DOUBT, known_rows, n - len(found))
     return found + [Suggestion(row, _doubt(scene, row)) for row in doubtful]
 
 
@@ -246,7 +236,7 @@ def _diverse(scene: _Scene, n: int) -> list[Suggestion]:
     )
     typical = scene.distance[rows] <= limit[scene.component[rows]]
     rows = np.concatenate([rows[typical], rows[~typical][: max(0, n - int(typical.sum()))]])
-    chosen = _spread(scene.z, rows, np.ones(len(rows)), scene.labelled, n)
+    chosen = far_apart(scene.z, rows, np.ones(len(rows)), scene.labelled, n)
     return [Suggestion(row, "unlike anything labelled so far") for row in chosen]
 
 
@@ -281,23 +271,6 @@ _STRATEGIES: dict[Strategy, Callable[[_Scene, int], list[Suggestion]]] = {
     Strategy.CLUSTERS: _clusters,
     Strategy.DISAGREEMENT: _disagreement,
 }
-
-
-def _spread(z: np.ndarray, rows: np.ndarray, weight: np.ndarray, known: np.ndarray, n: int) -> list[int]:
-    """Up to n of the rows, one by one: the largest weight times squared distance from what is known or chosen."""
-    from sklearn.metrics import pairwise_distances_argmin_min
-
-    latent = z[rows]
-    gap = pairwise_distances_argmin_min(latent, z[known])[1] ** 2 if known.size and rows.size else np.ones(len(rows))
-    left = np.ones(len(rows), dtype=bool)
-    chosen: list[int] = []
-    for _ in range(min(n, len(rows))):
-        pick = int(np.argmax(np.where(left, weight * gap, -1)))
-        away = np.sum((latent - latent[pick]) ** 2, axis=1)
-        gap = np.minimum(gap, away) if known.size or chosen else away
-        left[pick] = False
-        chosen.append(int(rows[pick]))
-    return chosen
 
 
 def _sample(scene: _Scene, rows: np.ndarray) -> np.ndarray:
