@@ -1,0 +1,56 @@
+"""From components to the classes of an estimator: the given ones, and those that were found."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.estimator.labels import Labels
+from dgm_engine.training.ownership import Owner
+
+TINY = 1e-300
+
+
+def class_of_component(
+    q_y: NDArray[np.floating], owner: Owner, labels: Labels, in_use: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """(K,) the position of each component's class: in the sorted classes, after them for new ones, -1 for none.
+
+    A free component is a class of its own where it is the most probable answer for a row without a label. Where all
+    rows have one, nothing is said of the free components: those `in_use` (K,) before are still classes.
+    """
+    n_known = len(labels.classes)
+    rank = np.argsort(np.argsort(labels.classes))
+    position = np.array([-1 if name is None else rank[int(name)] for name in owner])
+    free = np.flatnonzero(position < 0)
+    unlabelled = q_y[labels.position < 0]
+    if len(unlabelled):
+        each = position.copy()
+        each[free] = n_known + np.arange(len(free))
+        answers = class_probabilities(unlabelled, each, n_known + len(free)).argmax(axis=1)
+        new = free[np.isin(each[free], answers)]
+    else:
+        new = free[in_use[free]]
+    position[new] = n_known + np.arange(len(new))
+    return position
+
+
+def class_probabilities(q_y: NDArray[np.floating], position: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
+    """(N, C) q(y | x) (N, K) summed over the components of each class, and scaled to sum to one."""
+    owned = np.flatnonzero(position >= 0)
+    members = np.zeros((len(position), n_classes))
+    members[owned, position[owned]] = 1
+    total = np.maximum(q_y, TINY) @ members
+    return total / total.sum(axis=1, keepdims=True)
+
+
+def with_new(classes: NDArray[Any], n_new: int) -> NDArray[Any]:
+    """The sorted classes, and labels for `n_new` more."""
+    if n_new == 0:
+        return classes
+    if classes.dtype.kind == "U":
+        taken = set(classes.tolist())
+        names = [name for i in range(n_new + len(taken)) if (name := f"new_{i}") not in taken]
+        return np.concatenate([classes, names[:n_new]])
+    first = max(int(classes.max()) + 1, 0) if len(classes) else 0
+    return np.concatenate([classes, np.arange(first, first + n_new)])

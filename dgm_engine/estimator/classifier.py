@@ -1,0 +1,292 @@
+"""The engine as a scikit-learn estimator, trained in the caller's process."""
+
+import copy
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags, check_random_state, check_scalar
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from dgm_engine.errors import InputError
+from dgm_engine.estimator.classes import TINY, class_of_component, class_probabilities, with_new
+from dgm_engine.estimator.fit import Fit, with_features
+from dgm_engine.estimator.labels import Labels, is_unlabelled
+from dgm_engine.estimator.parameters import device_of, model_config, training_config
+from dgm_engine.estimator.reading import checked, read, table_of
+from dgm_engine.objective import fixed_bound
+from dgm_engine.training.checkpoint import new_state
+from dgm_engine.training.fitting import default_epochs, fresh_state, predict
+from dgm_engine.training.start import clustering_start
+
+REFRESH = 5
+"""`partial_fit` takes this many times fewer epochs than `fit` where nobody says how many."""
+SCORE_BATCH = 64
+RandomState = int | np.random.RandomState | None
+
+_log = logging.getLogger(__name__)
+
+
+class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
+    """A classifier that knows some classes by a few labels and finds the others by itself.
+
+    It is a deep generative model whose latent space is a mixture. A class that has labels owns one component or more;
+    components that belong to none and are in use become new classes of their own. So it is a classifier where all rows
+    are labelled, semi-supervised where some are, and a clustering where none is.
+
+    Labels are as in `sklearn.semi_supervised`: -1 stands for "not known". Classes may be numbers or strings; of a list
+    that mixes strings and -1, numpy makes strings, so "-1" stands for "not known" too.
+
+    The new classes come last in `classes_`. Their labels are the whole numbers after the largest given one (from 0
+    where none is given), or "new_0", "new_1", ... where the given ones are strings; every call of `fit` and
+    `partial_fit` numbers them anew. Where all rows are labelled there are none.
+
+    Args:
+        model: "gm-dgm", "agm-dgm", "m2" or "adgm".
+        n_components: K, the components of the mixture, several for each class that you expect. There are at least as
+            many as given classes, and two.
+        n_classes: how many classes you believe there are, new ones included; None takes the components to be equally
+            frequent (Eq. 34-35 of the paper).
+        preset: "fast", or "paper" for the settings of the paper.
+        likelihood: "gaussian" for features of any scale, which are standardised, or "bernoulli" for values between 0
+            and 1, such as pixels.
+        auxiliary: the family of the auxiliary latent of "agm-dgm" and "adgm": "gaussian" or "bernoulli".
+        image_shape: (H, W) or (H, W, C) where the rows of X are images, flattened in this order; training then turns,
+            zooms and shifts them a little.
+        n_latent: Z, the length of what `transform` returns; None is 50, and 200 in preset "paper".
+        n_hidden: units in each hidden layer.
+        max_epochs: passes over X; None leaves the end to `max_minutes`, or takes a number that suits the rows of X,
+            from 6 to 150, and a fifth of it in `partial_fit`.
+        max_minutes: time for a call of `fit` or `partial_fit`. Where it ends training, results vary from run to run.
+        training: further fields of `dgm_engine.config.TrainingConfig` by name.
+        device: where to train: "auto", "cpu" or "cuda". The trained model answers on the CPU.
+        random_state: of every random draw.
+
+    Attributes:
+        classes_: (C,) the labels that `predict` returns: the given classes, sorted, and then the new ones.
+        new_classes_: those of them that were found.
+        transduction_: (N,) the class of each row of the last `fit` or `partial_fit`: its label, or else the prediction.
+        class_of_component_: (K,) for each component the position of its class in `classes_`, -1 where it has none.
+        weights_: (K,) the share of these rows that each component holds.
+        bounds_: the mean bound of an item over the course of that training, in nats.
+        model_: the trained torch module.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+    """
+
+    def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter here
+        self,
+        model: str = "gm-dgm",
+        *,
+        n_components: int = 20,
+        n_classes: int | None = None,
+        preset: str = "fast",
+        likelihood: str = "gaussian",
+        auxiliary: str = "gaussian",
+        image_shape: Sequence[int] | None = None,
+        n_latent: int | None = None,
+        n_hidden: int = 500,
+        max_epochs: int | None = None,
+        max_minutes: float | None = None,
+        training: dict[str, Any] | None = None,
+        device: str = "auto",
+        random_state: RandomState = None,
+    ) -> None:
+        self.model = model
+        self.n_components = n_components
+        self.n_classes = n_classes
+        self.preset = preset
+        self.likelihood = likelihood
+        self.auxiliary = auxiliary
+        self.image_shape = image_shape
+        self.n_latent = n_latent
+        self.n_hidden = n_hidden
+        self.max_epochs = max_epochs
+        self.max_minutes = max_minutes
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Trains a new model.
+
+        Args:
+            X: (N, D) numbers.
+            y: (N,) classes, -1 where the class is not known; None where none is.
+
+        Raises:
+            ValueError: data or a parameter cannot be used; the message says which and what would do.
+        """
+        values, given = read(self, X, y, reset=True)
+        labels = Labels.of(given)
+        config = training_config(self, default_epochs(len(values)))
+        table, began = table_of(values, self.image_shape), time.monotonic()
+        shape = model_config(self, table, len(labels.classes), config.extractor)
+        table = with_features(table, shape)
+        state = fresh_state(shape, config, table, device_of(self.device))
+        if config.clustering_start:
+            for record in clustering_start(state, table, config):
+                _log.info("%s: %.0f%%", record.phase, 100 * record.progress)
+        fit = Fit(state, table, config, labels, (None,) * shape.n_components, began)
+        return self._keep(fit, in_use=np.zeros(shape.n_components, dtype=bool))
+
+    def partial_fit(self, X: ArrayLike, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
+        """Goes on training from the present weights, with other labels or other rows; the first call is `fit`.
+
+        A class that is new here gets the component that holds most of its rows; components keep their meaning, and the
+        model keeps the shape that it had in `fit`. Give the whole of X with its labels as they now stand: what is not
+        given is not rehearsed.
+
+        Args:
+            X: (N, D) numbers.
+            y: (N,) classes, -1 where the class is not known; None where none is.
+            classes: not needed; classes are known by the labels they have.
+
+        Raises:
+            ValueError: as in `fit`, or there are more classes by now than components.
+        """
+        del classes
+        if not hasattr(self, "model_"):
+            return self.fit(X, y)
+        values, given = read(self, X, y, reset=False)
+        labels, n_components = Labels.of(given, self._given_classes), len(self._owner)
+        if len(labels.classes) > n_components:
+            raise InputError(
+                f"there are {len(labels.classes)} classes by now and {n_components} components; "
+                "fit anew with a larger n_components"
+            )
+        config = training_config(self, max(1, default_epochs(len(values)) // REFRESH))
+        table, began = with_features(table_of(values, self.image_shape), self.model_.config), time.monotonic()
+        model = copy.deepcopy(self.model_)  # whatever goes wrong, the estimator stays as it is
+        state = new_state(model.float().to(device_of(self.device)), config, len(values))
+        fit = Fit(state, table, config, labels, self._owner, began)
+        return self._keep(fit, in_use=self.class_of_component_ >= 0)
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """(N,) the most probable of `classes_`."""
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(N, C) the probabilities of `classes_`: q(y | x), summed over the components of each class."""
+        return class_probabilities(self._answers(X)[0], self.class_of_component_, len(self.classes_))
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(N, Z) the means of q(z | x, y*) at the most probable component y*."""
+        return self._answers(X)[1]
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(N,) the bound on log p(x) of each row (Eq. 2), in nats; features that never vary are left out."""
+        table = checked(self, X)
+        log_prior = torch.from_numpy(self._log_prior)
+        scale = self.model_.inputs.scale.log().sum().item()  # from the density of standardised values to that of x
+        found = np.empty(len(table.x))
+        with torch.no_grad():
+            for begin in range(0, len(found), SCORE_BATCH):
+                rows = table.rows[begin : begin + SCORE_BATCH]
+                raw = table.values(rows).double()
+                found[rows] = fixed_bound(self.model_, raw, log_prior).value.numpy() - scale
+        return found
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The share of the labelled rows that get their label; rows with the label -1 do not count."""
+        check_is_fitted(self)
+        check_consistent_length(X, y)
+        truth = np.asarray(y)
+        labelled = ~is_unlabelled(truth)
+        if not labelled.any():
+            raise InputError("y has no labelled row to score on; give rows whose class is known")
+        weight = None if sample_weight is None else np.asarray(sample_weight)[labelled]
+        return float(accuracy_score(truth[labelled], self.predict(X)[labelled], sample_weight=weight))
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        label: object = None,
+        component: int | None = None,
+        noise: bool = True,
+        random_state: RandomState = None,
+    ) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """Draws rows from the model.
+
+        Args:
+            n_samples: how many.
+            label: the class to draw from; None draws from all, as often as the training rows are of them.
+            component: the component to draw from instead.
+            noise: whether x is drawn from p(x | ...); otherwise it is the mean, which suits images.
+            random_state: of the draws; None takes that of the estimator.
+
+        Returns:
+            X (n_samples, D) and y (n_samples,), the classes.
+        """
+        check_is_fitted(self)
+        weights = self._sampled_components(label, component)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+        chosen = rng.choice(len(weights), size=check_scalar(n_samples, "n_samples", Integral, min_val=1), p=weights)
+        k = torch.from_numpy(chosen)
+        with torch.no_grad():
+            p_x = self.model_.p_x(self.model_.p_z(k).sample(1, generator)[0], k)
+            x = self.model_.inputs.inverse(p_x.sample(1, generator)[0] if noise else p_x.mean)
+        return x.numpy(), self.classes_[self.class_of_component_[chosen]]
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.config.n_latent
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = False
+        tags.non_deterministic = self.max_minutes is not None
+        return tags
+
+    def _answers(self, X: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """q(y | x) (N, K) and the means of q(z | x, y*) (N, Z)."""
+        table = checked(self, X)
+        return predict(self.model_, table, table.rows, np.float64)
+
+    def _keep(self, fit: "Fit", in_use: NDArray[np.bool_]) -> Self:
+        """Trains, and keeps what came of it; `in_use` (K,) says which components had a class before."""
+        bounds, owner, knowledge = fit.train()
+        model, labels = fit.state.model.cpu().double().eval(), fit.labels  # in double precision rows do not interfere
+        # Of features in the same precision too, so that `predict` says of these rows what `transduction_` does.
+        q_y = predict(model, replace(fit.table, features=None), fit.table.rows, np.float64)[0]
+        position = class_of_component(q_y, owner, labels, in_use)
+        classes = with_new(np.sort(labels.classes), int(position.max()) + 1 - len(labels.classes))
+        predicted = classes[class_probabilities(q_y, position, len(classes)).argmax(axis=1)]
+        known = labels.position >= 0
+        predicted[known] = labels.classes[labels.position[known]]
+        self.model_, self.bounds_, self.weights_ = model, bounds, q_y.mean(axis=0)
+        self.classes_, self.new_classes_ = classes, classes[len(labels.classes) :]
+        self.class_of_component_, self.transduction_ = position, predicted
+        self._given_classes, self._owner = labels.classes, owner
+        self._log_prior = knowledge.log_prior.cpu().double().numpy()
+        return self
+
+    def _sampled_components(self, label: object, component: int | None) -> NDArray[np.float64]:
+        """(K,) how often to draw from each component."""
+        position = self.class_of_component_
+        wanted = position >= 0
+        if component is not None:
+            wanted = wanted & (np.arange(len(position)) == component)
+        if label is not None:
+            wanted = wanted & np.isin(position, [i for i, name in enumerate(self.classes_.tolist()) if name == label])
+        if not wanted.any():
+            raise InputError(
+                f"no component is in use for label={label!r}, component={component!r}; the classes are "
+                f"{', '.join(map(str, self.classes_))}, the components in use "
+                f"{', '.join(map(str, np.flatnonzero(position >= 0)))}"
+            )
+        weights = np.where(wanted, np.maximum(self.weights_, TINY), 0.0)
+        return weights / weights.sum()

@@ -1,0 +1,84 @@
+"""One training run over arrays, in the caller's process."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgm_engine.config import ModelConfig, TrainingConfig
+from dgm_engine.estimator.labels import Labels
+from dgm_engine.extractors.registry import extractor as of_name
+from dgm_engine.labels.state import LabelState
+from dgm_engine.training.batches import Table
+from dgm_engine.training.features import make_features
+from dgm_engine.training.fitting import learn
+from dgm_engine.training.knowledge import Knowledge
+from dgm_engine.training.loop import Schedule, TrainingState, train
+from dgm_engine.training.ownership import Owner
+from dgm_engine.training.start import nearest_rows
+
+LEARN_RECORDS = 10
+"""The owners of the components are looked at anew after so many records of the loop."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training run over arrays.
+
+    Attributes:
+        state: where it begins.
+        table: X.
+        config: how to train.
+        labels: y.
+        owner: (K,) the positions, as strings, of the classes that own the components so far.
+        began: `time.monotonic()` at its beginning.
+    """
+
+    state: TrainingState
+    table: Table
+    config: TrainingConfig
+    labels: Labels
+    owner: Owner
+    began: float
+
+    def train(self) -> tuple[NDArray[np.float64], Owner, Knowledge]:
+        """Trains to the end; the bounds on the way, and what owner and knowledge are then."""
+        config, table, labels = self.config, self.table, self.labels.state()
+        if config.neighbour_weight:
+            self.state.neighbours = nearest_rows(self.state, table)
+        owner, known = self._learn(self.owner, labels)
+        n_asked = 0
+
+        def knowledge() -> Knowledge:
+            nonlocal owner, known, n_asked
+            if n_asked % LEARN_RECORDS == LEARN_RECORDS - 1:
+                owner, known = self._learn(owner, labels)
+            n_asked += 1
+            return known
+
+        seconds = None if config.max_minutes is None else 60 * config.max_minutes
+        schedule = Schedule(config.max_epochs, seconds, self.began)
+        bounds: list[float] = []
+        for record in train(self.state, table, knowledge, config, schedule):
+            bounds.append(record.elbo)
+            _log.info("epoch %.1f: bound %.2f", record.epoch, record.elbo)
+        return np.array(bounds), *self._learn(owner, labels)
+
+    def _learn(self, owner: Owner, labels: LabelState) -> tuple[Owner, Knowledge]:
+        learned = learn(self.state.model, self.table, labels, _row_numbers, owner, self.config)
+        return learned.given, learned.known
+
+
+def with_features(table: Table, shape: ModelConfig) -> Table:
+    """The table with what the model's extractor makes of its images, in half precision: for training alone."""
+    return (
+        table if shape.extractor is None else replace(table, features=make_features(of_name(shape.extractor), table.x))
+    )
+
+
+def _row_numbers(items: Sequence[str]) -> NDArray[np.int64]:
+    return np.array(items, dtype=np.int64)
