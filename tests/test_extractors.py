@@ -17,6 +17,7 @@ from dgm_engine.export.folder import Classifier
 from dgm_engine.export.graph import to_onnx
 from dgm_engine.extractors import registry
 from dgm_engine.extractors.hog import Hog, n_hog_features
+from dgm_engine.paths import write_json
 from dgm_engine.training import planning, runs
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import load_model
@@ -177,6 +178,6 @@ def test_a_run_of_an_earlier_version_that_saw_no_edges_is_gone_on_with(trained):
     config = runs.read_config(run)
     model = {**config.model.to_json(), "image_shape": None}
     del model["extractor"]
-    runs.write_json(run.config, {**config.to_json(), "model": model})
+    write_json(run.config, {**config.to_json(), "model": model})
     assert runs.read_config(run).model.image_shape is None
     assert planning.continues(trained.paths, trained.pool, TrainRequest())
