@@ -1,7 +1,7 @@
 """Where a run begins: at its own checkpoint, at its parent's, or at a new model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from dgm_engine.config import TrainingConfig
@@ -10,7 +10,7 @@ from dgm_engine.labels.schema import Edit
 from dgm_engine.training.checkpoint import Checkpoint, model_of, new_state, read_checkpoint, restore_state
 from dgm_engine.training.fitting import fresh_state
 from dgm_engine.training.loop import TrainingState
-from dgm_engine.training.naming import NONE_OVERRULED, Overruled
+from dgm_engine.training.naming import Overruled
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.results import results_step
 from dgm_engine.training.setting import Setting
@@ -31,7 +31,7 @@ class Origin:
     state: TrainingState
     given: Owner
     edits: tuple[Edit, ...] = ()
-    overruled: Mapping[int, Overruled] = NONE_OVERRULED
+    overruled: Mapping[int, Overruled] = field(default_factory=dict[int, Overruled])
     needs_start: bool = False
 
     @classmethod
