@@ -27,7 +27,7 @@ from dgm_engine.data.pool import Pool
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.extractors.registry import extractor
 from dgm_engine.jobs import JobState
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.reproduction.peers import PeerTask, run_on_pool
 from dgm_engine.reproduction.scores import score
 from dgm_engine.reproduction.tables import N_CLASSES, TABLES, PeerName, TableName

@@ -46,7 +46,7 @@ from dgm_engine import machine
 from dgm_engine.data.builtin import DATA_ROOT_VARIABLE
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import DgmError
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.services import projects
 from dgm_engine.services.table_runs import ended_with_us
 

@@ -15,8 +15,8 @@ from dgm_engine import jobs as processes
 from dgm_engine.config import HOG, LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.projections import default_method
+from dgm_engine.json_files import write_json
 from dgm_engine.npy import save_array
-from dgm_engine.paths import write_json
 from dgm_engine.services import jobs, layouts
 from dgm_engine.services.labelling import name_component
 from dgm_engine.services.latest import latest_run, results_of, results_stamp

@@ -19,7 +19,7 @@ from typing import IO, Any
 import psutil
 
 from dgm_engine.errors import CorruptError
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.json_files import read_json, write_json
 
 
 class JobState(StrEnum):

@@ -6,11 +6,12 @@ import torch
 from dgm_engine import jobs
 from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.discovery.projections import default_method
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
 from dgm_engine.npy import save_array
-from dgm_engine.paths import RunPaths, read_json, write_json
+from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import results_stamp
 from dgm_engine.services.projects import Project
 from dgm_engine.training.checkpoint import new_state, save_checkpoint

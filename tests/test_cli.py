@@ -20,7 +20,7 @@ from dgm_engine import cli
 from dgm_engine.config import Preset, TrainingConfig
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus, write_status
-from dgm_engine.paths import write_json
+from dgm_engine.json_files import write_json
 from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.training import runs as training_runs

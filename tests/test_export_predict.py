@@ -22,10 +22,10 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import CorruptError, InputError, NotFoundError
 from dgm_engine.export.folder import write_sums
 from dgm_engine.export.predict import predict
+from dgm_engine.json_files import write_json
 from dgm_engine.labels.csv_labels import read_csv
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
-from dgm_engine.paths import write_json
 from dgm_engine.services import exporting, labelling, viewing
 from dgm_engine.services.projects import Project, create_project
 from dgm_engine.services.snapshot import take

@@ -17,7 +17,7 @@ from dgm_engine.export.folder import Classifier
 from dgm_engine.export.graph import to_onnx
 from dgm_engine.extractors import registry
 from dgm_engine.extractors.hog import Hog, n_hog_features
-from dgm_engine.paths import write_json
+from dgm_engine.json_files import write_json
 from dgm_engine.training import planning, runs
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import load_model

@@ -9,7 +9,8 @@ import pytest
 
 from dgm_engine.discovery.projections import Method, project
 from dgm_engine.jobs import JobState, JobStatus, keep_ready, read_status, spawn
-from dgm_engine.paths import RunPaths, write_json
+from dgm_engine.json_files import write_json
+from dgm_engine.paths import RunPaths
 
 MODULE = "dgm_engine.services.layout_worker"
 STEP = 7

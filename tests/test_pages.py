@@ -17,8 +17,8 @@ from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
 from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Anchored, Kind, Use
-from dgm_engine.paths import read_json, write_json
 from dgm_engine.services import auditing, clusters, jobs, labelling, layouts, mapping, scoping, viewing
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.palette import UNKNOWN, cluster_colour

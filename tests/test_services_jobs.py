@@ -12,8 +12,8 @@ from dgm_engine.config import Preset, TrainingConfig, batches_per_epoch
 from dgm_engine.discovery.projections import Method
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.jobs import JobState
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.npy import save_array
-from dgm_engine.paths import read_json, write_json
 from dgm_engine.services import evaluating, jobs, labelling, layouts, viewing
 from dgm_engine.services.details import item_details
 from dgm_engine.services.layouts import LayoutState

@@ -6,8 +6,9 @@ import pytest
 
 from dgm_engine import jobs as engine_jobs
 from dgm_engine.jobs import JobState
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Anchored
-from dgm_engine.paths import RunPaths, read_json, write_json
+from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
 from dgm_engine.services.projects import Project

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from dgm_engine.errors import CorruptError, NotFoundError
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.npy import map_array, write_header
-from dgm_engine.paths import PoolPaths, read_json, write_json
+from dgm_engine.paths import PoolPaths
 from dgm_engine.whole import flush_to_disk
 
 FORMAT = 1

@@ -15,7 +15,7 @@ from dgm_engine import __version__
 from dgm_engine.config import ModelConfig
 from dgm_engine.data.pool import ValueRange
 from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError
-from dgm_engine.paths import read_json
+from dgm_engine.json_files import read_json
 from dgm_engine.whole import flush_to_disk, made_whole
 
 MODEL = "model.onnx"

@@ -16,9 +16,10 @@ from dgm_engine import jobs, machine
 from dgm_engine.child import Reporter, run_job
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.jobs import JobStatus
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.npy import load_array, save_array
-from dgm_engine.paths import PeerPaths, ProjectPaths, read_json, write_json
+from dgm_engine.paths import PeerPaths, ProjectPaths
 from dgm_engine.reproduction.peers import PeerTask, run_on_pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 from dgm_engine.training.ownership import Owner, class_evidence, give_components

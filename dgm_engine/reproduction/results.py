@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from dgm_engine.config import Preset
 from dgm_engine.errors import CorruptError
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.reproduction.tables import TableName
 
 MEASURES = ("overall", "semi_sup", "un_sup", "named", "hungarian", "all", "old", "new")

@@ -18,8 +18,9 @@ from filelock import FileLock
 
 from dgm_engine.discovery.metrics import Proportion, proportion
 from dgm_engine.errors import CorruptError, InputError, StateError
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.state import LabelState
-from dgm_engine.paths import lock_of, read_json, write_json
+from dgm_engine.paths import lock_of
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import ItemState, positions, view

@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from dgm_engine.child import Reporter, run_job
 from dgm_engine.discovery.projections import Method, n_fitted, project, refine, still_fits
 from dgm_engine.jobs import JobState, give_way
+from dgm_engine.json_files import read_json
 from dgm_engine.npy import load_array, save_array
-from dgm_engine.paths import RunPaths, read_json
+from dgm_engine.paths import RunPaths
 
 _log = logging.getLogger(__name__)
 _STEPS = 10  # below normal priority: the page comes first

@@ -14,9 +14,10 @@ from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.data.sources import IngestReport, Quarantined, SourceRequest, ingest
 from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError, StateError
 from dgm_engine.jobs import read_status
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
-from dgm_engine.paths import MANIFEST, ProjectPaths, read_json, write_json
+from dgm_engine.paths import MANIFEST, ProjectPaths
 from dgm_engine.progress import Progress
 from dgm_engine.training.run_results import latest_results
 from dgm_engine.training.runs import active_run

@@ -17,7 +17,8 @@ from dgm_engine.child import Reporter, run_job
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus
-from dgm_engine.paths import JobPaths, read_json, tasks_home, write_json
+from dgm_engine.json_files import read_json, write_json
+from dgm_engine.paths import JobPaths, tasks_home
 from dgm_engine.progress import Progress
 from dgm_engine.services import exporting, projects
 from dgm_engine.services.projects import Project

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from dgm_engine.config import ModelConfig, TrainingConfig
 from dgm_engine.errors import CorruptError, StateError
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Edit
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
-from dgm_engine.paths import RunPaths, read_json, write_json
+from dgm_engine.paths import RunPaths
 from dgm_engine.training.loop import TrainingState, new_optimiser
 from dgm_engine.training.naming import NONE_OVERRULED, Overruled, overruled_from_json, overruled_to_json
 from dgm_engine.training.results import results_step

@@ -10,8 +10,9 @@ from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, Tr
 from dgm_engine.data.pool import Pool
 from dgm_engine.errors import InputError, StateError
 from dgm_engine.extractors.registry import known
+from dgm_engine.json_files import write_json
 from dgm_engine.labels.schema import Use
-from dgm_engine.paths import ProjectPaths, RunPaths, write_json
+from dgm_engine.paths import ProjectPaths, RunPaths
 from dgm_engine.training.run_results import latest_results, model_now
 from dgm_engine.training.runs import RunConfig, active_run, read_config, unfinished
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
 from dgm_engine.errors import CorruptError
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState, possible_edits
 from dgm_engine.npy import load_array, save_array
-from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
+from dgm_engine.paths import ProjectPaths, RunPaths
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.naming import (
     Overruled,

@@ -5,8 +5,9 @@ No torch here: pages and the command line import this module.
 
 from dgm_engine.config import ModelConfig
 from dgm_engine.errors import CorruptError
+from dgm_engine.json_files import read_json
 from dgm_engine.labels.schema import Use
-from dgm_engine.paths import ProjectPaths, RunPaths, read_json
+from dgm_engine.paths import ProjectPaths, RunPaths
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.runs import read_config
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 from dgm_engine import jobs
 from dgm_engine.config import ModelConfig, TrainingConfig
 from dgm_engine.errors import CorruptError, InputError, StateError
-from dgm_engine.paths import ProjectPaths, RunPaths, read_json
+from dgm_engine.json_files import read_json
+from dgm_engine.paths import ProjectPaths, RunPaths
 
 WORKER = "dgm_engine.training.worker"
 """The module whose process does the work."""
