@@ -102,6 +102,10 @@ class PoolPaths:
         """Shape, class names, where the pool came from, and what could not be read."""
         return self.root / "pool.json"
 
+    def features(self, extractor: str, version: int) -> Path:
+        """(N, F) float16, what a version of an extractor makes of the images; `Extractor.stored_as` names it here."""
+        return self.root / f"{extractor}-{version}.npy"
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -145,8 +149,16 @@ class RunPaths:
         return self.root / "checkpoints"
 
     def weights(self, step: int) -> Path:
-        """The tensors of the checkpoint after so many steps; what they are of lies beside them as JSON."""
+        """The tensors of the checkpoint after so many steps."""
         return self.checkpoints / f"{step:09d}.safetensors"
+
+    def about_weights(self, step: int) -> Path:
+        """What these tensors are of; written after them, so that it says that they are there."""
+        return self.checkpoints / f"{step:09d}.json"
+
+    def checkpoint_steps(self) -> list[int]:
+        """After how many steps there are checkpoints on disk, ascending."""
+        return sorted(int(path.stem) for path in self.checkpoints.glob("*.json"))
 
     @property
     def arrays(self) -> Path:
@@ -188,6 +200,10 @@ class RunPaths:
     def layout(self, method: str) -> LayoutPaths:
         """The files of the layout by a method."""
         return LayoutPaths(self.layouts, method)
+
+    def all_layouts(self) -> list[LayoutPaths]:
+        """The layouts that a job was started for."""
+        return [self.layout(path.stem) for path in self.layouts.glob("*.json")]
 
 
 @dataclass(frozen=True)
@@ -250,9 +266,17 @@ class ProjectPaths:
         """The file of one audit."""
         return self.audits / f"{number:04d}.json"
 
+    def audit_numbers(self) -> list[int]:
+        """The numbers of the audits on disk, ascending."""
+        return sorted(int(path.stem) for path in self.audits.glob("*.json") if path.stem.isdigit())
+
     def selection(self, name: str) -> Path:
         """The pool rows of one selection."""
         return self.selections / f"{name}.npy"
+
+    def all_selections(self) -> list[Path]:
+        """The selections on disk."""
+        return list(self.selections.glob("*.npy"))
 
     def run(self, number: int) -> RunPaths:
         """The paths of run ``number``, whether it exists or not."""

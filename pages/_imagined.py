@@ -5,6 +5,7 @@ import html
 import streamlit as st
 
 from dgm_engine.services import figures, imagining, pictures
+from dgm_engine.services.figure_files import SAMPLES_FILE, WALK_FILE
 from dgm_engine.services.figures import Titled
 from dgm_engine.services.imagining import Strip
 from dgm_engine.services.palette import cluster_colour
@@ -30,7 +31,7 @@ def clusters(seen: Snapshot, form: str) -> None:
         line = strips[begin : begin + _CARDS_IN_A_LINE]
         for column, one in zip(st.columns(_CARDS_IN_A_LINE, gap="small"), line, strict=False):
             column.html(_card(seen.project, one, titled))
-    name = f"{seen.project.name}_run{seen.run.number}_prototypes_and_samples.png"
+    name = f"{seen.project.name}_run{seen.run.number}_{SAMPLES_FILE}"
     st.download_button("Save as PNG", sheet, name, "image/png", icon=":material/download:")
 
 
@@ -91,7 +92,7 @@ def walk(seen: Snapshot, form: str) -> None:
     st.download_button(
         "Save as PNG",
         sheet,
-        f"{seen.project.name}_run{seen.run.number}_walk.png",
+        f"{seen.project.name}_run{seen.run.number}_{WALK_FILE}",
         "image/png",
         icon=":material/download:",
     )

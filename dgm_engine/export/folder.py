@@ -18,6 +18,7 @@ from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError
 from dgm_engine.json_files import read_json
 from dgm_engine.whole import flush_to_disk, made_whole
 
+# Here and not in `paths`: an export is no part of a project, and whoever gets one has these names alone.
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"

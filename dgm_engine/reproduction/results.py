@@ -96,7 +96,7 @@ class RunResult:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """The results of one table under an output folder."""
+    """The results of one table under an output folder, and all files that lie beside them."""
 
     out: Path
     table: TableName
@@ -109,6 +109,29 @@ class ResultFiles:
     def path(self, variant: Variant, row: str, seed: int) -> Path:
         """The file of one run."""
         return self.root / variant.key / f"{row}-seed{seed}.json"
+
+    def work(self, variant: Variant, row: str, seed: int) -> Path:
+        """The project that a run works in until its file is there."""
+        return self.out / "work" / self.table / variant.key / self.path(variant, row, seed).stem
+
+    def work_lock(self, variant: Variant, row: str, seed: int) -> Path:
+        """The file to lock while one works on a run."""
+        return self.work(variant, row, seed).with_suffix(".lock")
+
+    @property
+    def markdown(self) -> Path:
+        """The report on all runs, for people."""
+        return self.out / f"{self.table}.md"
+
+    @property
+    def csv(self) -> Path:
+        """The report on all runs, for programs."""
+        return self.out / f"{self.table}.csv"
+
+    @property
+    def report_lock(self) -> Path:
+        """The file to lock while the report is written."""
+        return self.out / f".{self.table}.lock"
 
     def write(self, result: RunResult) -> None:
         """Writes one run's file."""

@@ -137,7 +137,7 @@ def start(seen: Snapshot, n: int = 40, seed: int | None = None) -> Audit:
     )
     project.paths.audits.mkdir(exist_ok=True)
     with _changing(project):  # two tabs would take the same number
-        path = _path(project, 1 + max((int(path.stem) for path in _files(project)), default=0))
+        path = _path(project, 1 + max(project.paths.audit_numbers(), default=0))
         _write(path, drawn)
     return _read(path, project, seen.labels)
 
@@ -182,8 +182,7 @@ def _path(project: Project, number: int) -> Path:
 
 
 def _files(project: Project) -> list[Path]:
-    numbered = [path for path in project.paths.audits.glob("*.json") if path.stem.isdigit()]
-    return sorted(numbered, key=lambda path: int(path.stem))
+    return [project.paths.audit(number) for number in project.paths.audit_numbers()]
 
 
 def _write(path: Path, drawn: _Drawn) -> None:

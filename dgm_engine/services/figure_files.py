@@ -130,6 +130,16 @@ def drawn_words(found: LatentMap) -> str:
     return f"All {n:,} images." if n == found.n_all else f"A random {n:,} of {found.n_all:,} images."
 
 
+def page_file(figure: Figure) -> str:
+    """The name of the page that a chart is drawn on."""
+    return f"{figure}.html"
+
+
+def table_file(figure: Figure) -> str:
+    """The name of the table of a chart's numbers."""
+    return f"{figure}.csv"
+
+
 class _Folder:
     """The folder that the files go to."""
 
@@ -146,8 +156,8 @@ class _Folder:
 
     def tidy(self) -> None:
         """Removes what an earlier call wrote and this one did not: it shows another run."""
-        pages = {f"{figure}.{kind}" for figure in Figure for kind in ("html", "csv")}
-        for name in {*pages, PROTOTYPES_FILE, SAMPLES_FILE, WALK_FILE} - set(self.files):
+        charts_and_tables = {name for figure in Figure for name in (page_file(figure), table_file(figure))}
+        for name in {*charts_and_tables, PROTOTYPES_FILE, SAMPLES_FILE, WALK_FILE} - set(self.files):
             (self._path / name).unlink(missing_ok=True)
 
     def chart(self, figure: Figure, chart: "go.Figure", note: str, script: str | None = None) -> None:
@@ -161,12 +171,12 @@ class _Folder:
         )
         texts = {name: html.escape(getattr(about, name)) for name in ("title", "words", "paper")}
         page = _PAGE.format(**texts, note=html.escape(note), chart=drawn, file=json.dumps(figure), width=_WIDTH)
-        self.write(f"{figure}.html", page.encode())
+        self.write(page_file(figure), page.encode())
 
     def table(self, figure: Figure, rows: Iterable[Sequence[object]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([csv_cell(cell) for cell in row] for row in rows)
-        self.write(f"{figure}.csv", text.getvalue().encode())
+        self.write(table_file(figure), text.getvalue().encode())
 
 
 def _scores(seen: Snapshot, compare: str | None) -> tuple[tuple[str, Evaluation], ...]:

@@ -190,7 +190,7 @@ def delete_project(root: Path) -> None:
 def _end_jobs(paths: ProjectPaths) -> None:
     """Ends layouts and exports that are under way: they would write into the folder after it is gone."""
     runs = (paths.run(number) for number in paths.run_numbers())
-    for path in [*(status for run in runs for status in run.layouts.glob("*.json")), paths.export_task.status]:
+    for path in [*(layout.status for run in runs for layout in run.all_layouts()), paths.export_task.status]:
         with contextlib.suppress(CorruptError, ProcessLookupError):
             status = read_status(path)
             if status is not None and status.alive:

@@ -146,10 +146,10 @@ class _Reproduction:
         """One run, from wherever it stands to its result's file."""
         how = _variant_of(row, self.request.variant)
         path = self.files.path(how, row.key, seed)
-        root = self.request.out / "work" / self.request.table / how.key / path.stem
+        root = self.files.work(how, row.key, seed)
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(root.with_suffix(".lock"), timeout=0), ended_with_us(root):
+            with FileLock(self.files.work_lock(how, row.key, seed), timeout=0), ended_with_us(root):
                 if not path.exists():
                     self.files.write(self._result(row, how, seed, root, progress))
                     self.finished += 1
@@ -185,16 +185,16 @@ class _Reproduction:
 
     def _report(self) -> Outcome:
         """Writes the report on all runs there are."""
-        out, name = self.request.out, self.request.table
+        out, files = self.request.out, self.files
         try:
             out.mkdir(parents=True, exist_ok=True)
-            with FileLock(out / f".{name}.lock"):
-                found = report.lines(self.table, self.files.read(), self.notes)
-                write_atomic(out / f"{name}.md", report.to_markdown(self.table, found).encode())
-                write_atomic(out / f"{name}.csv", report.to_csv(found).encode())
+            with FileLock(files.report_lock):
+                found = report.lines(self.table, files.read(), self.notes)
+                write_atomic(files.markdown, report.to_markdown(self.table, found).encode())
+                write_atomic(files.csv, report.to_csv(found).encode())
         except OSError as error:
             raise InputError(f"{out} cannot be written ({error.strerror}); give another folder with --out") from error
-        return Outcome(found, out / f"{name}.md", out / f"{name}.csv", self.finished, self.failures, self.skipped)
+        return Outcome(found, files.markdown, files.csv, self.finished, self.failures, self.skipped)
 
 
 def _variant_of(row: Row, variant: Variant) -> Variant:

@@ -108,10 +108,10 @@ def pick(seen: Snapshot, scope: Scope, mask: NDArray[np.bool_]) -> Scope:
     if not len(rows):
         return replace(scope, selection="")
     name = blake2b(rows.tobytes(), digest_size=8).hexdigest()
-    folder = seen.project.paths.selections
-    folder.mkdir(exist_ok=True)
-    save_array(seen.project.paths.selection(name), rows)
-    for old in sorted(folder.glob("*.npy"), key=_written_at)[:-KEPT]:
+    paths = seen.project.paths
+    paths.selections.mkdir(exist_ok=True)
+    save_array(paths.selection(name), rows)
+    for old in sorted(paths.all_selections(), key=_written_at)[:-KEPT]:
         old.unlink(missing_ok=True)
     return replace(scope, selection=name)
 

@@ -84,8 +84,7 @@ def save_checkpoint(
         tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
     tensors["generator"] = state.generator.get_state()
     data = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
-    path = run.weights(state.step)
-    write_atomic(path, data)
+    write_atomic(run.weights(state.step), data)
     about = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "step": state.step,
@@ -99,15 +98,20 @@ def save_checkpoint(
         "edits": edits,
         "overruled": overruled_to_json(overruled),
     }
-    write_json(path.with_suffix(".json"), about)  # written last: it says that the checkpoint is whole
+    write_json(run.about_weights(state.step), about)  # written last: it says that the checkpoint is whole
+    _remove_others(run, state.step)
+
+
+def _remove_others(run: RunPaths, step: int) -> None:
+    """Removes the checkpoints that nobody needs once there is one after `step` steps."""
     shown = results_step(run)
     # What stands after this step was damaged: this run would have gone on from there.
-    written = sorted(run.checkpoints.glob("*.json"))
-    kept = [old.stem for old in written if old.stem <= path.stem][-KEPT:]
+    written = run.checkpoint_steps()
+    kept = [old for old in written if old <= step][-KEPT:]
     for old in written:
-        if old.stem not in kept and (shown is None or old.stem != run.weights(shown).stem):
-            old.unlink()
-            old.with_suffix(".safetensors").unlink(missing_ok=True)
+        if old not in kept and old != shown:
+            run.about_weights(old).unlink()
+            run.weights(old).unlink(missing_ok=True)
 
 
 def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None:
@@ -116,13 +120,13 @@ def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None
     Raises:
         CorruptError: there are checkpoints and all are damaged.
     """
-    candidates = sorted(run.checkpoints.glob("*.json"), reverse=True)
+    candidates = run.checkpoint_steps()[::-1]
     if step is not None:
-        candidates.sort(key=lambda path: path.stem != run.weights(step).stem)
-    for path in candidates:
+        candidates.sort(key=lambda candidate: candidate != step)
+    for candidate in candidates:
         with contextlib.suppress(CorruptError, KeyError, TypeError):
-            about = read_json(path)
-            data = _read_bytes(path.with_suffix(".safetensors"))
+            about = read_json(run.about_weights(candidate))
+            data = _read_bytes(run.weights(candidate))
             if hashlib.sha256(data).hexdigest() == about["sha256"]:
                 return Checkpoint(safetensors.torch.load(data), about)
     if candidates:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dgm_engine.errors import CorruptError
 from dgm_engine.extractors.base import Extractor
 from dgm_engine.npy import load_array
+from dgm_engine.paths import PoolPaths
 from dgm_engine.progress import Progress
 from dgm_engine.training.batches import Table
 from dgm_engine.whole import written_atomically
@@ -26,12 +27,12 @@ def make_features(extractor: Extractor, x: NDArray[np.generic]) -> NDArray[np.fl
 def stored_features(
     extractor: Extractor, folder: Path, x: NDArray[np.generic], progress: Progress
 ) -> NDArray[np.float16]:
-    """(N, F) the same, memory-mapped from a file in `folder`; made and written where none is there, or none whole.
+    """(N, F) the same, memory-mapped from a file in the pool's `folder`; made and written where there is no whole one.
 
     Raises:
         OSError: the file cannot be written, say because the disk is full.
     """
-    path = folder / f"{extractor.stored_as}-{extractor.version}.npy"
+    path = PoolPaths(folder).features(extractor.stored_as, extractor.version)
     with suppress(CorruptError):
         return load_array(path)
     # Not through a memory map: on a full disk that ends the process without a word.
