@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from tqdm import tqdm
 
+from dgm_engine import serving
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.readers import predictable_kinds, source_kinds
@@ -49,6 +50,19 @@ DataRoot = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+
+@app.command("app")
+def open_app(
+    example: Annotated[bool, typer.Option("--example", help="Open on the example, 1,797 handwritten digits.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="P", min=1, max=65535, help="Where it answers; the first free port from 8501 without it."),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Leave it to you to open the address.")] = False,
+) -> None:
+    """Open the app in the browser. Ctrl-C stops it; trainings at work go on."""
+    serving.serve(port=port, example=example, browser=not no_browser)
 
 
 @app.command()
