@@ -12,22 +12,33 @@ HOG = "hog"
 
 
 class ModelName(StrEnum):
-    """The models that can be trained."""
+    """The models that can be trained. The module of each in `dgm_engine.models` is named as its value is."""
 
-    GM_DGM = "gm-dgm"
-    AGM_DGM = "agm-dgm"
-    M2 = "m2"
-    ADGM = "adgm"
+    GM_DGM = "gm-dgm", "p(y) p(z | y) p(x | z)", "a mixture of Gaussians, the default"
+    AGM_DGM = (
+        "agm-dgm",
+        "p(y) p(z | y) p(x | z) p(a | x, y, z)",
+        "the same with an auxiliary latent; more flexible, slower",
+    )
+    M2 = "m2", "p(y) p(z) p(x | y, z)", "no mixture; for comparison, it tends to lose classes without labels"
+    ADGM = "adgm", "p(y) p(z) p(x | y, z) p(a | x, y, z)", "M2 with an auxiliary latent; for comparison"
+
+    generative: str
+    """The generative model, as it factorises."""
+    help: str
+    """What a person reads about it."""
+
+    def __new__(cls, value: str, generative: str, help_: str) -> Self:
+        """A member: an enumeration of strings that say more than their value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.generative, member.help = generative, help_
+        return member
 
     @property
-    def generative(self) -> str:
-        """The generative model, as it factorises."""
-        return {
-            ModelName.GM_DGM: "p(y) p(z | y) p(x | z)",
-            ModelName.AGM_DGM: "p(y) p(z | y) p(x | z) p(a | x, y, z)",
-            ModelName.M2: "p(y) p(z) p(x | y, z)",
-            ModelName.ADGM: "p(y) p(z) p(x | y, z) p(a | x, y, z)",
-        }[self]
+    def acronym(self) -> str:
+        """Its name in writing."""
+        return self.value.upper()
 
     @property
     def auxiliary(self) -> bool:
