@@ -91,7 +91,9 @@ def test_the_app_does_not_open_on_a_port_that_is_taken(dgm):
         port = other.getsockname()[1]
         code, out, err = dgm("app", "--port", port)
     assert (code, out) == (2, "")
-    assert err == f"dgm: --port is {port}, where the app cannot listen (Address already in use); give another, or none\n"
+    assert (
+        err == f"dgm: --port is {port}, where the app cannot listen (Address already in use); give another, or none\n"
+    )
 
 
 def test_new_reports_what_was_taken_in_and_what_not(asked, dgm, tmp_path: Path):
