@@ -172,7 +172,7 @@ class TrainingConfig(_Config):
         full_weight_from: labelled items from which on their part of the objective counts fully, as in the paper; fewer
             count in proportion. One label would weigh as much as a whole batch, and with it a run of 1,000 photographs
             lost 14 of 20 clusters within a pass.
-        classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
+        classification_weight: alpha of the objective (docs/architecture.md); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
         neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x by the extractor's
             features, or by x itself, changed as above. It holds the groups together and carries labels to their likes.
