@@ -12,22 +12,33 @@ HOG = "hog"
 
 
 class ModelName(StrEnum):
-    """The models that can be trained."""
+    """The models that can be trained. The module of each in `dgm_engine.models` is named as its value is."""
 
-    GM_DGM = "gm-dgm"
-    AGM_DGM = "agm-dgm"
-    M2 = "m2"
-    ADGM = "adgm"
+    GM_DGM = "gm-dgm", "p(y) p(z | y) p(x | z)", "a mixture of Gaussians, the default"
+    AGM_DGM = (
+        "agm-dgm",
+        "p(y) p(z | y) p(x | z) p(a | x, y, z)",
+        "the same with an auxiliary latent; more flexible, slower",
+    )
+    M2 = "m2", "p(y) p(z) p(x | y, z)", "no mixture; for comparison, it tends to lose classes without labels"
+    ADGM = "adgm", "p(y) p(z) p(x | y, z) p(a | x, y, z)", "M2 with an auxiliary latent; for comparison"
+
+    generative: str
+    """The generative model, as it factorises."""
+    help: str
+    """What a person reads about it."""
+
+    def __new__(cls, value: str, generative: str, help_: str) -> Self:
+        """A member: an enumeration of strings that say more than their value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.generative, member.help = generative, help_
+        return member
 
     @property
-    def generative(self) -> str:
-        """The generative model, as it factorises."""
-        return {
-            ModelName.GM_DGM: "p(y) p(z | y) p(x | z)",
-            ModelName.AGM_DGM: "p(y) p(z | y) p(x | z) p(a | x, y, z)",
-            ModelName.M2: "p(y) p(z) p(x | y, z)",
-            ModelName.ADGM: "p(y) p(z) p(x | y, z) p(a | x, y, z)",
-        }[self]
+    def acronym(self) -> str:
+        """Its name in writing."""
+        return self.value.upper()
 
     @property
     def auxiliary(self) -> bool:
@@ -161,7 +172,7 @@ class TrainingConfig(_Config):
         full_weight_from: labelled items from which on their part of the objective counts fully, as in the paper; fewer
             count in proportion. One label would weigh as much as a whole batch, and with it a run of 1,000 photographs
             lost 14 of 20 clusters within a pass.
-        classification_weight: alpha of the objective (DESIGN section 3); None is Kingma's 0.1 N / N_labelled.
+        classification_weight: alpha of the objective (docs/architecture.md); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
         neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x by the extractor's
             features, or by x itself, changed as above. It holds the groups together and carries labels to their likes.

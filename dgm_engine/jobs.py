@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import psutil
 
+import dgm_engine
 from dgm_engine.errors import CorruptError
 from dgm_engine.json_files import read_json, write_json
 
@@ -120,6 +121,16 @@ def keep_ready(module: str) -> None:
             _ready[module] = _start(["dgm_engine.standby", module], stdin=subprocess.PIPE, output=subprocess.DEVNULL)
 
 
+def python() -> list[str]:
+    """The command that starts this Python for a module of ours.
+
+    A person works in any folder, and a ``random.py`` there must not be taken for the library's. Python looks there for
+    modules only where the program itself is in that folder.
+    """
+    safe = not Path(dgm_engine.__file__).parents[1].samefile(os.curdir)
+    return [sys.executable, *(["-P"] if safe else [])]
+
+
 def this_process(state: JobState = JobState.RUNNING, phase: str = "") -> JobStatus:
     """A first status for the process that calls it."""
     return JobStatus(state, phase, pid=os.getpid(), started_at=_started_at(os.getpid()))
@@ -146,7 +157,7 @@ _handing_over = threading.Lock()
 
 def _start(arguments: Sequence[str], stdin: int, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own modules, no shell
-        [sys.executable, "-m", *arguments],
+        [*python(), "-m", *arguments],
         stdin=stdin,
         stdout=output,
         stderr=output,

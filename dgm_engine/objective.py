@@ -1,4 +1,4 @@
-"""The one objective, over allowed sets (DESIGN section 3), for every model.
+"""The one objective, over allowed sets (docs/architecture.md), for every model.
 
     L_A(x) = sum_{k in A} q_A(k|x) [ L(x, k) - log q_A(k|x) ]
     J      = mean over unlabelled L_A(x) + mean over labelled [ L_A(x) + alpha log sum_{k in A} q(k|x) ]   (maximised)

@@ -23,12 +23,7 @@ DURATIONS: dict[str, float | None] = {
     "8 h": 480.0,
     "24 h": 1440.0,
 }
-_MODELS = {
-    ModelName.GM_DGM: "GM-DGM: a mixture of Gaussians, the default",
-    ModelName.AGM_DGM: "AGM-DGM: the same with an auxiliary latent; more flexible, slower",
-    ModelName.M2: "M2: no mixture; for comparison, it tends to lose classes without labels",
-    ModelName.ADGM: "ADGM: M2 with an auxiliary latent; for comparison",
-}
+_MODELS = {model: f"{model.acronym}: {model.help}" for model in ModelName}
 _AUXILIARY = {
     LikelihoodName.GAUSSIAN: "Gaussian",
     LikelihoodName.BERNOULLI: "Bernoulli: zeros and ones",

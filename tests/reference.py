@@ -112,7 +112,7 @@ class Network:
 
 
 class Reference:
-    """The distributions of one model (DESIGN section 3's table), and the quantities that the engine computes."""
+    """The distributions of one model (docs/architecture.md, Models), and the quantities that the engine computes."""
 
     def __init__(self, model: DeepGenerativeModel, log_prior: Array) -> None:
         self.config = model.config

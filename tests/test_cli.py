@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -29,7 +30,7 @@ from dgm_engine.training.runs import read_config
 from tests.fabricated import N_COMPONENTS, fabricate_comparison, fabricate_run
 
 COMMANDS = [
-    *("new", "info", "train", "runs", "use", "clusters", "name", "label", "labels", "suggest"),
+    *("app", "new", "info", "train", "runs", "use", "clusters", "name", "label", "labels", "suggest"),
     *("evaluate", "figures", "export", "predict", "reproduce"),
 ]
 
@@ -78,12 +79,22 @@ def test_help_lists_the_commands_in_the_order_of_the_work(dgm):
 def test_every_option_and_argument_is_explained(dgm, command):
     code, out, _ = dgm(command, "--help")
     assert code == 0
-    assert "--json" in out
+    assert ("--json" in out) == (command != "app")  # the app has no result to print
     for line in out.splitlines():
         if line.startswith("  -") and len(line.split("  ")) < 3:  # too long for one line: the text is on the next
             following = out.splitlines()[out.splitlines().index(line) + 1]
             assert following.strip()
             assert not following.startswith("  -")
+
+
+def test_the_app_does_not_open_on_a_port_that_is_taken(dgm):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, out, err = dgm("app", "--port", port)
+    assert (code, out) == (2, "")
+    assert (
+        err == f"dgm: --port is {port}, where the app cannot listen (Address already in use); give another, or none\n"
+    )
 
 
 def test_new_reports_what_was_taken_in_and_what_not(asked, dgm, tmp_path: Path):

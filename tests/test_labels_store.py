@@ -459,6 +459,7 @@ def test_item_versions_are_unique_in_the_file(store, path):
             "NULL, NULL, NULL, NULL, NULL FROM events"
         )
     raw.close()
+    raw.close()
 
 
 def test_a_batch_that_collides_twice_leaves_nothing_behind(store, path):

@@ -92,3 +92,11 @@ def test_it_ends_with_the_process_that_kept_it_ready():
         waiting = psutil.Process(pid)
         server.kill()
     wait_for(lambda: not waiting.is_running() or waiting.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_job_takes_no_module_from_the_folder_where_the_person_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "json.py").write_text("raise RuntimeError('not the library')")
+    spawn(tmp_path / "job", "a")
+    wait_for(lambda: ended(tmp_path / "job"))
+    assert jobs.read_status(tmp_path / "job" / "status.json").state is JobState.FINISHED

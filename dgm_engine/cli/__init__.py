@@ -1,4 +1,4 @@
-"""The command line, ``dgm``. What it prints with ``--json`` is fixed (DESIGN section 5): scripts depend on it."""
+"""The command line, ``dgm``. What it prints with ``--json`` is fixed (docs/architecture.md): scripts depend on it."""
 
 from dgm_engine.cli.app import main
 

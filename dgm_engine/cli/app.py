@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from dgm_engine.cli import export, labelling, projects, reproduction, results, training
+from dgm_engine.cli import export, labelling, projects, reproduction, results, serving, training
 from dgm_engine.errors import DgmError, in_words
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ _COMMANDS = (
     *(export.export, export.predict),
     reproduction.reproduce,
 )
+app.command("app")(serving.open_app)
 for _command in _COMMANDS:
     app.command()(_command)
 

@@ -5,6 +5,7 @@ whole or not at all and is one undo step. Any number of threads, `LabelStore` ob
 """
 
 import threading
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class LabelStore:
 
     def __init__(self, where: Path | str) -> None:
         self._engine = _engine(where)
+        weakref.finalize(self, self._engine.dispose)  # a connection that nobody closed is a warning from Python 3.13 on
         self._name = self._engine.url.database if self._engine.dialect.name == "sqlite" else str(self._engine.url)
         self._fold = Fold()
         self._states: dict[int | None, LabelState] = {}

@@ -7,3 +7,6 @@ class ADGM(M2):
     """p(y) p(z) p(x | y, z) p(a | x, y, z) (Eq. 12-16)."""
 
     auxiliary = True
+
+
+MODEL = ADGM

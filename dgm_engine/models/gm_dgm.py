@@ -30,3 +30,6 @@ class GMDGM(DeepGenerativeModel):
         """Eq. 31: x depends on y only through z."""
         del k
         return self._p_x(z)
+
+
+MODEL = GMDGM

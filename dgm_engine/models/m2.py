@@ -24,3 +24,6 @@ class M2(DeepGenerativeModel):
     def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:
         """p(x | y, z)."""
         return self._p_x(z, k=k)
+
+
+MODEL = M2

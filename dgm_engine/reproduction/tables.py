@@ -34,10 +34,6 @@ class PeerName(StrEnum):
 CLASSIFIERS = frozenset({PeerName.LABEL_SPREADING, PeerName.SELF_TRAINING})
 """The peers that learn from labels and know no class but those; the others cluster and see no label."""
 TITLES = {
-    ModelName.M2: "M2",
-    ModelName.ADGM: "ADGM",
-    ModelName.GM_DGM: "GM-DGM",
-    ModelName.AGM_DGM: "AGM-DGM",
     PeerName.K_MEANS: "k-means",
     PeerName.UMAP_GMM: "UMAP + Gaussian mixture",
     PeerName.VADE: "VaDE (clustpy)",
@@ -80,7 +76,7 @@ class ModelRow:
     @property
     def title(self) -> str:
         """How the row is called in the table."""
-        return TITLES[self.model]
+        return self.model.acronym
 
     @property
     def n_auxiliary(self) -> int | None:

@@ -37,7 +37,8 @@ The module `dgm_engine.labels.interchange` describes the columns, and the module
 | a kind of file that holds a pile | a `PileReader` (`dgm_engine/data/reader.py`) | `dgm_engine/data/readers.py` |
 | a format of label files | a `LabelFormat` (`dgm_engine/labels/interchange.py`) | `dgm_engine/labels/formats.py` |
 
-Command-line help, upload boxes, buttons and error messages follow. Then write this page again; a test compares it.
+Command-line help, upload boxes, buttons and error messages follow; [extending.md](extending.md) has examples. Then
+write this page again; a test compares it.
 """
 
 

@@ -1,6 +1,6 @@
 """From components to classes: who owns what, what an item may be, and what the classes' probabilities are.
 
-Naming, labelling, rejecting and adding classes change nothing but what is computed here (DESIGN section 3, "One
+Naming, labelling, rejecting and adding classes change nothing but what is computed here (docs/architecture.md, "One
 objective"): the map from components to classes and the allowed sets A(x).
 """
 

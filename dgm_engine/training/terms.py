@@ -69,7 +69,8 @@ class Term:
 
     Attributes:
         name: in the records of a run.
-        value: of a step, (n,) of items or (); None where the step has no such items, or the model no such part.
+        value: of a step, (n,) of items, or () where the loop adds it to J; None where the step has no such items, or
+            the model no such part.
         title: what it is called on the screen.
         help: what it says, and which way is better.
         weight: a person's; None where it has none.

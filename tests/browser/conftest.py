@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tests.browser.screens import PATIENCE
 from tests.fabricated import fabricate_layout
 
 ROOT = Path(__file__).parent.parent.parent
+APP = (sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", "{port}")
 DESK = {"viewport": {"width": 1280, "height": 720}}
 FLAGS = (
     "--no-sandbox",
@@ -56,16 +57,17 @@ def first_address(tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def running(home: Path, script: Path = ROOT / "app.py") -> Generator[str]:
-    """Runs the app, or another script with its settings, with a folder of projects and says its address."""
+def running(home: Path, command: Sequence[str] = APP, folder: Path = ROOT) -> Generator[str]:
+    """Runs the app, or another command that serves at ``{port}``, with a home for its projects; says its address."""
     home.mkdir(exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "DGM_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     with (home.parent / f"{home.name}.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [part.format(port=port) for part in command], cwd=folder, env=environment, stdout=log, stderr=log
+        )
     try:
         _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", server)
         yield f"http://127.0.0.1:{port}"

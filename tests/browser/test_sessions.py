@@ -13,7 +13,7 @@ from dgm_engine.jobs import JobState, JobStatus, this_process, write_status
 from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
-from tests.browser.conftest import running
+from tests.browser.conftest import APP, running
 from tests.browser.screens import MapScreen, box, eventually, labels_of, selected_rows, selection, settled, show
 from tests.fabricated import fabricate_run
 
@@ -231,7 +231,7 @@ st.write("{runs} runs, at most {most} at once".format(**counts()))
 def test_a_session_runs_one_script_at_a_time(page: Page, tmp_path: Path) -> None:
     script = tmp_path / "counting.py"
     script.write_text(COUNTING)
-    with running(tmp_path / "home", script) as address:
+    with running(tmp_path / "home", [str(script) if part == "app.py" else part for part in APP]) as address:
         page.goto(address)
         button = page.get_by_role("button", name="Again")
         for _ in range(3):
