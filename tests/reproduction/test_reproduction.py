@@ -27,7 +27,7 @@ from dgm_engine.services import evaluating, labelling, table_runs
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.services.snapshot import take
-from tests.test_data_builtin import write_idx
+from tests.data.test_builtin import write_idx
 
 TABLE_1, TABLE_2, TABLE_3 = (TABLES[name] for name in TableName)
 

@@ -35,7 +35,7 @@ from pages._state import Key, Panel, default_annotator
 from pages._text import plain
 from tests.fabricated import fabricate_comparison, fabricate_model, fabricate_run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FAULT = "The program has a fault"
 PAGES = ("discover", "label", "train", "evaluate", "export")
 
