@@ -26,7 +26,7 @@ from dgm_engine.labels.formats import LABEL_FORMATS
 from dgm_engine.labels.interchange import LabelFormat, row_of, table_of
 from dgm_engine.services import file_kinds, labelling
 from dgm_engine.services.projects import Project
-from tests.pages.test_pages import opened
+from tests.pages.screens import opened
 
 ROOT = Path(__file__).parents[1]
 

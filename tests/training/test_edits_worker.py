@@ -16,7 +16,7 @@ from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs
 from dgm_engine.training.checkpoint import load_model, read_checkpoint
 from dgm_engine.training.runs import TrainRequest
-from tests.training.test_worker import start, training, wait
+from tests.training.processes import start, training, wait
 
 pytestmark = pytest.mark.slow
 
