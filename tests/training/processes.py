@@ -1,17 +1,42 @@
-"""Runs that a process of their own trains, for the tests of the worker."""
+"""Runs for the tests of the worker: in a process of their own, or in this one where the process is not the subject."""
 
 import time
 
 from dgm_engine import jobs
+from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Anchored
 from dgm_engine.training import runs
+from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import load_results
+from dgm_engine.training.setting import Setting
+from dgm_engine.training.worker import Worker
 
 
 def start(project, request):
     run = runs.create_run(project.paths, project.pool, request)
     runs.launch(run)
     return run
+
+
+def train_here(project, request):
+    """Trains a run to its end in this process, which has its imports behind it: five seconds less than `start`."""
+    run = runs.create_run(project.paths, project.pool, request)
+    Worker(Setting.of(run)).work()
+    assert runs.status(run).state is JobState.FINISHED
+    return run
+
+
+def stop_at(run, step):
+    """Trains a run in this process, and asks it to stop once it has taken so many steps."""
+
+    class Asking(Reporter):
+        def check_stop(self):
+            if worker.state.step >= step:
+                runs.request_stop(run)
+            super().check_stop()
+
+    worker = Worker(Setting.of(run), Asking(run))
+    worker.work()
 
 
 def wait(run, until=lambda status: not status.alive, seconds=90):

@@ -23,19 +23,6 @@ pytestmark = pytest.mark.slow
 ANN = "ann"
 
 
-@pytest.fixture(scope="module")
-def finished(digits_template: Path, tmp_path_factory) -> Path:
-    root = shutil.copytree(digits_template, tmp_path_factory.mktemp("edits") / "digits")
-    project = open_project(root)
-    assert wait(start(project, TrainRequest(n_components=12, epochs=8))).state is JobState.FINISHED
-    return root
-
-
-@pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Project:
-    return open_project(shutil.copytree(finished, tmp_path / "digits"))
-
-
 def trained_on(project: Project, name: ModelName = ModelName.GM_DGM):
     """The results of another run that goes on, and its q(y | x) of the shown items."""
     run = start(project, TrainRequest(model=name, epochs=3))

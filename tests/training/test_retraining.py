@@ -15,7 +15,7 @@ from dgm_engine.training.results import load_results
 from dgm_engine.training.runs import TrainRequest
 from dgm_engine.training.setting import Setting
 from dgm_engine.training.worker import Worker
-from tests.training.processes import PLAIN, members, name_images, start, training, wait
+from tests.training.processes import PLAIN, members, name_images, start, stop_at, training, wait
 
 
 def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_taken(copied):
@@ -39,18 +39,11 @@ def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(
     assert moved[1.0] > 0.01
 
 
-def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied, monkeypatch):
+def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied):
     before = load_results(runs.latest_results(copied.paths))
     request = TrainRequest(epochs=2, overrides={**PLAIN, "retrain_rate": 1e-6})
     run = runs.create_run(copied.paths, copied.pool, request)
-
-    def stop(self):
-        if self.state.step >= 3:
-            raise worker.StopRequested
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Worker, "_check_stop", stop)
-        Worker(Setting.of(run)).work()
+    stop_at(run, 3)
     assert runs.unfinished(run)
     after = runs.create_run(copied.paths, copied.pool, runs.as_before(copied.paths))
     assert runs.read_config(after).goes_on

@@ -20,7 +20,7 @@ from dgm_engine.training.results import load_results
 from dgm_engine.training.runs import TrainRequest
 from dgm_engine.training.setting import Setting
 from dgm_engine.training.worker import Worker
-from tests.training.processes import PLAIN, start, training, wait
+from tests.training.processes import PLAIN, start, stop_at, training, wait
 
 
 def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
@@ -151,7 +151,7 @@ def test_every_model_trains_stops_and_goes_on(copied, name):
 
 
 @pytest.mark.slow
-def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stopped(copied, monkeypatch):
+def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stopped(copied):
     def started():
         request = TrainRequest(epochs=6, fresh=True, n_components=8, overrides=PLAIN, seed=4)
         return runs.create_run(copied.paths, copied.pool, request)
@@ -159,14 +159,7 @@ def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stoppe
     whole, stopped_at = started(), 17
     Worker(Setting.of(whole)).work()
     run = started()
-
-    def stop(self):
-        if self.state.step >= stopped_at:
-            raise worker.StopRequested
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Worker, "_check_stop", stop)
-        Worker(Setting.of(run)).work()
+    stop_at(run, stopped_at)
     before = runs.status(run)
     assert (before.state, before.details["of_epochs"]) == (JobState.STOPPED, 6)
     assert 0 < before.progress < 1

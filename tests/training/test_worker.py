@@ -17,7 +17,7 @@ from dgm_engine.training.checkpoint import load_model
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.results import load_live_map, load_results
 from dgm_engine.training.runs import TrainRequest
-from tests.training.processes import start, training, wait
+from tests.training.processes import start, train_here, training, wait
 
 
 def test_a_run_leaves_results_curves_a_live_map_and_a_model(finished):
@@ -129,8 +129,7 @@ def test_taking_a_name_back_takes_effect_after_training_too(copied):
     first = runs.latest_results(copied.paths)
     copied.labels.name_component(first.number, 5, "shoe", annotator="tester")
     copied.labels.name_component(first.number, 3, "shoe", annotator="tester")
-    run = start(copied, TrainRequest(epochs=1))
-    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    run = train_here(copied, TrainRequest(epochs=1))
     owner = load_results(run).owner
     assert [k for k, name in enumerate(effective_owner(owner, copied.labels.state(first.number))) if name] == [3, 5]
     copied.labels.undo(annotator="tester")
@@ -166,8 +165,7 @@ def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied)
     for k in range(12):
         digit = int(np.bincount(truth[component == k], minlength=10).argmax())
         copied.labels.name_component(first.number, k, f"digit {digit}", annotator="tester")
-    run = start(copied, TrainRequest(epochs=2, fresh=True, n_components=12, seed=1))
-    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    run = train_here(copied, TrainRequest(epochs=2, fresh=True, n_components=12, seed=1))
     assert runs.read_config(run).lineage == run.number
     assert sum(name is not None for name in load_results(run).owner) >= 8
 
@@ -176,8 +174,7 @@ def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
     first = runs.latest_results(copied.paths)
     for k in range(12):
         copied.labels.name_component(first.number, k, "a digit", annotator="tester")
-    run = start(copied, TrainRequest(preset=Preset.PAPER, epochs=1))
-    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    run = train_here(copied, TrainRequest(preset=Preset.PAPER, epochs=1))
     results = load_results(run)
     assert runs.read_config(run).parent is None
     used = np.unique(results.q_y[copied.pool.shown].argmax(1))
@@ -199,8 +196,7 @@ def test_a_pile_of_fewer_images_than_the_usual_clusters_is_clustered_all_the_sam
     from dgm_engine.services.projects import create_project
 
     few = create_project(tmp_path / "few", SourceRequest("digits", limit=12)).project
-    run = start(few, TrainRequest(epochs=1))
-    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    run = train_here(few, TrainRequest(epochs=1))
     assert runs.read_config(run).model.n_components == len(few.pool.shown) == 12
 
 
