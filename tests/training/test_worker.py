@@ -68,10 +68,9 @@ def test_a_warm_run_learns_labels_names_and_rejections(copied):
     wrong = int(np.bincount(component[pool.shown[pool.truth[pool.shown] == 1]], minlength=12).argmax())
     copied.labels.label(pool.items[rows].tolist(), "zero", annotator="tester")
     copied.labels.name_component(first.number, wrong, "one", annotator="tester")
-    run = start(copied, TrainRequest(epochs=15))
+    run = train_here(copied, TrainRequest(epochs=15))
     assert runs.read_config(run).parent == first.number
     assert runs.read_config(run).lineage == first.number
-    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     after = load_results(run)
     assert effective_owner(after.owner, copied.labels.state(first.number))[wrong] == "one"
     assert after.labels_version == copied.labels.version()
@@ -181,13 +180,12 @@ def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
     assert {results.owner[k] for k in used} == {"a digit"}
 
 
-def test_from_scratch_is_the_remedy_where_the_results_before_are_damaged(copied):
+def test_from_scratch_is_the_remedy_where_the_results_before_are_damaged(copied, capsys):
     damaged = runs.latest_results(copied.paths)
     for path in damaged.arrays.glob("q_y-*.npy"):
         path.write_bytes(path.read_bytes()[:-40])
-    run = start(copied, TrainRequest(epochs=1, fresh=True, n_components=8))
-    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
-    assert "No names are carried over" in run.log.read_text()
+    run = train_here(copied, TrainRequest(epochs=1, fresh=True, n_components=8))
+    assert "No names are carried over" in capsys.readouterr().err
     assert load_results(run).q_y.shape[1] == 8
 
 
