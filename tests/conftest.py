@@ -8,6 +8,8 @@ from pathlib import Path
 # Test processes side by side, with as many threads each as there are cores, would wait for each other at every step.
 # torch looks at it when it is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# pynndescent is compiled in every process anew: 17 s of a core without optimisation, 25 s with it.
+os.environ.setdefault("NUMBA_OPT", "0")
 
 import pytest
 

@@ -1,61 +1,26 @@
 """The registries of readers and label formats: a new member is seen wherever files are named or opened."""
 
 import io
-import json
-import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from dgm_engine.data.arrays import ArrayFeatures
-from dgm_engine.data.catalogue import Catalogue, no_split
 from dgm_engine.data.image_readers import IMAGE_READERS
 from dgm_engine.data.pool import load_pool
-from dgm_engine.data.reader import ImageReader, PileReader
 from dgm_engine.data.readers import READERS, open_images
 from dgm_engine.data.sources import SourceRequest, ingest
 from dgm_engine.errors import InputError
 from dgm_engine.labels.formats import LABEL_FORMATS
-from dgm_engine.labels.interchange import LabelFormat, row_of, table_of
 from dgm_engine.services import file_kinds, labelling
 from dgm_engine.services.projects import Project
-from tests.test_pages import opened
+from tests.pages.screens import opened
+from tests.toys import TOY_IMAGE, TOY_LABELS, TOY_PILE
 
 ROOT = Path(__file__).parents[1]
-
-
-@contextmanager
-def open_toy(path: Path, _value_range: object = None) -> Iterator[Catalogue]:
-    """A pile of feature vectors as JSON."""
-    x = np.array(json.loads(path.read_text()), dtype=np.float32)
-    items = [f"toy/{row}" for row in range(len(x))]
-    yield Catalogue(items, np.full(len(x), -1, np.int32), (), no_split(len(x)), ArrayFeatures(x))
-
-
-def read_toy(data: bytes) -> Image.Image:
-    return Image.new("L", (4, 4), data[-1])
-
-
-TOY_PILE = PileReader((".toys",), "toy vectors", open_toy)
-TOY_IMAGE = ImageReader("TOY", (".toy",), re.compile(b"TOY"), read_toy)
-TOY_LABELS = LabelFormat(
-    "Toy labels",
-    ".toyl",
-    "text/x-toy",
-    "an item and a class",
-    lambda path: [
-        row_of(number, dict(zip(("item", "class"), line.split(maxsplit=1), strict=True)))
-        for number, line in enumerate(path.read_text().splitlines(), start=1)
-    ],
-    lambda path, content: path.write_text("".join(f"{r['item']} {r['class']}\n" for r in table_of(content)[1])),
-)
 
 
 @pytest.fixture
@@ -65,14 +30,27 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LABEL_FORMATS, ".toyl", TOY_LABELS)
 
 
-def helped(*command: str) -> str:
-    """What ``dgm ... --help`` says where the toys are registered."""
-    script = (
-        "import tests.test_registries as t; t.READERS['.toys'] = t.TOY_PILE; t.LABEL_FORMATS['.toyl'] = t.TOY_LABELS;"
-        f"from dgm_engine.cli import main; main({[*command, '--help']!r})"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    return " ".join(done.stdout.split())
+HELP = """
+import sys
+from dgm_engine.data.readers import READERS
+from dgm_engine.labels.formats import LABEL_FORMATS
+from tests.toys import TOY_LABELS, TOY_PILE
+READERS[".toys"], LABEL_FORMATS[".toyl"] = TOY_PILE, TOY_LABELS
+from dgm_engine.cli import main
+for command in sys.argv[1:]:
+    try:
+        main([command, "--help"])
+    except SystemExit as end:
+        assert not end.code
+        print(chr(0))
+"""
+
+
+def helped(*commands: str) -> list[str]:
+    """What ``dgm ... --help`` says of each command where the toys are registered; helps are made at import."""
+    given = [sys.executable, "-c", HELP, *commands]
+    done = subprocess.run(given, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [" ".join(text.split()) for text in done.stdout.split(chr(0))]
 
 
 @pytest.mark.usefixtures("toys")
@@ -117,10 +95,11 @@ def test_messages_name_new_kinds(tmp_path: Path) -> None:
 
 
 def test_the_help_of_commands_names_new_kinds() -> None:
-    assert "a .toys of toy vectors" in helped("new")
-    assert "a .toys of toy vectors" in helped("predict")
-    assert "Toy labels with an item and a class; its name ends in .csv or .jsonl or .toyl" in helped("label")
-    assert "ending in .csv or .jsonl or .toyl" in helped("labels")
+    new, predict, label, labels, _ = helped("new", "predict", "label", "labels")
+    assert "a .toys of toy vectors" in new
+    assert "a .toys of toy vectors" in predict
+    assert "Toy labels with an item and a class; its name ends in .csv or .jsonl or .toyl" in label
+    assert "ending in .csv or .jsonl or .toyl" in labels
 
 
 @pytest.mark.usefixtures("toys")

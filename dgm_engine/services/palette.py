@@ -1,8 +1,8 @@
 """Colours that mean one thing: of clusters, of classes, of label states.
 
 The thirty colours keep a distance of at least 0.05 in OKLab from one another as people with normal sight, deuteranopia
-and protanopia see them (`tests/test_palette.py`), on a light and a dark ground. Colour never stands alone: clusters
-carry their numbers on the map.
+and protanopia see them (`tests/services/test_palette.py`), on a light and a dark ground. Colour never stands alone:
+clusters carry their numbers on the map.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ from dgm_engine.services.snapshot import take, take_if_any
 from dgm_engine.training.results import Results
 from tests.fabricated import fabricate_run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WRITE = """
 import sys
 from dataclasses import replace

@@ -16,24 +16,11 @@ from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs
 from dgm_engine.training.checkpoint import load_model, read_checkpoint
 from dgm_engine.training.planning import TrainRequest
-from tests.test_training_worker import start, training, wait
+from tests.training.processes import start, training, wait
 
 pytestmark = pytest.mark.slow
 
 ANN = "ann"
-
-
-@pytest.fixture(scope="module")
-def finished(digits_template: Path, tmp_path_factory) -> Path:
-    root = shutil.copytree(digits_template, tmp_path_factory.mktemp("edits") / "digits")
-    project = open_project(root)
-    assert wait(start(project, TrainRequest(n_components=12, epochs=8))).state is JobState.FINISHED
-    return root
-
-
-@pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Project:
-    return open_project(shutil.copytree(finished, tmp_path / "digits"))
 
 
 def trained_on(project: Project, name: ModelName = ModelName.GM_DGM):

@@ -12,7 +12,7 @@ from dgm_engine.data.pool import load_pool
 from dgm_engine.data.sources import SourceRequest, ingest
 from dgm_engine.errors import InputError
 
-FULL = Path(os.environ.get("DGM_DATA_ROOT", Path(__file__).parents[2] / "shared" / "data"))
+FULL = Path(os.environ.get("DGM_DATA_ROOT", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def run(tmp_path, name, **options):

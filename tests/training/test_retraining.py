@@ -1,0 +1,169 @@
+"""Training again: how much work it is, at which rate, and what it keeps of names and classes."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dgm_engine import jobs
+from dgm_engine.jobs import JobState
+from dgm_engine.reproduction import peer_worker
+from dgm_engine.training import planning, run_results, runs, worker
+from dgm_engine.training.ownership import class_probabilities
+from dgm_engine.training.planning import TrainRequest
+from dgm_engine.training.results import load_results
+from dgm_engine.training.setting import Setting
+from dgm_engine.training.worker import Worker
+from tests.training.processes import PLAIN, members, name_images, start, stop_at, training, wait
+
+
+def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_taken(copied):
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(minutes=0.001))
+    worker = Worker(Setting.of(run))
+    worker.saving = 60.0
+    peer_worker.work()
+    assert runs.status(run).state is JobState.FINISHED
+    assert load_results(run).step == 1
+
+
+def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(copied):
+    before, moved = load_results(run_results.latest_results(copied.paths)), {}
+    for rate in (1e-6, 1.0):
+        overrides = {**PLAIN, "retrain_rate": rate}
+        run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=2, overrides=overrides))
+        Worker(Setting.of(run)).work()
+        moved[rate] = np.abs(load_results(run).z - before.z).max()
+        shutil.rmtree(run.root)
+    assert moved[1e-6] < 1e-3
+    assert moved[1.0] > 0.01
+
+
+def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied):
+    before = load_results(run_results.latest_results(copied.paths))
+    request = TrainRequest(epochs=2, overrides={**PLAIN, "retrain_rate": 1e-6})
+    run = planning.create_run(copied.paths, copied.pool, request)
+    stop_at(run, 3)
+    assert runs.unfinished(run)
+    after = planning.create_run(copied.paths, copied.pool, planning.as_before(copied.paths))
+    assert runs.read_config(after).goes_on
+    Worker(Setting.of(after)).work()
+    assert load_results(after).step > load_results(run).step
+    assert np.abs(load_results(after).z - before.z).max() < 1e-3
+
+
+def test_a_fresh_run_learns_at_the_full_rate(copied):
+    trained = []
+    for rate in (1e-6, 1.0):
+        request = TrainRequest(epochs=1, fresh=True, n_components=8, overrides={**PLAIN, "retrain_rate": rate})
+        run = planning.create_run(copied.paths, copied.pool, request)
+        Worker(Setting.of(run)).work()
+        trained.append(load_results(run).z)
+    np.testing.assert_array_equal(*trained)
+
+
+@pytest.mark.parametrize(("limit", "saved"), [(10_000, 2), (100, 1)])
+def test_a_warm_run_shows_early_answers_of_a_pile_that_is_not_too_large(copied, monkeypatch, limit, saved):
+    steps = []
+    monkeypatch.setattr(worker, "EARLY_LIMIT", limit)
+    monkeypatch.setattr(worker, "EARLY_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "save_results", lambda run, results: steps.append(results.step))
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=5))
+    Worker(Setting.of(run)).work()
+    assert len(steps) == saved
+
+
+@pytest.mark.slow
+def test_a_loaded_machine_gives_the_same_model(finished, tmp_path):
+    """A retrain is so much work and not so much time; names and a class that gets a component of its own are in it."""
+    from dgm_engine.services.projects import open_project
+
+    burner, found = None, []
+    try:
+        for name in ("idle", "loaded"):
+            project = open_project(shutil.copytree(finished.paths.root, tmp_path / name))
+            pool, first = project.pool, run_results.latest_results(project.paths)
+            for k in range(12):
+                name_images(project, k, f"cluster {k}", members(project, first, k))
+            rows = pool.shown[pool.truth[pool.shown] == 9][:5]
+            project.labels.label(pool.items[rows].tolist(), "late", annotator="tester")
+            if name == "loaded":
+                burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            run = start(project, TrainRequest(overrides=PLAIN))
+            assert wait(run, seconds=240).state is JobState.FINISHED, jobs.tail(run.log)
+            found.append((load_results(run), runs.status(run)))
+    finally:
+        if burner is not None:
+            burner.kill()
+            burner.wait()
+    (idle, one), (loaded, other) = found
+    assert (
+        idle.step == loaded.step == pytest.approx(planning.WARM_STEPS, rel=0.1)
+    )  # passes have a whole number of steps
+    assert one.details["epoch"] == other.details["epoch"]
+    np.testing.assert_array_equal(idle.q_y, loaded.q_y)
+    np.testing.assert_array_equal(idle.z, loaded.z)
+    assert idle.overruled == loaded.overruled
+
+
+@pytest.mark.slow
+def test_names_given_while_it_trains_are_taken_up_and_stay_on_their_images(copied):
+    first = run_results.latest_results(copied.paths)
+    largest = int(np.bincount(load_results(first).q_y[copied.pool.shown].argmax(1)).argmax())
+    rows = members(copied, first, largest)
+    run = start(copied, TrainRequest(minutes=5))
+    wait(run, training)
+    name_images(copied, largest, "mine", rows)
+    version = copied.labels.version()
+    status = wait(run, lambda s: s.details.get("labels_version") == version)
+    assert status.alive, jobs.tail(run.log)
+    heard = status.details["epoch"]
+    wait(run, lambda s: s.details["epoch"] > heard + 2)
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
+    results, labels = load_results(run), copied.labels.state(1)
+    assert results.labels_version == version
+    assert "mine" not in results.owner  # it is no part of what training gives, so that undo takes it back
+    assert not run_results.unlearned(run)
+    owner = results.owners(labels, results.q_y, copied.pool.rows)
+    assert (class_probabilities(results.q_y[rows], owner).predicted() == "mine").mean() > 0.95
+    copied.labels.undo(annotator="tester")
+    assert "mine" not in results.owners(copied.labels.state(1), results.q_y, copied.pool.rows)
+
+
+@pytest.mark.slow
+def test_a_class_that_comes_late_is_learned_and_nothing_else_is_lost(copied):
+    first, pool = run_results.latest_results(copied.paths), copied.pool
+    results, truth = load_results(first), pool.truth[pool.shown]
+    component = results.q_y[pool.shown].argmax(1)
+    for k in np.unique(component).tolist():
+        digit = int(np.bincount(truth[(component == k) & (truth != 9)], minlength=10).argmax())
+        name_images(copied, k, str(digit), members(copied, first, k, 200))
+    nines = np.random.default_rng(0).permutation(pool.shown[truth == 9])
+    copied.labels.label(pool.items[nines[:30]].tolist(), "9", annotator="tester")
+
+    def recall(run):
+        results, labels = load_results(run), copied.labels.state(1)
+        owner = results.owners(labels, results.q_y, pool.rows)
+        predicted = class_probabilities(results.q_y[pool.scored], owner).predicted()
+        of = pool.truth[pool.scored]
+        return [float((predicted[of == digit] == str(digit)).mean()) for digit in range(10)], owner
+
+    before, owner_before = recall(first)
+    assert before[9] == 0
+    run = start(copied, TrainRequest())
+    assert wait(run, seconds=240).state is JobState.FINISHED, jobs.tail(run.log)
+    after, owner = recall(run)
+    assert after[9] > 0.8
+    assert np.mean(after[:9]) > np.mean(before[:9]) - 0.01
+    assert run_results.unlearned(run) == ()
+    assert len(owner) == 13 or owner.count("9") > owner_before.count("9")
+    assert len(owner) == load_results(run).q_y.shape[1] == run_results.model_now(run).n_components
+    compared = run_results.comparison(run)
+    assert compared is not None
+    assert (compared.run, compared.kept, run_results.is_kept(run)) == (first.number, True, True)
+    again = start(copied, TrainRequest(epochs=1))  # and the larger model can be gone on from
+    assert runs.read_config(again).parent == run.number
+    assert wait(again, seconds=240).state is JobState.FINISHED, jobs.tail(again.log)
+    assert recall(again)[0][9] > 0.8
