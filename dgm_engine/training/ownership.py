@@ -89,7 +89,7 @@ def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
 
 def begun_anew(edits: Sequence[Edit]) -> frozenset[int]:
     """The components that edits closed, or gave other images to: nothing that was decided about them before holds."""
-    return frozenset(edit.anew for edit in edits if edit.anew is not None)
+    return frozenset(edit.redefines for edit in edits if edit.redefines is not None)
 
 
 def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) -> ClassPosterior:

@@ -28,7 +28,7 @@ from torch.nn import functional
 from dgm_engine import machine
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.merging import merge
-from dgm_engine.discovery.projections import SMALLEST, Method, default_method, tsne, umap
+from dgm_engine.discovery.projections import MIN_ITEMS, Method, default_method, tsne, umap
 from dgm_engine.distributions import DiagonalGaussian
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
@@ -164,7 +164,7 @@ def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArr
     if default_method(len(points)) is Method.UMAP:
         embedded = umap(points, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     else:
-        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= SMALLEST else points
+        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= MIN_ITEMS else points
     parts = max(n_components, min(PARTS, len(points) // PART_SIZE))
     mixture = GaussianMixture(min(parts, len(points)), n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
     with warnings.catch_warnings():
