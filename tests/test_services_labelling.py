@@ -12,7 +12,7 @@ from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.services.viewing import View
-from dgm_engine.training.naming import N_ANCHORS
+from dgm_engine.training.naming import MAX_ANCHORS
 from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_run
 
@@ -208,4 +208,4 @@ def test_images_that_kept_another_name_in_a_large_cluster_take_the_new_one_too(t
     anchors = trained.labels.state(1).anchors
     as_before = [item for item in earlier if anchors[item].sure == 0.5]  # the others are among those chosen now
     assert 0 < len(as_before) < len(earlier)
-    assert len(anchors) == N_ANCHORS + len(as_before)
+    assert len(anchors) == MAX_ANCHORS + len(as_before)

@@ -28,9 +28,10 @@ from dgm_engine.training.results import results_step
 from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
 
-KEPT = 2
+CHECKPOINTS_KEPT = 2
+"""The newest checkpoints that are kept: one more than needed, in case the last is damaged."""
 FIRST_FEATURES = 1
-"""The version of the features that a model saw whose checkpoint does not tell it."""
+"""The version of the features of a model whose checkpoint does not state it."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def save_checkpoint(
     shown = results_step(run)
     # What stands after this step was damaged: this run would have gone on from there.
     written = sorted(run.checkpoints.glob("*.json"))
-    kept = [old.stem for old in written if old.stem <= path.stem][-KEPT:]
+    kept = [old.stem for old in written if old.stem <= path.stem][-CHECKPOINTS_KEPT:]
     for old in written:
         if old.stem not in kept and (shown is None or old.stem != run.weights(shown).stem):
             old.unlink()
