@@ -13,7 +13,7 @@ from dgm_engine.services.viewing import clusters_of
 from pages import _safely, _state
 from pages._text import count, escaped, plain
 
-_PAIRS = 6
+_MAX_PAIRS = 6
 _SHADES = [[0, "rgba(0, 125, 150, 0)"], [1, "rgba(0, 125, 150, 1)"]]
 """From the page's own colour, light or dark."""
 
@@ -96,7 +96,7 @@ def matrix(seen: Snapshot) -> None:
 
 def _closest(matrix: np.ndarray) -> list[tuple[int, int]]:
     i, j = np.triu_indices(len(matrix), 1)
-    return [(int(i[p]), int(j[p])) for p in np.argsort(-matrix[i, j], kind="stable")[:_PAIRS]]
+    return [(int(i[p]), int(j[p])) for p in np.argsort(-matrix[i, j], kind="stable")[:_MAX_PAIRS]]
 
 
 def _nearest_first(seen: Snapshot, cluster: Cluster) -> list[int]:

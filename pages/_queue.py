@@ -13,12 +13,12 @@ from dgm_engine.services.snapshot import Snapshot
 from pages._safely import callback
 from pages._state import Key
 
-FEW = 8
-"""Images that are left when the next ones are chosen, in a thread: it takes seconds where there are many."""
-PATIENCE = 0.3
-"""Seconds that a page waits for them, so that with few images they are there at once."""
+MIN_QUEUED = 8
+"""The next images are chosen once this many are left, in a thread, because it takes seconds in a large project."""
+WAIT_SECONDS = 0.3
+"""A page waits this long for the next images, so that in a small project they appear at once."""
 
-EARLIER = "Why this one: it was chosen by the results before these"
+EARLIER_NOTE = "Why this one: it was chosen by the results before these"
 
 
 class Source(StrEnum):
@@ -106,9 +106,9 @@ def _kept_up(kept: _Kept, seen: Snapshot, source: Source, n: int, looked: str | 
     left = _from_the_one_in_view(seen, source, kept.queued, looked)
     old = looked is not None and kept.made_from != results and not (training and training[1].alive)
     if old and source in _STRATEGY:  # what was said of the clusters then may be true no more
-        left = [replace(one, note=EARLIER) for one in left]
-    few = looked is not None and len(left) <= FEW and len(kept.queued) >= n
-    first = left[:FEW]
+        left = [replace(one, note=EARLIER_NOTE) for one in left]
+    few = looked is not None and len(left) <= MIN_QUEUED and len(kept.queued) >= n
+    first = left[:MIN_QUEUED]
     others = _coming(kept, seen, source, n, first) if few and not old else []
     if old or not (left or others):
         others = _next(kept, seen, source, n, first)
@@ -133,7 +133,7 @@ def _coming(kept: _Kept, seen: Snapshot, source: Source, n: int, first: list[Que
     known = {one.item for one in first}
     if kept.coming is None:
         kept.coming = _chooser().submit(_chosen, seen, source, n, kept.passed | known)
-    if not wait([kept.coming], PATIENCE if first else None).done:
+    if not wait([kept.coming], WAIT_SECONDS if first else None).done:
         return []
     others, kept.coming = kept.coming.result(), None
     left = waiting(seen, source, others) - known

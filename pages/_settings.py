@@ -157,6 +157,6 @@ def _advanced(
         st.caption(setting.help)
         if value != default:
             overrides[setting.field] = value
-    seed = st.number_input("Number of the dice", 0, 2**31 - 1, 0)
-    st.caption("Another number gives another, as good, result.")
+    seed = st.number_input("Random seed", 0, 2**31 - 1, 0)
+    st.caption("Another seed gives a different, equally good result.")
     return seed, n_classes, overrides

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services.mapping import Places
-from dgm_engine.services.palette import UNKNOWN, class_colour
+from dgm_engine.services.palette import NO_CLASS_COLOUR, class_colour
 from dgm_engine.services.viewing import View
 from pages._messages import Tile
 from pages._pictures import tip
@@ -66,7 +66,7 @@ def tile(view: View, position: int, labels: LabelState, shown: Shown) -> Tile:
         mark=mark,
         judged=bool(mark) if shown.waiting is None else item not in shown.waiting,
     )
-    return replace(told, tip=item, colour=UNKNOWN, guess="", predicted="", sure=None) if shown.audit else told
+    return replace(told, tip=item, colour=NO_CLASS_COLOUR, guess="", predicted="", sure=None) if shown.audit else told
 
 
 def _guess(predicted: str, sure: float, label: str) -> str:

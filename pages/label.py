@@ -13,8 +13,8 @@ from pages._state import Key
 from pages._text import count
 from pages._tiles import Shown
 
-BATCH = {Mode.SINGLE: 20, Mode.GRID: 60}
-AUDITED = 40
+BATCH_SIZE = {Mode.SINGLE: 20, Mode.GRID: 60}
+AUDIT_SIZE = 40
 
 
 def label(seen: Snapshot) -> None:
@@ -55,7 +55,7 @@ def _images(seen: Snapshot, source: Source, mode: Mode, audit: int) -> None:
     if source is Source.SUSPECTS:
         _suspect_names.listed(seen)
     key = f"label_{mode}"
-    queued = _queue.queue(seen, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
+    queued = _queue.queue(seen, source, BATCH_SIZE[mode], _board.looked(key) if mode is Mode.SINGLE else None)
     waiting = _queue.waiting(seen, source, queued)
     if not waiting:
         if queued or source is not Source.AUDIT:
@@ -95,7 +95,8 @@ def _audit(project: Project, audit: Audit | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if audit is None:
             st.markdown(
-                f"How often is the model right? Judge {AUDITED} images drawn at random, without seeing what it says of "
+                f"How often is the model right? Judge {AUDIT_SIZE} images drawn at random, without seeing what it says "
+                "of "
                 "them: their answers estimate its accuracy on the images that nobody has judged."
             )
         else:
@@ -113,12 +114,12 @@ def _audit(project: Project, audit: Audit | None) -> None:
 
 
 def _draw_button(project: Project) -> None:
-    st.button(f"Draw {AUDITED} images", icon=":material/casino:", type="primary", on_click=_draw, args=(project,))
+    st.button(f"Draw {AUDIT_SIZE} images", icon=":material/casino:", type="primary", on_click=_draw, args=(project,))
 
 
 @_safely.callback
 def _draw(project: Project) -> None:
-    auditing.start(take(project), AUDITED)
+    auditing.start(take(project), AUDIT_SIZE)
 
 
 label(_guards.require_snapshot(_guards.require_project()))

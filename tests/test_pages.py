@@ -21,7 +21,7 @@ from dgm_engine.labels.schema import Anchored, Kind, Use
 from dgm_engine.paths import read_json, write_json
 from dgm_engine.services import auditing, clusters, jobs, labelling, layouts, mapping, scoping, viewing
 from dgm_engine.services import projects as project_service
-from dgm_engine.services.palette import UNKNOWN, cluster_colour
+from dgm_engine.services.palette import NO_CLASS_COLOUR, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.snapshot import Snapshot, take
@@ -151,8 +151,8 @@ def test_the_images_to_label_stay_while_a_run_is_at_work_and_are_chosen_anew_whe
         assert app.session_state[Key.QUEUE].queued is not first
         first = app.session_state[Key.QUEUE].queued
         notes = [one.note for one in first]
-        assert notes[: _queue.FEW] == [_queue.EARLIER] * _queue.FEW
-        assert _queue.EARLIER not in notes[_queue.FEW :]
+        assert notes[: _queue.MIN_QUEUED] == [_queue.EARLIER_NOTE] * _queue.MIN_QUEUED
+        assert _queue.EARLIER_NOTE not in notes[_queue.MIN_QUEUED :]
 
 
 def test_other_images_are_others_until_all_have_been_in_view(trained: Project) -> None:
@@ -553,7 +553,7 @@ def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
 
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Clusters, best naming"] == f"{0.95:.1%}"
-    assert shown["Your classes"].endswith("%")
+    assert shown["Predicted classes"].endswith("%")
     assert len(app.dataframe[0].value) == 10
 
 
@@ -823,7 +823,7 @@ def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: P
     assert live is not None
     sample = mapping.followed(where, seen, live)
     assert sample is not None
-    wanted = [UNKNOWN if name in ("", "x < y") else seen.colours[name] for name in sample.class_name.tolist()]
+    wanted = [NO_CLASS_COLOUR if name in ("", "x < y") else seen.colours[name] for name in sample.class_name.tolist()]
     assert _map._hues(seen, sample, Colour.CLASS) == wanted
     assert _map._hues(seen, sample, Colour.CLUSTER) == [cluster_colour(0)] * n
     assert _map._hues(seen, sample, Colour.STATE) is None

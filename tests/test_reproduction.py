@@ -158,7 +158,7 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
 
 DEEP = [
     pytest.param(peer, marks=[pytest.mark.slow, pytest.mark.skipif(bool(peers.missing(peer)), reason="no clustpy")])
-    for peer in sorted(peers.DEEP)
+    for peer in sorted(peers.DEEP_PEERS)
 ]
 
 
@@ -169,7 +169,7 @@ def test_clusterers_find_groups_on_images_that_they_were_not_fitted_to(blobs, pe
     found = run_peer(task, x, np.full(300, -1), 300)
     assert found.shape == (400,)
     # Deep peers may merge two of the four groups after so few passes; chance is 0.25.
-    assert metrics.accuracy_hungarian(found[300:], group[300:]) > (0.7 if peer in peers.DEEP else 0.95)
+    assert metrics.accuracy_hungarian(found[300:], group[300:]) > (0.7 if peer in peers.DEEP_PEERS else 0.95)
 
 
 @pytest.mark.parametrize("peer", [PeerName.LABEL_SPREADING, PeerName.SELF_TRAINING])
@@ -212,7 +212,7 @@ def test_the_report_has_mean_sd_and_worst_of_each_row_and_variant():
     assert (statistic.mean, statistic.sd, statistic.worst) == pytest.approx((74.0, 4.0, 70.0))
     assert (paper.runs, paper.ours["overall"].sd, paper.epochs) == (1, None, "2000")
     assert [line.note for line in found if line.row == "vade-10"] == ["not installed"]
-    assert sum(line.note == report.NOT_RUN for line in found) == len(TABLE_1.rows) - 2
+    assert sum(line.note == report.NOT_RUN_NOTE for line in found) == len(TABLE_1.rows) - 2
 
     text = report.to_markdown(TABLE_1, found)
     line = next(line for line in text.splitlines() if "| 74.0 ± 4.0 |" in line)
@@ -301,7 +301,7 @@ def test_a_missing_peer_says_how_to_get_it_and_the_others_run(dgm, monkeypatch, 
     assert code == 0
     rows = {row["row"]: row["note"] for row in json.loads(out)["rows"]}
     assert rows["dec-10"] == "not installed: pip install 'dgm-studio[dev]'"
-    assert rows["dec-30"] == report.NOT_RUN
+    assert rows["dec-30"] == report.NOT_RUN_NOTE
 
 
 @pytest.mark.parametrize(

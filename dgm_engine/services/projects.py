@@ -22,9 +22,9 @@ from dgm_engine.training.runs import active_run, latest_results
 from dgm_engine.whole import made_whole
 
 HOME_VARIABLE = "DGM_HOME"
-EXAMPLE = "digits-example"
+EXAMPLE_NAME = "digits-example"
 MANIFEST_VERSION = 1
-TEST = "test"
+TEST_SPLIT = "test"
 """The split that is kept for evaluation: never trained on, labelled or shown."""
 
 FOLDERS_ANNOTATOR = "class folders"
@@ -148,7 +148,7 @@ def create_project(root: Path, request: SourceRequest, progress: Progress | None
 
 def create_example(progress: Progress | None = None) -> Project:
     """The example project on the built-in digits, made in `projects_home` unless it is there already."""
-    root = projects_home() / EXAMPLE
+    root = projects_home() / EXAMPLE_NAME
     if not ProjectPaths(root).manifest.exists():
         create_project(root, SourceRequest("digits"), progress)
     return open_project(root)
