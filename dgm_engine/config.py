@@ -280,7 +280,7 @@ _PAPER: dict[str, object] = {
 
 
 def batches_per_epoch(n_items: int, batch_size: int) -> int:
-    """How many batches a pass over so many items has; a last one of less than half a batch is left out."""
+    """The number of batches in a pass over `n_items` items; a last one of less than half a batch is left out."""
     whole, rest = divmod(n_items, batch_size)
     return max(1, whole + (2 * rest >= batch_size))
 

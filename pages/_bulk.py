@@ -113,7 +113,7 @@ def class_box(seen: Snapshot, key: str, label: str = "Class") -> str | None:
 
 @_safely.callback
 def _label(project: Project, items: Sequence[str]) -> None:
-    # As the field stands now: somebody may have typed another class and pressed the button before it was drawn anew.
+    # The field's present value: a person may have typed another class and pressed the button before it was redrawn.
     if class_name := st.session_state[Key.BULK_CLASS]:
         labelling.label_items(project, items, class_name, _state.annotator())
         _state.notify(f"{len(items):,} labelled {plain(class_name)}")

@@ -99,7 +99,7 @@ def _coloured(seen: Snapshot, colour: Colour) -> _Colouring:
     if colour is Colour.CONFIDENCE:
         return _shaded(now.confidence)
     if colour is Colour.CLUSTER:
-        names = _told_apart([title(cluster) for cluster in now.clusters][:GROUPS])
+        names = _told_apart([map_label(cluster) for cluster in now.clusters][:GROUPS])
         hues = [cluster_colour(k) for k in range(len(names))]
         group = np.minimum(now.component, GROUPS - 1)
         meaning = f"clusters of {len(names)}"
@@ -131,7 +131,7 @@ def _shaded(confidence: NDArray[np.float32]) -> _Colouring:
     return _Colouring(group, shades, Legend("confidence", scale=Scale("0% sure", "100%", shades)))
 
 
-def title(cluster: Cluster) -> str:
+def map_label(cluster: Cluster) -> str:
     """A cluster's class, or its number where it has none, as short as a map needs it."""
     text = cluster.class_name or f"#{cluster.component}"
     return text if len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 1]}…"
@@ -147,7 +147,7 @@ def _labels(seen: Snapshot, where: Places) -> tuple[Label, ...]:
     used = _labelled_clusters(seen, len(where.order))
     centres = _centres(view(seen).opinion, where, tuple(cluster.component for cluster in used))
     return tuple(
-        Label(c.component, title(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
+        Label(c.component, map_label(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
         for c, (x, y) in zip(used, centres, strict=True)
     )
 

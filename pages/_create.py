@@ -58,7 +58,7 @@ def form() -> None:
             placeholder="/home/me/images",
             key="source_path",
             persist_state="session",  # a wrong one is still there to be corrected
-            help="Images may lie in folders inside it.",
+            help="Images may be in folders inside it.",
         ).strip()
         suggestion = Path(source).name if source else ""
     elif kind == Source.UPLOAD:

@@ -51,7 +51,7 @@ def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
 
 
 def places(project: Project, layout: LayoutState) -> Places | None:
-    """Where the images lie; None while the first layout is under way."""
+    """The places of the images; None during the first layout."""
     return None if layout.xy is None else _places(str(project.paths.root), layout.token, layout.xy)
 
 

@@ -58,7 +58,7 @@ def _figure(view: View, where: Places, seen: Look) -> go.Figure:
 
 
 def _enclosed(where: Places, event: dict[str, Any]) -> NDArray[np.bool_]:
-    """(M,) which items lie in any of the lassos and boxes of a selection event of Plotly."""
+    """(M,) bool, the items inside any lasso or box of a selection event of Plotly."""
     mask = np.zeros(len(where.order), dtype=bool)
     for lasso in event.get("lasso", []):
         mask |= where.enclosed(np.column_stack([lasso["x"], lasso["y"]]).tolist())

@@ -60,7 +60,7 @@ _ADVANCED = (
     Choice(
         "exact_components",
         "Clusters weighed exactly",
-        "For each image, so many of its likeliest clusters, and one of the others at random. 0 weighs all: slower.",
+        "This many of each image's likeliest clusters, and one of the others at random. 0 weighs all: slower.",
         0,
         100,
     ),
@@ -85,8 +85,8 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         fresh = st.checkbox(
             "Start again from scratch",
             disabled=latest is None,
-            help="Looks for clusters anew. Labels of single images stay, and a new cluster takes over the name of "
-            "the old ones that most of its images come from.",
+            help="Finds new clusters. Labels of single images stay, and a new cluster takes over the name of the old "
+            "ones that most of its images come from.",
         )
         with st.expander("Advanced settings"):
             model = _choice("Model", _MODELS, latest.name if latest else ModelName.GM_DGM)

@@ -25,7 +25,7 @@ class Shown:
         opens: whether an image can be opened by itself.
         stays: whether an image is shown on when it is judged, as nothing follows it.
         where: places of the view's images on the map that marks the one looked at; None where no map is beside them.
-        page: from 0, of so many `pages`.
+        page: number of the page, from 0 to `pages` - 1.
         pages: at least 1.
     """
 

@@ -761,7 +761,7 @@ def test_a_name_that_images_are_only_said_not_to_have_is_told_and_no_other_is_of
 def test_names_that_may_be_wrong_stand_with_the_labels_that_may_be(doubted: tuple[Project, list[str]]) -> None:
     app = opened("label", doubted[0])
     assert "may be wrong" not in texts(app)
-    app.selectbox(key=Key.SOURCE).set_value(_queue.Source.SUSPECTS).run()
+    app.selectbox(key=Key.SOURCE).set_value(_queue.QueueKind.SUSPECTS).run()
     told = "The name “five” of cluster 5 may be wrong: 3 answers say “seven”, 1 agrees."
     assert told in texts(without_fault(app))
     app.button(key="rename_5").click().run()

@@ -80,7 +80,7 @@ def test_a_name_for_a_cluster_that_is_no_more_is_refused(trained: Project):
     labelling.name_component(trained, 3, "three", "ann", first)  # of the same lineage
     second = take(trained)
     fabricate_run(trained, 3, lineage=3)
-    with pytest.raises(StateError, match="found anew"):
+    with pytest.raises(StateError, match="found again"):
         labelling.name_component(trained, 4, "four", "ann", second)
     assert trained.labels.state(3).names == {}
 

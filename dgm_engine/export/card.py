@@ -60,8 +60,8 @@ Needs `onnxruntime` and `{package}` only. In this folder:
 - Not meant for decisions about people, their health, safety or rights, unless a person checks each of them.
 """
 
-_CAVEAT = """Transparent images are to be laid over white first, and images of more than 8 bits to be stretched so that
-their lowest value is 0 and their highest 255; `dgm predict` does both."""
+_CAVEAT = """First lay transparent images over white, and stretch images of more than 8 bits so that their lowest value
+is 0 and their highest 255; `dgm predict` does both."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class About:
     """What the model card tells beyond the classifier itself.
 
     Attributes:
-        name: of the project.
-        n_items: how many items it was trained on.
-        labelled: labelled items by class.
-        accuracies: shares of 1 by what they measure, in the person's words.
+        name: name of the project.
+        n_items: number of items that it was trained on.
+        labelled: number of labelled items by class.
+        accuracies: accuracies, 0 to 1, by their descriptions.
         training: how it was trained, where known.
     """
 

@@ -50,7 +50,7 @@ class PeerTask:
 
 
 def deep_epochs(preset: Preset, epochs: int | None) -> tuple[int, int]:
-    """Passes of a deep peer: the preset's, or so many of clustering and two thirds of that of pretraining."""
+    """Passes of a deep peer: the preset's, or `epochs` of clustering after two thirds as many of pretraining."""
     return DEEP_EPOCHS[preset] if epochs is None else (max(1, 2 * epochs // 3), epochs)
 
 

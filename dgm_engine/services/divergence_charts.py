@@ -1,4 +1,4 @@
-"""Charts of how far clusters lie apart, Fig. C.6: all pairs at once, and one pair unit by unit."""
+"""Charts of the distances between clusters, Fig. C.6: all pairs at once, and one pair unit by unit."""
 
 from typing import TYPE_CHECKING
 

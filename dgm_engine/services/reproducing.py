@@ -38,7 +38,7 @@ class Request:
         rows: which rows, as `Table.chosen` takes them; all where empty.
         runs: seeds 0 to runs - 1 of each.
         out: the folder of results and reports.
-        data_root: where the data sets lie.
+        data_root: folder of the data sets.
         keep: leave the projects of finished runs in place.
     """
 
@@ -86,7 +86,7 @@ def variant(table: TableName, asked: Variant) -> Variant:
 
 
 def reproduce(request: Request, progress: Progress | None = None) -> Outcome:
-    """Runs what is asked for and not done yet, first seeds first; the report is written anew after each run.
+    """Does the requested runs that are not done yet, first seeds first; the report is written again after each run.
 
     A run that fails does not keep the others from running.
 

@@ -151,7 +151,7 @@ def component_seen(now: Snapshot, component: int, seen: Snapshot | None) -> None
     """
     if seen is not None and seen.lineage != now.lineage:
         raise StateError(
-            "the clusters have been found anew since you saw them; look at them again and then change them"
+            "the clusters have been found again since you saw them; look at the new ones and then change them"
         )
     check_component(now.results, component)
     changes = {*now.labels.edits} ^ {*(seen or now).labels.edits}

@@ -69,7 +69,7 @@ class Learned:
         claims: (K,) the classes that components have by the images under a name.
         component: (A,) where the model has the images under a name, in the order of `labels.anchors`.
         named: the images that still have the name that a person gave their cluster.
-        known: of which rows what is known.
+        known: the rows with a restricted allowed set.
     """
 
     given: Owner

@@ -1,4 +1,4 @@
-"""What is known of the items, in the model's terms: what the loop learns from."""
+"""The people's knowledge of the items as allowed sets A(x), from which the loop learns."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of which items, in the model's terms.
+    """The allowed sets A(x) of the items that something is known of.
 
     Attributes:
         rows: (L,) pool rows with a restricted allowed set; if a row occurs twice, its last set counts.
