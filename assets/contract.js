@@ -11,7 +11,7 @@ export const LABELLED = 2;
 /** Bit of a point's flags: a filter leaves it out. */
 export const MUTED = 4;
 
-/** A coordinate of a point is one of so many steps of the unit square. */
+/** The largest coordinate of a point: the side of the unit square in steps. */
 export const STEPS = 65535;
 
 /** Characters of the name of a class, at most. */

@@ -1,6 +1,6 @@
 // @ts-check
-// Gives the focus back to the card of a cluster whose name field was drawn anew: whoever names clusters by keys goes on from
-// there. It draws nothing; its data (Focus in contract.js) changes when a cluster has another name.
+// Returns the focus to the card of a cluster after its name field was redrawn, so that a person who names clusters by keys
+// can go on from there. It draws nothing; its data (Focus in contract.js) changes when a cluster is renamed.
 const PATIENCE_MS = 3000; // for Streamlit to take the old field away, which has the focus until then
 const PACE_MS = 50;
 /** @type {string | null} the class that marks the card in which the keys have led the focus */

@@ -19,7 +19,7 @@ import pandas as pd
 
 from dgm_engine import machine
 from dgm_engine.discovery.clusters import summarise
-from dgm_engine.discovery.edits import NOTHING, edited
+from dgm_engine.discovery.edits import NO_EDITS, edited
 from dgm_engine.discovery.suggestions import Strategy, SuggestRequest, suggest
 from dgm_engine.labels.schema import Edit, Kind
 from dgm_engine.labels.store import LabelStore
@@ -44,7 +44,7 @@ def acts_on_results(n: int) -> Acts:
         return lambda: suggest(SuggestRequest(q_y, z, owner, labels, labels == "", strategy, N_SUGGESTED))
 
     return {f"suggest, {strategy}": suggested(strategy) for strategy in Strategy} | {
-        "merge, dissolve and split": lambda: edited(q_y, z, np.arange(n), NOTHING, EDITS),
+        "merge, dissolve and split": lambda: edited(q_y, z, np.arange(n), NO_EDITS, EDITS),
         "cards of the clusters": lambda: summarise(q_y, z, owner),
     }
 

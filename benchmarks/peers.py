@@ -21,7 +21,7 @@ from dgm_engine import machine
 from dgm_engine.config import Preset
 from dgm_engine.reproduction.peers import DEEP_EPOCHS
 from dgm_engine.reproduction.tables import TITLES, PeerName
-from dgm_engine.services.palette import DISTINCT
+from dgm_engine.services.palette import CLUSTER_COLOURS
 
 SHALLOW_PEERS = (PeerName.K_MEANS, PeerName.UMAP_GMM)
 DEEP_PEERS = (PeerName.VADE, PeerName.DEC)
@@ -60,7 +60,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
     tasks = list(table["task"].unique())
     figure = make_subplots(cols=len(tasks), subplot_titles=tasks, x_title="minutes", y_title="accuracy, %")
-    colours = dict(zip(table["method"].unique(), DISTINCT, strict=False))
+    colours = dict(zip(table["method"].unique(), CLUSTER_COLOURS, strict=False))
     for column, (_, points) in enumerate(table.groupby("task", sort=False), start=1):
         ours = points[points["method"].str.startswith(OURS)]
         dotted = {"mode": "lines", "line": {"color": colours[OURS], "dash": "dot"}, "showlegend": False}

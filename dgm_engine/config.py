@@ -153,25 +153,24 @@ class TrainingConfig(_Config):
         seed: of every random draw of the run.
         max_epochs: passes over the pool, a fraction of one in a short run; None leaves the end to `max_minutes`, or to
             the preset.
-        max_minutes: budget of time, start included, but for its grouping and its search for neighbours, which take the
-            time that they take; None leaves the end to `max_epochs`. On a processor it is the time that the training
-            itself takes there: what else the machine does, and how long the run waits for it, changes nothing of the
-            model.
+        max_minutes: time budget, including the start except its grouping and its search for neighbours, which have no
+            limit; None leaves the end to `max_epochs`. On a processor it counts the processor time of the training
+            alone, so that other work on the machine does not change the model.
         batch_size: unlabelled items per step.
         labelled_batch_size: items with a label or a rejection per step.
         n_samples: S, Monte Carlo draws of z (and of a) per item and component.
         learning_rate: of Adam, at the start.
-        warm_up_steps: over so many steps the learning rate rises to its start. Adam's first steps are as large as any,
-            whatever the gradient, and within five of them a clustering of photographs into 40 had fallen into a few
-            clusters, so that names given at first sight found their images mixed up.
-        retrain_rate: what the learning rate is multiplied by in a run that goes on from a finished one, which has a few
-            labels to take in and all else to keep.
-        learning_rate_decay: what the learning rate is multiplied by every 200 epochs (the authors' released code);
-            None lets it fall along a cosine to almost nothing at the end of the run.
-        gradient_clip: every element of a gradient is kept within this of zero (the authors' released code).
-        full_weight_from: labelled items from which on their part of the objective counts fully, as in the paper; fewer
-            count in proportion. One label would weigh as much as a whole batch, and with it a run of 1,000 photographs
-            lost 14 of 20 clusters within a pass.
+        warm_up_steps: the number of steps over which the learning rate rises to `learning_rate`. Adam's first steps are
+            large whatever the gradient: within five of them, a clustering of photographs into 40 collapsed to a few
+            clusters, which mixed up the images under names given at first sight.
+        retrain_rate: factor of the learning rate in a run that goes on from a finished one, which has a few labels to
+            learn and everything else to keep.
+        learning_rate_decay: factor of the learning rate every 200 epochs (the authors' released code); None lets it
+            fall along a cosine to almost nothing at the end of the run.
+        gradient_clip: the largest absolute value of an element of a gradient (the authors' released code).
+        full_weight_from: the number of labelled items at which their part of the objective counts fully, as in the
+            paper; fewer count in proportion. Otherwise one label would weigh as much as a whole batch: with one label,
+            a run of 1,000 photographs lost 14 of 20 clusters within a pass.
         classification_weight: alpha of the objective (docs/architecture.md); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
         neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x by the extractor's
@@ -186,8 +185,8 @@ class TrainingConfig(_Config):
         output_scale: standard deviation of the initial weights of output layers.
         weight_decay: precision of the Gaussian prior of all weights; biases have none.
         min_pixel_std: pixels that vary less than this, over a sample of the pool, are left out of the model.
-        binarise: draw every pixel as 0 or 1 anew for each batch; otherwise the expectation over these draws is scored,
-            which has the same mean and less noise.
+        binarise: draw every pixel as 0 or 1 for each batch; otherwise the expectation over these draws is scored, which
+            has the same mean and less noise.
         bfloat16: take matrix products in bfloat16 where the processor is faster at it; sums of many terms stay in
             float32.
         n_classes: N_gt of the prior (Eq. 34-35), where the person knows it; None makes p(y) uniform.
@@ -292,7 +291,7 @@ _PAPER: dict[str, object] = {
 
 
 def batches_per_epoch(n_items: int, batch_size: int) -> int:
-    """How many batches a pass over so many items has; a last one of less than half a batch is left out."""
+    """The number of batches in a pass over `n_items` items; a last one of less than half a batch is left out."""
     whole, rest = divmod(n_items, batch_size)
     return max(1, whole + (2 * rest >= batch_size))
 

@@ -137,7 +137,7 @@ def this_process(state: JobState = JobState.RUNNING, phase: str = "") -> JobStat
 
 
 def give_way(steps: int) -> None:
-    """Puts the process that calls it so many steps below normal priority, where the system knows of such a thing."""
+    """Lowers the calling process's priority to `steps` below normal, if the system has priorities."""
     if hasattr(os, "setpriority"):
         os.setpriority(os.PRIO_PROCESS, 0, max(steps, os.getpriority(os.PRIO_PROCESS, 0)))
 

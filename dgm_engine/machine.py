@@ -1,4 +1,4 @@
-"""What a process runs on and with."""
+"""The machine and software that a process runs on."""
 
 import functools
 import platform
@@ -11,14 +11,14 @@ from pathlib import Path
 import dgm_engine
 
 BFLOAT16_SHAPE = (256, 784, 512)
-"""Rows, inputs and outputs of the matrix product that tells whether a processor gains from bfloat16."""
+"""Rows, inputs and outputs of the matrix product that tests whether a processor gains from bfloat16."""
 
 BFLOAT16_GAIN = 1.25
-"""So many times as fast must it be: the casts before and after each product cost time too."""
+"""bfloat16 is used if this product is at least this many times as fast: the casts around each product cost time too."""
 
 
 def describe() -> dict[str, str]:
-    """Where and with what the process that calls it works: "device", with the threads it takes, and "version"."""
+    """The calling process's "device", with its number of threads, and the program's "version"."""
     import torch
 
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""How long work tells its caller how far it is, and how it is left when it does not."""
+"""The progress of long work: a callback for its caller, and a wait that can be interrupted."""
 
 import threading
 from collections.abc import Callable
@@ -6,20 +6,21 @@ from concurrent.futures import Future, wait
 from typing import TypeVar
 
 Progress = Callable[[float, str], None]
-"""Called with the share done, 0 to 1, and what is being done, in the person's words."""
-LOOK_SECONDS = 0.5
+"""Called with the share done, 0 to 1, and a text for the screen that says what is being done."""
+WATCH_SECONDS = 0.5
+"""`watched` calls its `look` this often."""
 
 _T = TypeVar("_T")
 
 
 def silent(_share: float, _doing: str) -> None:
-    """Progress that nobody follows."""
+    """A `Progress` that ignores its calls."""
 
 
 def watched(work: Callable[[], _T], look: Callable[[], None]) -> _T:
-    """What `work` returns or raises; it runs in a thread, and `look` is called twice a second meanwhile.
+    """Runs `work` in a thread and returns its result, or raises its error; meanwhile calls `look` twice a second.
 
-    What `look` raises ends the wait. The thread is left to itself then, and ends with the process at the latest.
+    An error from `look` ends the wait. The thread then goes on alone, and ends with the process at the latest.
     """
     outcome: Future[_T] = Future()
 
@@ -30,6 +31,6 @@ def watched(work: Callable[[], _T], look: Callable[[], None]) -> _T:
             outcome.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
-    while not wait([outcome], LOOK_SECONDS).done:
+    while not wait([outcome], WATCH_SECONDS).done:
         look()
     return outcome.result()

@@ -23,10 +23,10 @@ from pages._tiles import Shown, tile
 from pages._wire import packed, sent
 
 PAGE_SIZE = 100
-_COLUMNS = 10
-_GAP = 1  # pixels between pictures, so that none shows at the edge of another when they are enlarged
+_SPRITE_COLUMNS = 10
+_GAP_PIXELS = 1  # pixels between pictures, so that none shows at the edge of another when they are enlarged
 _FILES = tuple(f"labelling/labelling.{kind}" for kind in ("js", "html", "css"))
-_LARGEST = {Mode.GRID: 96, Mode.SINGLE: 256}  # pixels a side of a picture that is sent
+_PICTURE_PIXELS = {Mode.GRID: 96, Mode.SINGLE: 256}  # pixels a side of a picture that is sent
 
 
 def pages(seen: Snapshot, shown: Shown, choice: object, key: str) -> None:
@@ -59,16 +59,16 @@ def board(seen: Snapshot, shown: Shown, choice: object, key: str, mode: Mode) ->
     """
     project, labels, now = seen.project, seen.labels, view(seen)
     position = positions(project, now.rows, shown.items)
-    cell = thumbnails.own_size(project, _LARGEST[mode])
+    cell = thumbnails.own_size(project, _PICTURE_PIXELS[mode])
     sprite = token_of(source(project), mode, *shown.items)
     data = BoardData(
         token=sprite,
         choice=token_of(choice),
         slot=key,
         mode=mode,
-        columns=_COLUMNS,
+        columns=_SPRITE_COLUMNS,
         cell=cell,
-        step=cell + _GAP,
+        step=cell + _GAP_PIXELS,
         page=shown.page,
         pages=shown.pages,
         watched=shown.watched,
@@ -109,7 +109,7 @@ def _classes(labels: LabelState, now: View) -> tuple[BoardClass, ...]:
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
 def _sprite(project: Project, rows: tuple[int, ...], size: int) -> str:
-    return base64.b64encode(thumbnails.sprite(project, rows, _COLUMNS, size, _GAP)).decode()
+    return base64.b64encode(thumbnails.sprite(project, rows, _SPRITE_COLUMNS, size, _GAP_PIXELS)).decode()
 
 
 @_safely.callback

@@ -12,7 +12,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.services import labelling
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
-from dgm_engine.services.standing import SURE
+from dgm_engine.services.standing import SURE_CONFIDENCE
 from dgm_engine.services.viewing import view
 from pages import _safely, _state
 from pages._state import Key
@@ -93,9 +93,9 @@ def actions(seen: Snapshot, place: NDArray[np.int64], key: str) -> None:
 
 def sureness(seen: Snapshot, place: NDArray[np.int64]) -> str:
     """How sure the model is of images at positions of the view, in a sentence."""
-    sure = int((view(seen).confidence[place] >= SURE).sum())
+    sure = int((view(seen).confidence[place] >= SURE_CONFIDENCE).sum())
     of = "all of them" if sure == len(place) else f"{sure:,} of them" if sure else "none of them"
-    return f"The model is at least {SURE:.0%} sure of {of}."
+    return f"The model is at least {SURE_CONFIDENCE:.0%} sure of {of}."
 
 
 def class_box(seen: Snapshot, key: str, label: str = "Class") -> str | None:
@@ -113,7 +113,7 @@ def class_box(seen: Snapshot, key: str, label: str = "Class") -> str | None:
 
 @_safely.callback
 def _label(project: Project, items: Sequence[str]) -> None:
-    # As the field stands now: somebody may have typed another class and pressed the button before it was drawn anew.
+    # The field's present value: a person may have typed another class and pressed the button before it was redrawn.
     if class_name := st.session_state[Key.BULK_CLASS]:
         labelling.label_items(project, items, class_name, _state.annotator())
         _state.notify(f"{len(items):,} labelled {plain(class_name)}")

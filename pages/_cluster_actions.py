@@ -1,4 +1,4 @@
-"""What can be done with a cluster beside naming it, and which clusters lie close to each other."""
+"""Edits of clusters other than naming, and which clusters are close to each other."""
 
 from collections.abc import Callable
 
@@ -13,26 +13,26 @@ from dgm_engine.services.viewing import clusters_of
 from pages import _safely, _state
 from pages._text import count, escaped, plain
 
-_PAIRS = 6
+_MAX_PAIRS = 6
 _SHADES = [[0, "rgba(0, 125, 150, 0)"], [1, "rgba(0, 125, 150, 1)"]]
 """From the page's own colour, light or dark."""
 
 
-def title(cluster: Cluster) -> str:
+def heading(cluster: Cluster) -> str:
     """``Cluster 7``, with its class where it has one; plain text."""
     return f"Cluster {cluster.component}" + (f" ({cluster.class_name})" if cluster.class_name else "")
 
 
 def dialog(seen: Snapshot, cluster: Cluster) -> None:
     """A window with all that can be done with a cluster; each is one step for Undo."""
-    st.dialog(plain(title(cluster)))(_actions)(seen, cluster)
+    st.dialog(plain(heading(cluster)))(_actions)(seen, cluster)
 
 
 def _actions(seen: Snapshot, cluster: Cluster) -> None:
     k = cluster.component
     st.caption(f"{count(cluster.size, 'image')}. It takes effect at once, can be undone, and training then learns it.")
     if others := _nearest_first(seen, cluster):
-        names = {other: title(clusters_of(seen)[other]) for other in others}
+        names = {other: heading(clusters_of(seen)[other]) for other in others}
         into = st.selectbox("Merge it into", others, format_func=names.__getitem__, help="The most alike first")
         if st.button("Merge", icon=":material/merge:"):
             _merge(seen, k, into)
@@ -63,12 +63,12 @@ def _actions(seen: Snapshot, cluster: Cluster) -> None:
 
 
 def matrix(seen: Snapshot) -> None:
-    """Which clusters lie close: a matrix in which similar ones stand side by side, and the closest pairs."""
+    """Shows which clusters are close: a matrix with similar ones side by side, and the closest pairs."""
     found = cluster_service.alike(seen)
     if len(found.components) < 2:
         st.info("There is only one cluster with images.")
         return
-    names = [escaped(title(clusters_of(seen)[k])) for k in found.components[found.order].tolist()]
+    names = [escaped(heading(clusters_of(seen)[k])) for k in found.components[found.order].tolist()]
     share = np.log10(found.matrix[np.ix_(found.order, found.order)].clip(1e-4, 1))
     np.fill_diagonal(share, np.nan)
     figure = go.Figure(go.Heatmap(z=share, x=names, y=names, colorscale=_SHADES, showscale=False, hoverinfo="x+y"))
@@ -83,7 +83,9 @@ def matrix(seen: Snapshot) -> None:
         one, other = (clusters_of(seen)[found.components[at]] for at in (i, j))
         small, large = sorted((one, other), key=lambda c: c.size)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"{plain(title(large))} and {plain(title(small))}: {found.matrix[i, j]:.1%}", width="stretch")
+            st.markdown(
+                f"{plain(heading(large))} and {plain(heading(small))}: {found.matrix[i, j]:.1%}", width="stretch"
+            )
             st.button(
                 "Merge",
                 key=f"merge_{large.component}_{small.component}",
@@ -96,7 +98,7 @@ def matrix(seen: Snapshot) -> None:
 
 def _closest(matrix: np.ndarray) -> list[tuple[int, int]]:
     i, j = np.triu_indices(len(matrix), 1)
-    return [(int(i[p]), int(j[p])) for p in np.argsort(-matrix[i, j], kind="stable")[:_PAIRS]]
+    return [(int(i[p]), int(j[p])) for p in np.argsort(-matrix[i, j], kind="stable")[:_MAX_PAIRS]]
 
 
 def _nearest_first(seen: Snapshot, cluster: Cluster) -> list[int]:
@@ -122,4 +124,4 @@ def _do(seen: Snapshot, done: str, act: Callable[..., object], *components: int)
 @_safely.callback
 def _ignore(seen: Snapshot, cluster: Cluster) -> None:
     cluster_service.ignore(seen.project, cluster.component, _state.annotator(), seen, ignored=not cluster.ignored)
-    _state.notify(f"{plain(title(cluster))} is {'back' if cluster.ignored else 'ignored'}; Undo takes it back")
+    _state.notify(f"{plain(heading(cluster))} is {'back' if cluster.ignored else 'ignored'}; Undo takes it back")

@@ -20,11 +20,11 @@ from pages._state import Key
 from pages._text import count, plain
 from pages._wire import packed
 
-PROTOTYPE = 72
-EXEMPLAR = 44
-_SHOWN = 8
-_GROWN = 1.5
-"""A cluster that holds so many times the images that it was named for may be another thing by now."""
+PROTOTYPE_PIXELS = 72
+EXEMPLAR_PIXELS = 44
+_EXEMPLARS_SHOWN = 8
+_GROWTH_WARNED = 1.5
+"""A cluster that has grown by this factor since it was named may mean something else by now."""
 
 _Place = tuple[str, int]
 """A project's folder and a cluster."""
@@ -118,7 +118,7 @@ def _place(seen: Snapshot, cluster: Cluster) -> _Place:
 
 
 def _picture(seen: Snapshot, cluster: Cluster, n: int, *, learned: bool) -> str:
-    k, rows = cluster.component, tuple(cluster.exemplars[:_SHOWN].tolist())
+    k, rows = cluster.component, tuple(cluster.exemplars[:_EXEMPLARS_SHOWN].tolist())
     typical, exemplars = _images(seen, k if learned else None, rows)
     told = "What the model imagines for this cluster" if learned else "Its most typical image; the model learns it next"
     size = f"{n:,} images" if n == cluster.size else f"{n:,} of {cluster.size:,} images"
@@ -128,12 +128,12 @@ def _picture(seen: Snapshot, cluster: Cluster, n: int, *, learned: bool) -> str:
         title += f' <span class="chip" style="border-color:{hue}">{html.escape(cluster.class_name)}</span>'
     return f"""
     <div class="cluster{" ignored" * cluster.ignored}">
-      <img class="prototype" src="{typical}" width="{PROTOTYPE}" height="{PROTOTYPE}"
+      <img class="prototype" src="{typical}" width="{PROTOTYPE_PIXELS}" height="{PROTOTYPE_PIXELS}"
         style="border-color:{cluster_colour(k)}" title="{told}" alt="{told}">
       <div class="cluster-text">
         <div><b><span class="dot" style="background:{cluster_colour(k)}"></span>{title}</b>
           <span class="hush">{size}, {cluster.confidence:.0%} sure{_remarks(cluster)}</span></div>
-        {strip(exemplars, len(rows), EXEMPLAR)}
+        {strip(exemplars, len(rows), EXEMPLAR_PIXELS)}
         {_promise(seen, cluster)}
       </div>
     </div>"""
@@ -146,7 +146,7 @@ def _remarks(cluster: Cluster) -> str:
     if cluster.by_training:
         told = "By labels of single images in it, or the names of an earlier model. A name that you give stands above."
         remarks += f' · <span title="{told}">named by training</span>'
-    if cluster.size >= _GROWN * cluster.named_size > 0:
+    if cluster.size >= _GROWTH_WARNED * cluster.named_size > 0:
         remarks += f' · <span class="warn">had {count(cluster.named_size, "image")} when it was named</span>'
     return remarks + (' · <span class="warn">may be two groups</span>' if cluster.two_like else "")
 
@@ -163,10 +163,10 @@ def _promise(seen: Snapshot, cluster: Cluster) -> str:
 def _images(seen: Snapshot, component: int | None, rows: tuple[int, ...]) -> tuple[str, str]:
     """A component's prototype, or else the first of the rows, and all of the rows."""
     if component is None:
-        typical = thumbnails.thumbnails(seen.project, rows[:1], PROTOTYPE)[0]
+        typical = thumbnails.thumbnails(seen.project, rows[:1], PROTOTYPE_PIXELS)[0]
     else:
-        typical = thumbnails.prototype_image(seen, component, PROTOTYPE)
-    return data_uri(typical), data_uri(thumbnails.sprite(seen.project, rows, max(len(rows), 1), EXEMPLAR))
+        typical = thumbnails.prototype_image(seen, component, PROTOTYPE_PIXELS)
+    return data_uri(typical), data_uri(thumbnails.sprite(seen.project, rows, max(len(rows), 1), EXEMPLAR_PIXELS))
 
 
 @_safely.callback

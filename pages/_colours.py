@@ -26,15 +26,15 @@ from dgm_engine.services.map_look import (
     Scale,
 )
 from dgm_engine.services.mapping import Places, token_of
-from dgm_engine.services.palette import UNKNOWN, class_colour, cluster_colour
+from dgm_engine.services.palette import NO_CLASS_COLOUR, class_colour, cluster_colour
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import ItemState, Opinion, clusters_of, view
 from pages._pictures import BY_RESULTS, data_uri
 
-PROTOTYPE = 40
-_SHADES = 32
-_NAME_LENGTH = 24
+PROTOTYPE_PIXELS = 40
+_N_SHADES = 32
+_MAX_NAME_LENGTH = 24
 
 
 class Colour(StrEnum):
@@ -47,7 +47,7 @@ class Colour(StrEnum):
 
 
 STATES = {
-    ItemState.UNLABELLED: ("no label", UNKNOWN),
+    ItemState.UNLABELLED: ("no label", NO_CLASS_COLOUR),
     ItemState.LABELLED: ("labelled", "#0072b2"),
     ItemState.REJECTED: ("a class ruled out", "#d55e00"),
     ItemState.NONE: ("none of the named", "#009e73"),
@@ -88,7 +88,7 @@ def look(seen: Snapshot, where: Places, colour: Colour, scope: Scope) -> Look:
         palette=chosen.palette,
         legend=chosen.legend,
         labels=labels,
-        prototypes=Prototypes(_sprite(seen, tuple(c.component for c in used)), PROTOTYPE) if used else None,
+        prototypes=Prototypes(_sprite(seen, tuple(c.component for c in used)), PROTOTYPE_PIXELS) if used else None,
     )
 
 
@@ -98,13 +98,13 @@ def _coloured(seen: Snapshot, colour: Colour) -> _Colouring:
     if colour is Colour.CONFIDENCE:
         return _shaded(now.confidence)
     if colour is Colour.CLUSTER:
-        names = _told_apart([title(cluster) for cluster in now.clusters][:GROUPS])
+        names = _told_apart([map_label(cluster) for cluster in now.clusters][:GROUPS])
         hues = [cluster_colour(k) for k in range(len(names))]
         group = np.minimum(now.component, GROUPS - 1)
         meaning = f"clusters of {len(names)}"
     elif colour is Colour.CLASS:
         classes = now.classes[: GROUPS - 1]
-        names, hues = ["no class yet", *classes], [UNKNOWN, *(class_colour(c, now.colours) for c in classes)]
+        names, hues = ["no class yet", *classes], [NO_CLASS_COLOUR, *(class_colour(c, now.colours) for c in classes)]
         group = _indices(now.class_name, classes)
         meaning = "classes"
     else:
@@ -125,15 +125,15 @@ def _told_apart(names: list[str]) -> list[str]:
 
 def _shaded(confidence: NDArray[np.float32]) -> _Colouring:
     # The palest end is left out: most images are sure ones, and would hardly show on white.
-    shades = tuple(_hex(str(rgb)) for rgb in sample_colorscale("Cividis", np.linspace(0, 0.86, _SHADES).tolist()))
-    group = np.clip(confidence * _SHADES, 0, _SHADES - 1).astype(np.uint8)
+    shades = tuple(_hex(str(rgb)) for rgb in sample_colorscale("Cividis", np.linspace(0, 0.86, _N_SHADES).tolist()))
+    group = np.clip(confidence * _N_SHADES, 0, _N_SHADES - 1).astype(np.uint8)
     return _Colouring(group, shades, Legend("confidence", scale=Scale("0% sure", "100%", shades)))
 
 
-def title(cluster: Cluster) -> str:
+def map_label(cluster: Cluster) -> str:
     """A cluster's class, or its number where it has none, as short as a map needs it."""
     text = cluster.class_name or f"#{cluster.component}"
-    return text if len(text) <= _NAME_LENGTH else f"{text[: _NAME_LENGTH - 1]}…"
+    return text if len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 1]}…"
 
 
 def _labelled_clusters(seen: Snapshot, n: int) -> list[Cluster]:
@@ -146,7 +146,7 @@ def _labels(seen: Snapshot, where: Places) -> tuple[Label, ...]:
     used = _labelled_clusters(seen, len(where.order))
     centres = _centres(view(seen).opinion, where, tuple(cluster.component for cluster in used))
     return tuple(
-        Label(c.component, title(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
+        Label(c.component, map_label(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
         for c, (x, y) in zip(used, centres, strict=True)
     )
 
@@ -158,7 +158,7 @@ def _centres(opinion: Opinion, where: Places, components: tuple[int, ...]) -> tu
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY_RESULTS)
 def _sprite(seen: Snapshot, components: tuple[int, ...]) -> str:
-    return data_uri(thumbnails.prototype_sprite(seen, components, PROTOTYPE))
+    return data_uri(thumbnails.prototype_sprite(seen, components, PROTOTYPE_PIXELS))
 
 
 def _indices(values: NDArray[np.str_], names: Sequence[str]) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ _NUMBERS = {
     "SELECTED": (map_look.SELECTED, "Bit of a point's flags: it is selected."),
     "LABELLED": (map_look.LABELLED, "Bit of a point's flags: its image has a label."),
     "MUTED": (map_look.MUTED, "Bit of a point's flags: a filter leaves it out."),
-    "STEPS": (mapping.STEPS, "A coordinate of a point is one of so many steps of the unit square."),
+    "STEPS": (mapping.STEPS, "The largest coordinate of a point: the side of the unit square in steps."),
     "MAX_NAME_LENGTH": (MAX_NAME_LENGTH, "Characters of the name of a class, at most."),
 }
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}

@@ -58,7 +58,7 @@ def form() -> None:
             placeholder="/home/me/images",
             key="source_path",
             persist_state="session",  # a wrong one is still there to be corrected
-            help="Images may lie in folders inside it.",
+            help="Images may be in folders inside it.",
         ).strip()
         suggestion = Path(source).name if source else ""
     elif kind == Source.UPLOAD:
@@ -105,24 +105,24 @@ def _options(kind: str) -> dict[str, object]:
     options: dict[str, object] = {}
     if kind != Source.BUILT_IN:
         options["class_folders"] = st.selectbox(
-            "If the images lie in folders, the names of these are",
+            "If images are in folders, use the folders' names as",
             list(_CLASS_FOLDERS),
             format_func=_CLASS_FOLDERS.__getitem__,
         )
     with st.expander("How the images are read"):
         options["limit"] = st.number_input(
-            "At most so many images", 1, 10_000_000, value=None, placeholder="all", help="A fair sample of the source."
+            "Maximum number of images", 1, 10_000_000, value=None, placeholder="all", help="A fair sample of them."
         )
         if kind != Source.BUILT_IN:
             side = st.selectbox(
-                "Size that images are brought to",
+                "Resize images to",
                 [None, *_SIZES],
                 format_func=lambda s: "chosen from the images" if s is None else f"{s} x {s} pixels",
             )
             options["size"] = None if side is None else (side, side)
             colours = {None: "chosen from the images", 1: "grey", 3: "colour"}
             options["channels"] = st.selectbox("Colours", list(colours), format_func=colours.__getitem__)
-        elif root := st.text_input("Folder with the set's files", placeholder="downloaded where it is not given"):
+        elif root := st.text_input("Folder with the set's files", placeholder="downloaded if not given"):
             options["data_root"] = Path(root).expanduser()
         return options
 

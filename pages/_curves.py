@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dgm_engine.services.jobs import LiveMap
-from dgm_engine.services.palette import DISTINCT, class_colour, cluster_colour
+from dgm_engine.services.palette import CLUSTER_COLOURS, class_colour, cluster_colour
 from dgm_engine.training.terms import AGREEMENT, BOUND, TERMS
 from pages._state import Key
 from pages._text import escaped
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BY_NAME = {term.name: term for term in TERMS}
-HEIGHT = 210
+CHART_HEIGHT = 210
 _BY_CLUSTER, _BY_CLASS = "Cluster", "Class"
 
 
@@ -112,10 +112,10 @@ def _points(
     return go.Scattergl(x=x, y=y, mode="markers", marker=marker, hoverinfo="skip", **settings)
 
 
-def _line(table: "pd.DataFrame", column: str, key: str, form: str = "", height: int = HEIGHT) -> None:
+def _line(table: "pd.DataFrame", column: str, key: str, form: str = "", height: int = CHART_HEIGHT) -> None:
     known = table.dropna(subset=[column])
     figure = go.Figure(
-        go.Scatter(x=known["seconds"], y=known[column], mode="lines", line={"color": DISTINCT[0], "width": 2})
+        go.Scatter(x=known["seconds"], y=known[column], mode="lines", line={"color": CLUSTER_COLOURS[0], "width": 2})
     )
     figure.update_layout(
         height=height,

@@ -13,11 +13,11 @@ from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import view
 from pages._pictures import BY_SNAPSHOT, data_uri
 
-LARGE = 160
-SMALL = 44
-_BARS = 6
-_EVENTS = 6
-_NEIGHBOURS = 8
+IMAGE_PIXELS = 160
+NEIGHBOUR_PIXELS = 44
+_MAX_BARS = 6
+_MAX_EVENTS = 6
+_N_NEIGHBOURS = 8
 _SAID = {
     Kind.LABEL: "said {name}",
     Kind.REJECT: "said not {name}",
@@ -34,8 +34,8 @@ def show(seen: Snapshot, item: str, *, picture: bool = True) -> None:
     details = item_details(seen.project, item, seen)
     large = ""
     if picture:
-        source = data_uri(thumbnails.thumbnails(seen.project, [details.row], LARGE)[0])
-        large = f'<img src="{source}" width="{LARGE}" height="{LARGE}" alt="{html.escape(item)}">'
+        source = data_uri(thumbnails.thumbnails(seen.project, [details.row], IMAGE_PIXELS)[0])
+        large = f'<img src="{source}" width="{IMAGE_PIXELS}" height="{IMAGE_PIXELS}" alt="{html.escape(item)}">'
     where = "not in the results" if details.component is None else f"cluster {details.component}"
     st.html(f"""
     <div class="details">
@@ -67,19 +67,20 @@ def _bars(details: ItemDetails, seen: Snapshot) -> str:
     lines = "".join(
         f'<span>{html.escape(name) or "none of the named"}</span><span class="bar"><i style="width:{share:.1%};'
         f'background:{class_colour(name, view(seen).colours)}"></i></span><span>{share:.0%}</span>'
-        for name, share in details.posterior[:_BARS]
+        for name, share in details.posterior[:_MAX_BARS]
     )
     return f'<h4>What the model thinks</h4><div class="bars">{lines}</div>' if lines else ""
 
 
 def _nearest(seen: Snapshot, item: str) -> str:
     """The images most like it, framed in the colours of what they count as."""
-    found = neighbours.nearest(seen, item, _NEIGHBOURS)
+    found = neighbours.nearest(seen, item, _N_NEIGHBOURS)
     if not found:
         return ""
-    pictures = thumbnails.thumbnails(seen.project, [neighbour.row for neighbour in found], SMALL)
+    pictures = thumbnails.thumbnails(seen.project, [neighbour.row for neighbour in found], NEIGHBOUR_PIXELS)
     tiles = "".join(
-        f'<img src="{data_uri(png)}" width="{SMALL}" height="{SMALL}" alt="{html.escape(of.item)}"'
+        f'<img src="{data_uri(png)}" width="{NEIGHBOUR_PIXELS}" height="{NEIGHBOUR_PIXELS}" '
+        f'alt="{html.escape(of.item)}"'
         f' title="{html.escape(of.item)}: {html.escape(of.class_name or "no class yet")}"'
         f' style="border-color:{class_colour(of.class_name, view(seen).colours)}">'
         for png, of in zip(pictures, found, strict=True)
@@ -92,6 +93,6 @@ def _history(events: tuple[Event, ...]) -> str:
     lines = "".join(
         f"<li>{html.escape(e.annotator)} {html.escape(_SAID[e.kind].format(name=e.class_name))}"
         f' <span class="hush">{e.time[:16].replace("T", " ")}</span></li>'
-        for e in reversed(events[-_EVENTS:])
+        for e in reversed(events[-_MAX_EVENTS:])
     )
     return f"<h4>What people said</h4><ul>{lines}</ul>" if lines else ""

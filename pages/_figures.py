@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dgm_engine.services import charts, divergence_charts, evaluating, figure_files, figures, run_pairs
-from dgm_engine.services.charts import UNITS
-from dgm_engine.services.figure_words import ABOUT, Figure, active_words, shared_words
+from dgm_engine.services.charts import MAX_UNITS
+from dgm_engine.services.figure_words import FIGURE_TEXTS, Figure, active_words, shared_words
 from dgm_engine.services.snapshot import Snapshot
 from pages import _imagined, _safely
 from pages._pictures import BY_SNAPSHOT
@@ -105,7 +105,7 @@ def _units(seen: Snapshot, form: str) -> None:
     _explain(Figure.ACTIVITY)
     n_latent, n_active = _activity(seen)
     st.markdown(f"**{active_words(n_active, n_latent)}**")
-    n_units = st.slider("Numbers shown", 5, n_latent, min(UNITS, n_latent), width=300) if n_latent > 5 else n_latent
+    n_units = st.slider("Numbers shown", 5, n_latent, min(MAX_UNITS, n_latent), width=300) if n_latent > 5 else n_latent
     _show(_units_chart(seen, n_units), Figure.ACTIVITY, seen, form)
 
 
@@ -148,7 +148,7 @@ def _distances(seen: Snapshot, form: str) -> None:
         _show(divergence_charts.pair(found, pair[0], pair[1]), f"{Figure.DIVERGENCE}_{pair[0]}_{pair[1]}", seen, form)
         st.caption(
             f"The distance of this pair, number by number, the most used first. {found.n_active} of "
-            f"{len(found.order)} numbers tell clusters apart by more than {figures.ACTIVE_KL} nats on average."
+            f"{len(found.order)} numbers tell clusters apart by more than {figures.MIN_ACTIVE_KL} nats on average."
         )
 
 
@@ -163,12 +163,15 @@ _DRAW = {
 
 
 def _explain(figure: Figure) -> None:
-    about = ABOUT[figure]
+    about = FIGURE_TEXTS[figure]
     st.caption(f"{plain(about.words)}  \n:small[{plain(about.paper)}]")
 
 
 def _show(chart: go.Figure, name: str, seen: Snapshot, form: str) -> None:
     config: dict[str, Any] = charts.download_config(f"{seen.project.name}_run{seen.run.number}_{name}", form)
     st.plotly_chart(
-        chart, key=f"figure_{name}", config=config, alt=ABOUT[Figure(name)].title if name in ABOUT else name
+        chart,
+        key=f"figure_{name}",
+        config=config,
+        alt=FIGURE_TEXTS[Figure(name)].title if name in FIGURE_TEXTS else name,
     )

@@ -21,7 +21,7 @@ from pages._pictures import BY_PROJECT, data_uri, tip
 from pages._state import Key, Panel
 from pages._wire import packed, sent
 
-THUMBNAIL = 72
+THUMBNAIL_PIXELS = 72
 _FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
 
 
@@ -52,7 +52,7 @@ def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
 
 
 def places(project: Project, layout: LayoutState) -> Places | None:
-    """Where the images lie; None while the first layout is under way."""
+    """The places of the images; None during the first layout."""
     return None if layout.xy is None else _places(str(project.paths.root), layout.token, layout.xy)
 
 
@@ -65,14 +65,14 @@ def _pictures(seen: Snapshot, where: Places) -> None:
             place, now = where.items_at(wanted.indices), view(seen)
             sprite = _sprite(seen.project, tuple(now.rows[place].tolist()))
             titles = tuple(tip(now, p) for p in place)
-            data = Pictures(where.order_token, wanted.indices, titles, THUMBNAIL, sprite)
+            data = Pictures(where.order_token, wanted.indices, titles, THUMBNAIL_PIXELS, sprite)
     answer = _component.registered("dgm_pictures", "pictures.js")
     answer(key=Key.MAP_PICTURES, data=packed(data), on_wanted_change=lambda: None)
 
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY_PROJECT)
 def _sprite(project: Project, rows: tuple[int, ...]) -> str:
-    return data_uri(thumbnails.sprite(project, rows, max(len(rows), 1), THUMBNAIL))
+    return data_uri(thumbnails.sprite(project, rows, max(len(rows), 1), THUMBNAIL_PIXELS))
 
 
 def follow(seen: Snapshot, where: Places, colour: Colour) -> None:

@@ -10,8 +10,8 @@ from pages import _safely, _state
 from pages._state import Key
 from pages._text import count, plain
 
-_MOST = 4
-"""So many names that moved are told one by one."""
+_MAX_NAMES_LISTED = 4
+"""Up to this many names that moved are listed one by one."""
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -90,9 +90,9 @@ def _moved(project: Project, moved: list[Moved]) -> None:
     new = [move for move in moved if (place, move) not in known]
     if not new:
         return
-    lines = [_where_to(move) for move in new[:_MOST]]
-    if len(new) > _MOST:
-        lines.append(f"The same goes for {count(len(new) - _MOST, 'other name')}.")
+    lines = [_where_to(move) for move in new[:_MAX_NAMES_LISTED]]
+    if len(new) > _MAX_NAMES_LISTED:
+        lines.append(f"The same goes for {count(len(new) - _MAX_NAMES_LISTED, 'other name')}.")
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="moved_names"):
         st.markdown(":blue[:material/label:] " + "  \n".join(lines), width="stretch")
         st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))

@@ -14,14 +14,14 @@ from dgm_engine.services.viewing import View
 from pages import _safely
 from pages._text import escaped
 
-DRAWN = 10_000
+MAX_POINTS_DRAWN = 10_000
 """Points drawn at most; a selection still reaches all images."""
 _KEY = "plotly_map"
 
 
 def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.bool_]], None], reason: str) -> None:
     """Draws the map; what a lasso or box encloses, (M,), is given to `select`."""
-    drawn = min(DRAWN, len(where.order))
+    drawn = min(MAX_POINTS_DRAWN, len(where.order))
     st.caption(
         f"This browser cannot draw the full map ({reason}). Here is a plain one of {drawn:,} images, which forgets "
         "where you zoomed to when colours change; a selection still reaches all images."
@@ -35,7 +35,7 @@ def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.boo
 
 
 def _figure(view: View, where: Places, seen: Look) -> go.Figure:
-    rows = where.order[:DRAWN]
+    rows = where.order[:MAX_POINTS_DRAWN]
     xy = where.xy[rows] / STEPS
     hues = np.array(seen.palette)[seen.group[rows]]
     quiet = 0.25 if (seen.flags & SELECTED).any() else 0.8
@@ -59,7 +59,7 @@ def _figure(view: View, where: Places, seen: Look) -> go.Figure:
 
 
 def _enclosed(where: Places, event: dict[str, Any]) -> NDArray[np.bool_]:
-    """(M,) which items lie in any of the lassos and boxes of a selection event of Plotly."""
+    """(M,) bool, the items inside any lasso or box of a selection event of Plotly."""
     mask = np.zeros(len(where.order), dtype=bool)
     for lasso in event.get("lasso", []):
         mask |= where.enclosed(np.column_stack([lasso["x"], lasso["y"]]).tolist())

@@ -13,15 +13,15 @@ from dgm_engine.services.snapshot import Snapshot
 from pages._safely import callback
 from pages._state import Key
 
-FEW = 8
-"""Images that are left when the next ones are chosen, in a thread: it takes seconds where there are many."""
-PATIENCE = 0.3
-"""Seconds that a page waits for them, so that with few images they are there at once."""
+MIN_QUEUED = 8
+"""The next images are chosen once this many are left, in a thread, because it takes seconds in a large project."""
+WAIT_SECONDS = 0.3
+"""A page waits this long for the next images, so that in a small project they appear at once."""
 
-EARLIER = "Why this one: it was chosen by the results before these"
+EARLIER_NOTE = "Why this one: it was chosen by the results before these"
 
 
-class Source(StrEnum):
+class QueueKind(StrEnum):
     """Where images to label come from; the words are those on screen."""
 
     MIXED = "Most helpful"
@@ -34,11 +34,11 @@ class Source(StrEnum):
 
 
 _STRATEGY = {
-    Source.MIXED: Strategy.MIXED,
-    Source.UNCERTAIN: Strategy.UNCERTAIN,
-    Source.DIVERSE: Strategy.DIVERSE,
-    Source.CLUSTERS: Strategy.CLUSTERS,
-    Source.DISAGREEMENT: Strategy.DISAGREEMENT,
+    QueueKind.MIXED: Strategy.MIXED,
+    QueueKind.UNCERTAIN: Strategy.UNCERTAIN,
+    QueueKind.DIVERSE: Strategy.DIVERSE,
+    QueueKind.CLUSTERS: Strategy.CLUSTERS,
+    QueueKind.DISAGREEMENT: Strategy.DISAGREEMENT,
 }
 
 
@@ -65,7 +65,7 @@ class _Kept:
     """
 
     queued: list[Queued] = field(default_factory=list[Queued])
-    choice: tuple[str, Source, int] | None = None
+    choice: tuple[str, QueueKind, int] | None = None
     made_from: tuple[int, int] | None = None
     passed: frozenset[str] = frozenset()
     coming: Future[list[Queued]] | None = None
@@ -76,28 +76,28 @@ def _chooser() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, "chooser")
 
 
-def queue(seen: Snapshot, source: Source, n: int, looked: str | None) -> list[Queued]:
+def queue(seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list[Queued]:
     """The images of a source in the order to show, judged ones included.
 
-    An audit has its own; the others are kept in the session and chosen anew on another choice or when all are judged.
-    Where images are shown one by one, they are also chosen anew after a training, behind those next in view: keys are
+    An audit has its own; the others are kept in the session, and chosen again on another choice or when all are judged.
+    If images are shown one by one, they are also chosen again after a training, behind those next in view: keys are
     on their way to them; more follow before the last is judged; and those judged last stay before them, to go back to.
     What a run says while it is still at work leaves them as they are.
 
     Args:
-        seen: what the person looks at.
-        source: which of them.
-        n: how many.
+        seen: the snapshot on the screen.
+        source: the kind of queue.
+        n: the number of images.
         looked: the image that the person looked at last, "" for none; None where many are in view, which then stay.
     """
-    if source is Source.AUDIT:
+    if source is QueueKind.AUDIT:
         audit = auditing.current(seen)
         return [] if audit is None else [Queued(item.item, "") for item in audit.items]
     kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
     return _kept_up(kept, seen, source, n, looked)
 
 
-def _kept_up(kept: _Kept, seen: Snapshot, source: Source, n: int, looked: str | None) -> list[Queued]:
+def _kept_up(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list[Queued]:
     """What `queue` says of the sources that a session goes through."""
     choice, results = (str(seen.project.paths.root), source, n), (seen.run.number, seen.stamp)
     training = jobs.active_status(seen.project)
@@ -106,9 +106,9 @@ def _kept_up(kept: _Kept, seen: Snapshot, source: Source, n: int, looked: str | 
     left = _from_the_one_in_view(seen, source, kept.queued, looked)
     old = looked is not None and kept.made_from != results and not (training and training[1].alive)
     if old and source in _STRATEGY:  # what was said of the clusters then may be true no more
-        left = [replace(one, note=EARLIER) for one in left]
-    few = looked is not None and len(left) <= FEW and len(kept.queued) >= n
-    first = left[:FEW]
+        left = [replace(one, note=EARLIER_NOTE) for one in left]
+    few = looked is not None and len(left) <= MIN_QUEUED and len(kept.queued) >= n
+    first = left[:MIN_QUEUED]
     others = _coming(kept, seen, source, n, first) if few and not old else []
     if old or not (left or others):
         others = _next(kept, seen, source, n, first)
@@ -119,7 +119,7 @@ def _kept_up(kept: _Kept, seen: Snapshot, source: Source, n: int, looked: str | 
     return kept.queued
 
 
-def _next(kept: _Kept, seen: Snapshot, source: Source, n: int, first: list[Queued]) -> list[Queued]:
+def _next(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, first: list[Queued]) -> list[Queued]:
     """The images to follow the first ones, at once."""
     kept.coming = None
     others = _chosen(seen, source, n - len(first), kept.passed.union(one.item for one in first))
@@ -128,48 +128,48 @@ def _next(kept: _Kept, seen: Snapshot, source: Source, n: int, first: list[Queue
     return others
 
 
-def _coming(kept: _Kept, seen: Snapshot, source: Source, n: int, first: list[Queued]) -> list[Queued]:
+def _coming(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, first: list[Queued]) -> list[Queued]:
     """The images to follow the first ones once they are chosen, for which nobody waits long who has some; else none."""
     known = {one.item for one in first}
     if kept.coming is None:
         kept.coming = _chooser().submit(_chosen, seen, source, n, kept.passed | known)
-    if not wait([kept.coming], PATIENCE if first else None).done:
+    if not wait([kept.coming], WAIT_SECONDS if first else None).done:
         return []
     others, kept.coming = kept.coming.result(), None
     left = waiting(seen, source, others) - known
     return [one for one in others if one.item in left]
 
 
-def _from_the_one_in_view(seen: Snapshot, source: Source, queued: list[Queued], looked: str | None) -> list[Queued]:
+def _from_the_one_in_view(seen: Snapshot, source: QueueKind, queued: list[Queued], looked: str | None) -> list[Queued]:
     """Those that wait, from the one looked at last on: it, or the next one after it, is what the browser shows."""
     left = waiting(seen, source, queued)
     at = next((i for i, one in enumerate(queued) if one.item == looked), 0)
     return [one for one in queued[at:] + queued[:at] if one.item in left]
 
 
-def waiting(seen: Snapshot, source: Source, queued: list[Queued]) -> frozenset[str]:
+def waiting(seen: Snapshot, source: QueueKind, queued: list[Queued]) -> frozenset[str]:
     """Those of the images that nobody has judged; an image whose judgement is undone waits again."""
     items = {one.item for one in queued}
     state = seen.labels
-    if source is Source.AUDIT:
+    if source is QueueKind.AUDIT:
         audit = auditing.current(seen)
         left = () if audit is None else audit.unanswered
         return frozenset(one.item for one in left) - state.skipped
-    if source is Source.SUSPECTS:
+    if source is QueueKind.SUSPECTS:
         return frozenset(one.item for one in suspicion.suspects(seen)) & items - state.skipped
     return frozenset(items - (state.positive.keys() | state.rejected.keys() | state.none_of_named | state.skipped))
 
 
 @callback
 def others() -> None:
-    """The next images are chosen anew, and not among those in view."""
+    """Has the next images chosen again, but not among those in view."""
     kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
     kept.passed = kept.passed.union(one.item for one in kept.queued)
     kept.choice = None
 
 
-def _chosen(seen: Snapshot, source: Source, n: int, without: frozenset[str]) -> list[Queued]:
-    if source is Source.SUSPECTS:
+def _chosen(seen: Snapshot, source: QueueKind, n: int, without: frozenset[str]) -> list[Queued]:
+    if source is QueueKind.SUSPECTS:
         passed = seen.labels.skipped | without
         found = [one for one in suspicion.suspects(seen) if one.item not in passed]
         return [Queued(one.item, one.reason, one.expected) for one in found[:n]]

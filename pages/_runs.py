@@ -15,8 +15,8 @@ STATES = {
     JobState.FAILED: "failed",
     JobState.INTERRUPTED: "interrupted",
 }
-_MOST = 40
-"""So many runs are listed."""
+_MAX_RUNS_LISTED = 40
+"""The newest runs that the page lists, at most."""
 
 
 def listed(project: Project, runs: list[RunSummary]) -> None:
@@ -30,10 +30,13 @@ def listed(project: Project, runs: list[RunSummary]) -> None:
             "Every page shows the run in use, and training goes on from it. Going back leaves labels as they are, and "
             "can be undone."
         )
-        for run in runs[:_MOST]:
+        for run in runs[:_MAX_RUNS_LISTED]:
             _line(project, run, in_use, at_work=at_work)
-        if len(runs) > _MOST:
-            st.caption(f"And {len(runs) - _MOST} earlier ones; `dgm runs` lists them, and `dgm use` goes back to one.")
+        if len(runs) > _MAX_RUNS_LISTED:
+            st.caption(
+                f"And {len(runs) - _MAX_RUNS_LISTED} earlier ones; `dgm runs` lists them, "
+                "and `dgm use` goes back to one."
+            )
 
 
 def _line(project: Project, run: RunSummary, in_use: int, *, at_work: bool) -> None:

@@ -17,9 +17,9 @@ _log = logging.getLogger(__name__)
 
 
 def polling(function: Callable[Arguments, None], seconds: float | None) -> Callable[Arguments, None]:
-    """Makes a part of a page that draws itself again every so many seconds; None: only with the page.
+    """Makes a part of a page that is drawn again every `seconds`; None draws it only with the page.
 
-    An error in it is shown in its place, as `callback` says why.
+    An error is shown in the part's place, for the reason that `callback` gives.
     """
 
     @functools.wraps(function)

@@ -55,7 +55,7 @@ _ADVANCED = (
     Choice(
         "exact_components",
         "Clusters weighed exactly",
-        "For each image, so many of its likeliest clusters, and one of the others at random. 0 weighs all: slower.",
+        "This many of each image's likeliest clusters, and one of the others at random. 0 weighs all: slower.",
         0,
         100,
     ),
@@ -80,8 +80,8 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         fresh = st.checkbox(
             "Start again from scratch",
             disabled=latest is None,
-            help="Looks for clusters anew. Labels of single images stay, and a new cluster takes over the name of "
-            "the old ones that most of its images come from.",
+            help="Finds new clusters. Labels of single images stay, and a new cluster takes over the name of the old "
+            "ones that most of its images come from.",
         )
         with st.expander("Advanced settings"):
             model = _choice("Model", _MODELS, latest.name if latest else ModelName.GM_DGM)
@@ -152,6 +152,6 @@ def _advanced(
         st.caption(setting.help)
         if value != default:
             overrides[setting.field] = value
-    seed = st.number_input("Number of the dice", 0, 2**31 - 1, 0)
-    st.caption("Another number gives another, as good, result.")
+    seed = st.number_input("Random seed", 0, 2**31 - 1, 0)
+    st.caption("Another seed gives a different, equally good result.")
     return seed, n_classes, overrides

@@ -15,9 +15,9 @@ from pages import _safely, _state
 from pages._pictures import BY_PROJECT, data_uri, strip
 from pages._text import count, plain
 
-PICTURE = 32
-_SHOWN = 8
-_NAME_LENGTH = 24
+PICTURE_PIXELS = 32
+_PICTURES_SHOWN = 8
+_MAX_NAME_LENGTH = 24
 
 
 def remark(seen: Snapshot, suspect: SuspectName) -> None:
@@ -27,12 +27,12 @@ def remark(seen: Snapshot, suspect: SuspectName) -> None:
         seen: what the person looks at.
         suspect: the cluster's name.
     """
-    k, shown = suspect.component, suspect.rows[:_SHOWN]
+    k, shown = suspect.component, suspect.rows[:_PICTURES_SHOWN]
     with st.container(border=False, gap="xsmall", key=f"suspect_{k}"):
         told = f"**{answers(suspect)}.** Training follows the answers where enough of them agree."
         st.markdown(f":small[:orange[:material/contrast:] {told}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-            st.html(strip(_pictures(seen.project, shown), len(shown), PICTURE), width="content")
+            st.html(strip(_pictures(seen.project, shown), len(shown), PICTURE_PIXELS), width="content")
             st.button(
                 f"Show {len(suspect.rows):,}",
                 key=f"against_{k}",
@@ -108,8 +108,8 @@ def _show(seen: Snapshot, rows: Sequence[int]) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
 def _pictures(project: Project, rows: tuple[int, ...]) -> str:
-    return data_uri(thumbnails.sprite(project, rows, len(rows), PICTURE))
+    return data_uri(thumbnails.sprite(project, rows, len(rows), PICTURE_PIXELS))
 
 
 def _quoted(name: str) -> str:
-    return f"“{plain(name if len(name) <= _NAME_LENGTH else f'{name[: _NAME_LENGTH - 1]}…')}”"
+    return f"“{plain(name if len(name) <= _MAX_NAME_LENGTH else f'{name[: _MAX_NAME_LENGTH - 1]}…')}”"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services.mapping import Places
-from dgm_engine.services.palette import UNKNOWN, class_colour
+from dgm_engine.services.palette import NO_CLASS_COLOUR, class_colour
 from dgm_engine.services.viewing import View
 from pages._board_messages import Tile
 from pages._pictures import tip
@@ -25,7 +25,7 @@ class Shown:
         opens: whether an image can be opened by itself.
         stays: whether an image is shown on when it is judged, as nothing follows it.
         where: places of the view's images on the map that marks the one looked at; None where no map is beside them.
-        page: from 0, of so many `pages`.
+        page: number of the page, from 0 to `pages` - 1.
         pages: at least 1.
     """
 
@@ -66,7 +66,7 @@ def tile(view: View, position: int, labels: LabelState, shown: Shown) -> Tile:
         mark=mark,
         judged=bool(mark) if shown.waiting is None else item not in shown.waiting,
     )
-    return replace(told, tip=item, colour=UNKNOWN, guess="", predicted="", sure=None) if shown.audit else told
+    return replace(told, tip=item, colour=NO_CLASS_COLOUR, guess="", predicted="", sure=None) if shown.audit else told
 
 
 def _guess(predicted: str, sure: float, label: str) -> str:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 M = TypeVar("M")
-RELOAD = "reload the page; if that does not help, restart the app, so that both are of one version"
-_TAKEN_FOR: dict[Any, Any] = {float: (int, float), list: (list, tuple), dict: Mapping}
+RELOAD_REMEDY = "reload the page; if that does not help, restart the app, so that both are of one version"
+_ACCEPTED_TYPES: dict[Any, Any] = {float: (int, float), list: (list, tuple), dict: Mapping}
 """What JSON and Streamlit make of a type, if that is not the type itself."""
 
 
@@ -54,7 +54,7 @@ def _read(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 - any ty
         if value not in list(kind):
             raise _unexpected(where, value, f"one of {', '.join(kind)}")
         return kind(value)
-    expected = _TAKEN_FOR.get(kind, kind)
+    expected = _ACCEPTED_TYPES.get(kind, kind)
     if not isinstance(value, expected) or (isinstance(value, bool) and kind is not bool):
         raise _unexpected(where, value, f"a value of type {kind.__name__}")
     return value
@@ -72,4 +72,4 @@ def _read_fields(kind: Any, value: Mapping[str, object], where: str) -> Any:  # 
 
 
 def _unexpected(where: str, got: object, expected: str) -> InputError:
-    return InputError(f"the browser sent {got!r:.80} as “{where}”, where the app expects {expected}; {RELOAD}")
+    return InputError(f"the browser sent {got!r:.80} as “{where}”, where the app expects {expected}; {RELOAD_REMEDY}")

@@ -8,7 +8,7 @@ import streamlit as st
 from dgm_engine.discovery.metrics import Confusion
 from dgm_engine.services import charts, evaluating, jobs
 from dgm_engine.services.evaluating import Evaluation
-from dgm_engine.services.figure_words import ABOUT, Figure
+from dgm_engine.services.figure_words import FIGURE_TEXTS, Figure
 from dgm_engine.services.projects import Project
 from dgm_engine.services.run_pairs import listed
 from dgm_engine.services.snapshot import Snapshot, take
@@ -18,18 +18,18 @@ from pages._text import count, plain
 _FIGURES = (
     (
         "accuracy_named",
-        "Your classes",
+        "Predicted classes",
         "Share of images whose predicted class is the true one, from your names and labels alone.",
     ),
     (
         "accuracy_cluster_and_label",
         "Clusters, best naming",
-        "If every cluster had the name of the class that is most frequent in it. What naming alone could reach.",
+        "If every cluster had the name of its most frequent class: the most that naming alone could reach.",
     ),
     (
         "accuracy_hungarian",
         "One cluster per class",
-        "If every class had to make do with a single cluster. Low where there are more clusters than classes.",
+        "If every class had only one cluster. Low if there are more clusters than classes.",
     ),
     ("all", "All classes", "Classes and unnamed clusters matched with the true classes as well as possible."),
     ("old", "Of these, known ones", "The same, on the classes that you named or labelled."),
@@ -116,7 +116,7 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _confusion(confusion: Confusion) -> None:
-    st.subheader(ABOUT[Figure.CONFUSION].title)
+    st.subheader(FIGURE_TEXTS[Figure.CONFUSION].title)
     config = {"displayModeBar": False}
     st.plotly_chart(charts.confusion(confusion), key="confusion", config=config, alt="Confusion matrix")
 

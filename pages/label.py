@@ -8,13 +8,13 @@ from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, take
 from pages import _board, _details, _guards, _queue, _safely, _standing, _suspect_names
 from pages._board_messages import Mode
-from pages._queue import Queued, Source
+from pages._queue import Queued, QueueKind
 from pages._state import Key
 from pages._text import count
 from pages._tiles import Shown
 
-BATCH = {Mode.SINGLE: 20, Mode.GRID: 60}
-AUDITED = 40
+BATCH_SIZE = {Mode.SINGLE: 20, Mode.GRID: 60}
+AUDIT_SIZE = 40
 
 
 def label(seen: Snapshot) -> None:
@@ -33,46 +33,46 @@ def label(seen: Snapshot) -> None:
         )
         source = st.selectbox(
             "Which images",
-            list(Source),
+            list(QueueKind),
             key=Key.SOURCE,
             bind="query-params",
             label_visibility="collapsed",
             width=270,
             persist_state="session",
         )
-        if source != Source.AUDIT:
+        if source != QueueKind.AUDIT:
             st.button("Other images", icon=":material/refresh:", type="tertiary", on_click=_queue.others)
-        if source != Source.AUDIT:  # which says itself how far it has come
+        if source != QueueKind.AUDIT:  # which says itself how far it has come
             st.space("stretch")
             _standing.line(seen)
-    audit = auditing.current(seen) if source == Source.AUDIT else None
-    if source == Source.AUDIT:
+    audit = auditing.current(seen) if source == QueueKind.AUDIT else None
+    if source == QueueKind.AUDIT:
         _audit(seen.project, audit)
-    _images(seen, Source(source), Mode(mode), 0 if audit is None else audit.number)
+    _images(seen, QueueKind(source), Mode(mode), 0 if audit is None else audit.number)
 
 
-def _images(seen: Snapshot, source: Source, mode: Mode, audit: int) -> None:
-    if source is Source.SUSPECTS:
+def _images(seen: Snapshot, source: QueueKind, mode: Mode, audit: int) -> None:
+    if source is QueueKind.SUSPECTS:
         _suspect_names.listed(seen)
     key = f"label_{mode}"
-    queued = _queue.queue(seen, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
+    queued = _queue.queue(seen, source, BATCH_SIZE[mode], _board.looked(key) if mode is Mode.SINGLE else None)
     waiting = _queue.waiting(seen, source, queued)
     if not waiting:
-        if queued or source is not Source.AUDIT:
+        if queued or source is not QueueKind.AUDIT:
             st.success(_none_left(seen, source))
         return
     images, beside = st.columns([8, 5], gap="medium")
     with images:
         looked = _board.board(seen, _shown(queued, waiting, audit), (source, audit), key, mode)
     with beside:
-        if looked is not None and source is not Source.AUDIT:
+        if looked is not None and source is not QueueKind.AUDIT:
             _details.show(seen, looked, picture=mode is Mode.GRID)
 
 
-def _none_left(seen: Snapshot, source: Source) -> str:
-    if source is Source.AUDIT:
+def _none_left(seen: Snapshot, source: QueueKind) -> str:
+    if source is QueueKind.AUDIT:
         return "All images of this audit are judged, or were skipped."
-    if source is not Source.SUSPECTS:
+    if source is not QueueKind.SUSPECTS:
         return "No more images to suggest this way. Choose another way, or train again."
     if not seen.labels.positive:
         return "No image has a label yet, so that none can be wrong."
@@ -95,8 +95,8 @@ def _audit(project: Project, audit: Audit | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if audit is None:
             st.markdown(
-                f"How often is the model right? Judge {AUDITED} images drawn at random, without seeing what it says of "
-                "them: their answers estimate its accuracy on the images that nobody has judged."
+                f"How often is the model right? Judge {AUDIT_SIZE} images drawn at random, without seeing what it says "
+                "of them: your answers estimate its accuracy on the images that nobody has judged."
             )
         else:
             answered = audit.accuracy.n
@@ -113,12 +113,12 @@ def _audit(project: Project, audit: Audit | None) -> None:
 
 
 def _draw_button(project: Project) -> None:
-    st.button(f"Draw {AUDITED} images", icon=":material/casino:", type="primary", on_click=_draw, args=(project,))
+    st.button(f"Draw {AUDIT_SIZE} images", icon=":material/casino:", type="primary", on_click=_draw, args=(project,))
 
 
 @_safely.callback
 def _draw(project: Project) -> None:
-    auditing.start(take(project), AUDITED)
+    auditing.start(take(project), AUDIT_SIZE)
 
 
 label(_guards.require_snapshot(_guards.require_project()))

@@ -34,7 +34,7 @@ def show_projects() -> None:
         for card in cards:
             with st.container(border=True, gap="xsmall"):
                 _card(card)
-        has_example = any(card.name == projects.EXAMPLE for card in cards)
+        has_example = any(card.name == projects.EXAMPLE_NAME for card in cards)
         if not has_example and st.button("Open the example", type="primary", icon=":material/school:"):
             _go_to(projects.create_example().paths.root)
     with right:

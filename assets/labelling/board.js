@@ -20,7 +20,7 @@ import { Words } from "./words.js";
 
 const LOOK_MS = 140;
 
-/** @type {Board | null} the board that the keys are for: while a page is drawn anew, one that goes may still stand there */
+/** @type {Board | null} the board that receives the keys: while a page is redrawn, the old board may still be there */
 let active = null;
 
 export class Board {
@@ -35,7 +35,7 @@ export class Board {
     this.component = component;
     this.data = component.data;
     this.token = ""; // of the images that are drawn
-    this.blind = false; // whether something is being undone of which it is not known here what it was
+    this.blind = false; // whether the server is undoing a step that this page does not know
     this.picks = new Picks();
     /** @type {Known[]} of each tile */
     this.known = [];

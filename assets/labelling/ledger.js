@@ -1,11 +1,11 @@
 // @ts-check
-// What the person has said on this page. It shows at once; the server is told, and says how far it has heard. Statements
-// that it has not heard yet are sent again with every new one, so that none is lost when keys come faster than answers. The
-// tab keeps them, so that none is lost when it is loaded anew.
+// The statements made on this page. They show at once; the server is told, and answers how far it has heard. Statements
+// that it has not heard yet are sent again with every new one, so that none is lost if keys come faster than answers. The
+// tab stores them, so that none is lost on a reload.
 /** @import { Heard, Said, Statement } from "../contract.js" */
 
-const PACE_MS = 90; // statements that follow closer upon each other travel together
-const PATIENCE_MS = 3000; // after which what has no answer is sent once more
+const PACE_MS = 90; // statements that follow each other faster are sent together
+const PATIENCE_MS = 3000; // unanswered statements are sent again after this time
 const KEPT = "dgm-unheard";
 
 /** @typedef {{ kind: Statement["kind"], name: string }} Word what was said of one image */
@@ -32,7 +32,7 @@ export class Ledger {
     this.waits = kept !== null;
   }
 
-  /** Says once more what was on its way when the page was loaded anew. */
+  /** Sends the statements again that were unanswered when the page was reloaded. */
   resume() {
     if (this.waits) this.tell(0);
     this.waits = false;

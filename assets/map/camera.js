@@ -50,7 +50,7 @@ export class Camera {
   }
 
   /**
-   * Moves what is seen by so many pixels of the screen.
+   * Moves the view by a number of pixels of the screen.
    *
    * @param {number} right @param {number} down
    */
@@ -59,7 +59,7 @@ export class Camera {
   }
 
   /**
-   * Zooms by a factor; what lies under the point of the screen stays there.
+   * Zooms by a factor around a point of the screen.
    *
    * @param {number} left @param {number} top @param {number} factor
    */

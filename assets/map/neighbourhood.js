@@ -44,13 +44,13 @@ export class Neighbourhood {
       }
       if (found.length < most) continue;
       found = found.sort((a, b) => a[0] - b[0]).slice(0, most);
-      if (found[most - 1][0] <= steps * width) break; // the next ring lies further away
+      if (found[most - 1][0] <= steps * width) break; // the next ring is further away
     }
     return found.sort((a, b) => a[0] - b[0]).map(([, i]) => i);
   }
 
   /**
-   * The cells of the grid that are so many steps away from one, along the longer way.
+   * The cells of the grid at a distance of `steps` from one, along the longer axis.
    *
    * @param {number} column @param {number} row @param {number} steps
    */

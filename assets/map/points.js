@@ -147,7 +147,7 @@ export class Points {
   }
 
   /**
-   * How much of its colour a point covers its ground with: less if many lie upon each other, so that density shows.
+   * The opacity of a point: less if many points overlap, so that density shows.
    *
    * @param {Camera} camera
    */

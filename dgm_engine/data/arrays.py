@@ -21,7 +21,7 @@ VALUE_KEYS = ("x", "images", "features")
 LABEL_KEYS = ("y", "labels")
 BYTE_RANGE: ValueRange = (0.0, 255.0)
 
-_CHUNK = 1024  # rows looked at together
+_ROWS_PER_CHUNK = 1024  # few enough for a copy of them to fit in memory
 
 
 class ArrayImages:
@@ -80,19 +80,19 @@ class ArrayFeatures:
 
 @contextmanager
 def open_array_file(path: Path, value_range: ValueRange | None = None) -> Generator[Catalogue]:
-    """The rows of an .npy or .npz, ids ``00000``, ``00001``, ...
+    """The rows of a .npy or .npz file, with ids ``00000``, ``00001``, ...
 
-    Images are (N, H, W) or (N, H, W, C) with C 1, 3 or 4 (or (N, C, H, W)); features are (N, D). An .npz names them
-    ``x``, ``images`` or ``features``, or holds only them; ``y`` or ``labels``, (N,) whole numbers or strings, are the
-    classes, negative or empty where unknown.
+    Images are (N, H, W) or (N, H, W, C) with C 1, 3 or 4 (or (N, C, H, W)); features are (N, D). A .npz file names them
+    ``x``, ``images`` or ``features``, or holds only them. Its ``y`` or ``labels``, (N,) whole numbers or strings, are
+    the classes; a negative number or an empty string is unknown.
 
     Args:
         path: the file.
-        value_range: the values that stand for black and white, 0..255 for bytes whatever it says; None takes 0..1 for
-            floats within it, and otherwise the lowest value (or 0) and the highest.
+        value_range: the values of black and white, always 0..255 for bytes; None takes 0..1 for floats within it, and
+            otherwise the lowest value (or 0) and the highest.
 
     Raises:
-        InputError: it cannot be read without unpickling, or has no such arrays.
+        InputError: the file cannot be read without unpickling, or has no such arrays.
     """
     with tempfile.TemporaryDirectory(prefix="dgm-") as folder:
         arrays = _load(path, Path(folder))
@@ -115,12 +115,12 @@ ARRAYS = PileReader((".npz", ".npy"), "images or feature vectors", open_array_fi
 
 
 def find_range(x: np.ndarray) -> ValueRange:
-    """The values of images (N, ...) that stand for black and white, as `open_array_file` says."""
+    """The values of black and white in images (N, ...), chosen as `open_array_file` says."""
     if x.dtype == np.uint8:
         return BYTE_RANGE
     low, high = 0.0, 0.0
-    for start in range(0, len(x), _CHUNK):
-        chunk = x[start : start + _CHUNK]
+    for start in range(0, len(x), _ROWS_PER_CHUNK):
+        chunk = x[start : start + _ROWS_PER_CHUNK]
         finite = chunk[np.isfinite(chunk)]
         low, high = min(low, float(finite.min(initial=low))), max(high, float(finite.max(initial=high)))
     unit = x.dtype.kind in "bf" and low == 0 and high <= 1
@@ -166,7 +166,7 @@ def _channels_last(path: Path, x: np.ndarray) -> np.ndarray:
     """(N, H, W, C) with C 1, 3 or 4."""
     if x.ndim == 3:
         return x[..., None]
-    for channels in ((1, 3), (4,)):  # four rows or columns are likelier than an alpha channel
+    for channels in ((1, 3), (4,)):  # an axis of 1 or 3 is surer to be the channels than one of 4
         if x.shape[3] in channels:
             return x
         if x.shape[1] in channels:
@@ -175,7 +175,7 @@ def _channels_last(path: Path, x: np.ndarray) -> np.ndarray:
 
 
 def _label_names(path: Path, y: np.ndarray, n: int) -> list[str]:
-    """Labels as class names, "" where unknown."""
+    """Labels as class names, "" for unknown ones."""
     labels: np.ndarray = np.asarray(y).reshape(-1)
     if labels.size != n:
         raise InputError(f"{path} holds {labels.size} labels for {n} items; expected one each")

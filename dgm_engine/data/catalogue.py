@@ -1,4 +1,4 @@
-"""What a source holds, before it is decoded, and the parallel decoding of its rows."""
+"""The items of a source before they are decoded, and the parallel decoding of its rows."""
 
 import os
 import warnings
@@ -19,15 +19,15 @@ Shape = tuple[int, ...]
 
 R = TypeVar("R")
 
-MAX_WORKERS = 8
-CHUNK = 16  # rows per task: enough to make the cost of handing them over small
+MAX_THREADS = 8
+ROWS_PER_TASK = 16  # enough that handing a task to a thread costs little beside its work
 
 
 class Content(Protocol):
     """The values of a source. Rows are positions in its catalogue; calls come from several threads at once."""
 
     def look(self, row: int) -> Shape:
-        """The item's own shape; C is 1 where the image is grey. Raises InputError with the reason if unreadable."""
+        """The item's own shape; C is 1 for a grey image. Raises InputError with the reason if it is unreadable."""
         ...
 
     def read(self, row: int, shape: Shape) -> np.ndarray:
@@ -41,11 +41,11 @@ class Catalogue:
 
     Attributes:
         items: N ids, all different.
-        truth: (N,) int32 index into `classes`, -1 where unknown.
-        classes: class names that the source brings along.
+        truth: (N,) int32 index into `classes`, -1 if unknown.
+        classes: the class names in the source.
         split: (N,) str, as in `Pool`.
-        content: where the values come from.
-        quarantined: what is known to be unusable without having been decoded.
+        content: reads the values.
+        quarantined: the files known to be unusable before they are decoded.
         value_range: as in `Pool`.
     """
 
@@ -77,10 +77,11 @@ def encode_classes(names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def sample(catalogue: Catalogue, limit: int | None) -> np.ndarray:
-    """At most ``limit`` rows, ascending int64, the same each time; a test split comes on top, whole.
+    """At most ``limit`` rows, ascending int64, the same each time, plus all rows of a test split.
 
-    One row of every class, then one drawn from each of as many equal stretches of the rest, in the order of classes,
-    as there is room for. Where the limit is below the number of classes, one row each of classes evenly spread.
+    The sample has one row of every class. The remaining rows, ordered by class, are cut into equal stretches, and one
+    row is drawn from each, up to the limit. If the limit is below the number of classes, the sample has one row each
+    of evenly spread classes.
     """
     test = np.flatnonzero(catalogue.split == "test")
     rows = np.flatnonzero(catalogue.split != "test")
@@ -95,7 +96,7 @@ def sample(catalogue: Catalogue, limit: int | None) -> np.ndarray:
 
 
 def read_rows(catalogue: Catalogue, rows: Iterable[int], shape: Shape) -> Iterator[tuple[int, np.ndarray | str]]:
-    """Each row, in order, with its values brought to ``shape`` or with the reason why it cannot be read."""
+    """Each row, in order, with its values brought to ``shape``, or with the reason why it cannot be read."""
 
     def read(row: int) -> np.ndarray | str:
         try:
@@ -107,14 +108,14 @@ def read_rows(catalogue: Catalogue, rows: Iterable[int], shape: Shape) -> Iterat
 
 
 def parallel_map(function: Callable[[int], R], rows: Iterable[int]) -> Iterator[tuple[int, R]]:
-    """``(row, function(row))`` in order, computed in threads a few chunks ahead, so that memory stays bounded.
+    """``(row, function(row))`` in order, computed in threads only a few chunks ahead, so that memory stays bounded.
 
-    Threads suffice: Pillow decodes and resizes without holding Python's lock. Pillow's warnings, about metadata mostly,
-    are silenced meanwhile; what makes an image unusable is an error, or checked by `decode`.
+    Threads suffice because Pillow releases Python's lock while it decodes and resizes. Pillow's warnings, mostly about
+    metadata, are silenced: anything that makes an image unusable is an error, or is checked by `decode`.
     """
-    workers = min(os.cpu_count() or 1, MAX_WORKERS)
+    workers = min(os.cpu_count() or 1, MAX_THREADS)
     remaining = iter(rows)
-    chunks = iter(lambda: list(islice(remaining, CHUNK)), [])
+    chunks = iter(lambda: list(islice(remaining, ROWS_PER_TASK)), [])
 
     def run(chunk: list[int]) -> list[tuple[int, R]]:
         return [(row, function(row)) for row in chunk]
@@ -128,12 +129,12 @@ def parallel_map(function: Callable[[int], R], rows: Iterable[int]) -> Iterator[
 
 
 def _spread(rows: np.ndarray, n: int) -> np.ndarray:
-    """One of each of ``n`` equal stretches of ``rows``, drawn so that no regular pattern in them is met each time."""
+    """One random row of each of ``n`` equal stretches of ``rows``; a fixed step might hit a regular pattern in them."""
     edges = np.linspace(0, len(rows), n + 1).astype(np.int64)
     return rows[np.random.default_rng(0).integers(edges[:-1], edges[1:])]
 
 
 def _natural(name: str) -> tuple[bool, int, str]:
-    """Numbers first and by value, then the rest by letter."""
+    """A sort key: numbers come first, by value, then other names by letter."""
     number = name.isascii() and name.isdecimal()
     return not number, int(name) if number else 0, name

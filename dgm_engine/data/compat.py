@@ -1,9 +1,9 @@
-"""The import of torchvision where its wheel was built for another torch."""
+"""Imports torchvision even if its wheel was built for another torch."""
 
 import importlib
 from types import ModuleType
 
-_MISSING = {
+_COMPILED_OPERATORS = {
     "nms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 }
@@ -12,9 +12,9 @@ _MISSING = {
 def import_torchvision() -> ModuleType:
     """The package torchvision; every use of it goes through here.
 
-    Beside a CPU build of torch, its wheel (built for CUDA) cannot load its compiled operators, and the import fails at
-    the first of them. Declaring those lets the rest work: datasets, transforms and models, but not ``ops.nms``. Where
-    the wheels match, this is a plain import.
+    With a CPU build of torch, a wheel of torchvision built for CUDA cannot load its compiled operators, and the import
+    fails at the first of them. Declaring them lets the rest work: datasets, transforms and models, but not ``ops.nms``.
+    If the wheels match, this is a plain import.
     """
     try:
         return importlib.import_module("torchvision")
@@ -23,6 +23,6 @@ def import_torchvision() -> ModuleType:
             raise
     import torch
 
-    for name, schema in _MISSING.items():
+    for name, schema in _COMPILED_OPERATORS.items():
         torch.library.define(f"torchvision::{name}", schema)
     return importlib.import_module("torchvision")

@@ -1,12 +1,12 @@
-"""From the bytes of an image file to pixels: the one way that the pool, the screens and `predict` share.
+"""Decodes image files to pixels, in the same way for the pool, the screens and `predict`.
 
-In Pillow's own words, for an ordinary image::
+For an ordinary image this is, in Pillow's terms::
 
     image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")  # "L" for one channel
     pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
-Beyond that, transparent pixels are laid over white, 16-bit, 32-bit and float images are stretched so that their lowest
-value is black and their highest white, and of animations and multi-page files the first frame counts.
+In addition, transparent images are laid over white; 16-bit, 32-bit and float images are stretched so that their lowest
+value is black and their highest white; and only the first frame of animations and multi-page files is read.
 """
 
 from pathlib import Path
@@ -30,16 +30,16 @@ def decode(source: Path | bytes, size: tuple[int, int], channels: int) -> np.nda
         channels: C, 1 (grey) or 3 (RGB).
 
     Raises:
-        InputError: why it cannot be read; the message does not name the file.
+        InputError: the image cannot be read; the message says why, without the file's name.
     """
     return fit(open_image(source), (*size, channels))
 
 
 def open_image(source: Path | bytes) -> Image.Image:
-    """The image, decoded in full, upright, over white, in mode L or RGB.
+    """The whole image, upright and over white, in mode L or RGB.
 
     Raises:
-        InputError: why it cannot be read; the message does not name the file.
+        InputError: the image cannot be read; the message says why, without the file's name.
     """
     data = source if isinstance(source, bytes) else read_file(source)
     if not data:
@@ -56,7 +56,7 @@ def open_image(source: Path | bytes) -> Image.Image:
         raise InputError(f"too large: {error}") from error
     except UnidentifiedImageError as error:
         raise InputError(_not_readable()) from error
-    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them into
+    except Exception as error:  # on a damaged file Pillow's readers raise errors of any type
         raise InputError(f"damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
@@ -76,7 +76,7 @@ def read_file(path: Path) -> bytes:
     """The bytes of a regular file of at most `MAX_FILE_BYTES`.
 
     Raises:
-        InputError: why it cannot be read; the message does not name the file.
+        InputError: the image cannot be read; the message says why, without the file's name.
     """
     try:
         if not path.is_file():  # a pipe would wait for ever

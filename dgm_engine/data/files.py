@@ -1,6 +1,6 @@
 """Images in a folder or a zip.
 
-Nothing is ever written to a path that a zip names: members are read as bytes, within limits on their number, size and
+Nothing is ever written to a path from a zip: members are read as bytes, within limits on their number, size and
 compression.
 """
 
@@ -21,15 +21,15 @@ from dgm_engine.data.reader import PileReader
 from dgm_engine.errors import InputError
 
 MAX_MEMBERS = 5_000_000
-"""Entries that a zip may have."""
+"""A zip may have this many entries."""
 
-MAX_RATIO = 200
-"""How many times larger than the file a zip's contents may be, beyond `HARMLESS_BYTES`."""
+MAX_COMPRESSION_RATIO = 200
+"""The contents of a zip may be this many times as large as the file, if they exceed `MAX_UNCHECKED_BYTES`."""
 
-HARMLESS_BYTES = 2**30
-"""Contents of a zip up to this size are read whatever their compression."""
+MAX_UNCHECKED_BYTES = 2**30
+"""A zip's contents up to this size are read whatever their compression."""
 
-_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNWRITABLE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class ImageFiles:
@@ -52,11 +52,11 @@ class ImageFiles:
 def open_folder(root: Path) -> Generator[Catalogue]:
     """The images below a folder. Ids are paths inside it, with forward slashes.
 
-    Names that start with a dot, ``__MACOSX`` and files that are no images by their ending are passed over. Links are
-    followed, each folder once.
+    Names that start with a dot, ``__MACOSX`` and files without the ending of an image are ignored. Links are followed,
+    each folder once.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no images.
     """
     errors: list[OSError] = []
     names = sorted(name for name in _walk(root, errors.append) if _is_image(name))
@@ -69,7 +69,7 @@ def open_zip(path: Path, _value_range: ValueRange | None = None) -> Generator[Ca
     """The images in a zip, by the rules of `open_folder`. Ids are the paths of the members.
 
     Raises:
-        InputError: there are none, or it is damaged, or its limits are exceeded.
+        InputError: there are no images, the zip is damaged, or it exceeds a limit.
     """
     with open_archive(path) as archive:
         members = [(info.filename.replace("\\", "/"), info) for info in archive.infolist() if not info.is_dir()]
@@ -88,10 +88,10 @@ def image_file(path: Path) -> Generator[Catalogue]:
 
 @contextmanager
 def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
-    """A zip that keeps the limits of this module.
+    """A zip within the limits of this module.
 
     Raises:
-        InputError: it is damaged, or a limit is exceeded.
+        InputError: the zip is damaged, or exceeds a limit.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -105,11 +105,11 @@ def open_archive(path: Path) -> Generator[zipfile.ZipFile]:
 def folder_classes(items: Sequence[str]) -> list[str]:
     """The class of each item by its folder, "" for none.
 
-    That is the first folder in its path; folders that all items have in common, such as the one folder that a zip was
-    packed from, are passed over.
+    The class is the first folder in the item's path that not all items have in common: a zip is often packed from one
+    folder.
     """
     folders = [item.split("/")[:-1] for item in items]
-    first, last = min(folders), max(folders)  # what these two have in common, all have
+    first, last = min(folders), max(folders)  # the common part of these two is common to all
     shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
     return [folder[shared] if len(folder) > shared else "" for folder in folders]
 
@@ -117,7 +117,7 @@ def folder_classes(items: Sequence[str]) -> list[str]:
 def _catalogue(
     source: Path, entries: Sequence[tuple[str, Callable[[], bytes]]], unlisted: Sequence[Quarantined] = ()
 ) -> Catalogue:
-    """The entries (id, reader), sorted by id, without those whose name cannot be an id."""
+    """The entries (id, reader), sorted by id; those whose name cannot be an id are quarantined."""
     quarantined = list(unlisted)
     items: dict[str, Callable[[], bytes]] = {}
     for name, reader in entries:
@@ -160,7 +160,7 @@ def _is_image(name: str) -> bool:
 
 def _fault_of(name: str) -> str:
     """Why ``name`` cannot be an id, or ""."""
-    if _UNWRITABLE.search(name):
+    if _UNWRITABLE_CHARACTERS.search(name):
         return "its name holds a line break or another character that no text file can carry; rename it"
     if name.startswith("/") or ".." in name.split("/"):
         return "its path leads out of the archive; pack it again"
@@ -168,7 +168,7 @@ def _fault_of(name: str) -> str:
 
 
 def _printable(name: str) -> str:
-    return name.encode("unicode_escape").decode() if _UNWRITABLE.search(name) else name
+    return name.encode("unicode_escape").decode() if _UNWRITABLE_CHARACTERS.search(name) else name
 
 
 def _file_reader(path: Path) -> Callable[[], bytes]:
@@ -192,8 +192,8 @@ def _check_archive(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     total = sum(info.file_size for info in members)
     if len(members) > MAX_MEMBERS:
         raise InputError(f"{path} has {len(members):,} entries; at most {MAX_MEMBERS:,} are read: split it")
-    if total > max(HARMLESS_BYTES, MAX_RATIO * path.stat().st_size):
+    if total > max(MAX_UNCHECKED_BYTES, MAX_COMPRESSION_RATIO * path.stat().st_size):
         raise InputError(
-            f"{path} would unpack to {total / 2**30:.0f} GB, over {MAX_RATIO} times its size, as an attack would; "
-            "if it is sound, unpack it and give the folder or file"
+            f"{path} would unpack to {total / 2**30:.0f} GB, over {MAX_COMPRESSION_RATIO} times its size, as an attack "
+            "would; if it is sound, unpack it and give the folder or file"
         )

@@ -17,10 +17,10 @@ IMAGE_READERS: dict[str, ImageReader] = {
     )
     for suffix in reader.suffixes
 }
-"""The reader of each ending."""
+"""The readers by ending."""
 
 UNREAD_SUFFIXES = frozenset((".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".psd", ".svg", ".tga"))
-"""Endings of images that no reader reads: such files are reported. Files with any other ending are passed over."""
+"""Endings of images that no reader reads: such files are reported. Files with any other ending are ignored."""
 
 
 def is_image_suffix(suffix: str) -> bool:

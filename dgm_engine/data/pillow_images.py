@@ -9,7 +9,7 @@ from dgm_engine.data.reader import ImageReader
 
 
 def _pillow(name: str, suffixes: tuple[str, ...], signature: bytes) -> ImageReader:
-    """A reader that leaves one format, by Pillow's name for it, to Pillow."""
+    """A reader that leaves one format, under Pillow's name for it, to Pillow."""
 
     def read(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data), formats=(name,))

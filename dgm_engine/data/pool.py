@@ -1,7 +1,7 @@
 """The pool: every item of a project, decoded once, memory-mapped.
 
 A pool is a folder of three files: ``pool.npy`` (the values), ``items.parquet`` (one row per item: id, split, truth)
-and ``pool.json`` (shape, class names, where it came from, what could not be read).
+and ``pool.json`` (shape, class names, source, and the files that could not be read).
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from dgm_engine.npy import map_array, write_header
 from dgm_engine.paths import PoolPaths
 from dgm_engine.whole import flush_to_disk
 
-FORMAT = 1
-"""Version of the files of a pool."""
+POOL_FORMAT = 1
+"""The version of a pool's files."""
 
 ValueRange = tuple[float, float]
-"""The values of an array of images that stand for black and white."""
+"""The values of black and white in an array of images."""
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """Something in the source that did not become an item, and why, in the person's words."""
+    """A file of the source that did not become an item, and the reason, as people read it."""
 
     path: str
     reason: str
@@ -35,17 +35,17 @@ class Quarantined:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The items of a project, N of them.
+    """The N items of a project.
 
     Attributes:
         x: (N, H, W, C) uint8 images with C 1 or 3, or (N, D) float32 features; read-only.
         items: (N,) str, the stable ids.
-        split: (N,) str, "train" or "test"; "" where the source has no split.
-        truth: (N,) int32 index into `classes`, -1 where unknown. Never shown to training.
+        split: (N,) str, "train" or "test"; "" if the source has no split.
+        truth: (N,) int32 index into `classes`, -1 if unknown. Training never sees it.
         classes: names of the ground-truth classes.
-        source: what the pool was made from.
+        source: the source that the pool was made from.
         value_range: for arrays of images, the values that became 0 and 255; None for files and features.
-        quarantined: what could not be read.
+        quarantined: the files that could not be read.
     """
 
     x: np.ndarray
@@ -74,12 +74,12 @@ class Pool:
 
     @cached_property
     def shown(self) -> np.ndarray:
-        """Rows that are trained on and shown, (M,) int64: all but the test split."""
+        """(M,) int64 rows that are trained on and shown: all but the test split."""
         return np.flatnonzero(self.split != "test")
 
     @cached_property
     def scored(self) -> np.ndarray:
-        """Rows that `evaluate` scores, int64: the test split, or all where there is none; only with known truth."""
+        """Int64 rows with known truth that `evaluate` scores: the test split, or all if there is none."""
         known = self.truth >= 0
         return np.flatnonzero(known & (self.split == "test") if (self.split != "").any() else known)
 
@@ -87,7 +87,7 @@ class Pool:
         """The rows of item ids, (len(items),) int64.
 
         Raises:
-            NotFoundError: an id is not in the pool; the message names the first such.
+            NotFoundError: an id is not in the pool; the message names the first one.
         """
         try:
             return np.fromiter((self._row_of[item] for item in items), dtype=np.int64, count=len(items))
@@ -109,8 +109,8 @@ def load_pool(images_dir: Path) -> Pool:
     paths = PoolPaths(images_dir)
     about = read_json(paths.about)
     try:
-        if about["format"] != FORMAT:
-            raise CorruptError(f"{images_dir} has pool format {about['format']}, not {FORMAT}; update the program")
+        if about["format"] != POOL_FORMAT:
+            raise CorruptError(f"{images_dir} has pool format {about['format']}, not {POOL_FORMAT}; update the program")
         x = map_array(paths.values)
         columns = _read_columns(paths.items)
         if list(x.shape) != [len(columns["item"]), *about["shape"]]:
@@ -137,8 +137,8 @@ def load_pool(images_dir: Path) -> Pool:
 class PoolWriter:
     """Writes a pool item by item, in constant memory, into an existing empty folder.
 
-    The number of items is not known beforehand: the header of ``pool.npy`` is written again at the end, in the room
-    that the .npy format leaves for a growing first axis.
+    The number of items is not known in advance: the header of ``pool.npy`` is written again at the end, in the space
+    that the .npy format reserves for a growing first axis.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...]) -> None:
@@ -165,10 +165,10 @@ class PoolWriter:
         flush_to_disk(self._file)
         self.close()
         _write_columns(self._paths.items, {"item": list(items), "split": split, "truth": truth})
-        write_json(self._paths.about, {"format": FORMAT, "shape": list(self._shape), **about})
+        write_json(self._paths.about, {"format": POOL_FORMAT, "shape": list(self._shape), **about})
 
     def close(self) -> None:
-        """Closes the file; what was not finished is no pool."""
+        """Closes the file; without `finish` the folder is no valid pool."""
         self._file.close()
 
     def _write_header(self) -> None:

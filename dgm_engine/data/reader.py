@@ -1,7 +1,7 @@
-"""What a reader of files is: what a new one has to say of itself.
+"""The two kinds of file readers, and what a new one must define.
 
-Its registry is `dgm_engine.data.image_readers` for files of one image each, which lie in folders and zips as well, and
-`dgm_engine.data.readers` for files that hold a whole pile.
+`dgm_engine.data.image_readers` registers the readers of files with one image each, in folders and zips;
+`dgm_engine.data.readers` those of files that hold a whole pile.
 """
 
 import re
@@ -21,12 +21,13 @@ class ImageReader:
     """Reads files that hold one image each.
 
     Attributes:
-        name: of the format, as messages list it: "PNG".
-        suffixes: the endings by which a folder or zip is searched for such files: lower case, with the dot.
-        signature: matches the first bytes of such a file. The content decides how a file is read and not its name,
-            because many a photo is called .jpg and is none.
-        read: the image in the bytes of a file, in any mode of Pillow. It need not be decoded yet: the caller checks the
-            number of its pixels first. Whatever it raises is reported as the reason why the file cannot be used.
+        name: the name of the format in messages, such as "PNG".
+        suffixes: the endings of such files in folders and zips, in lower case with the dot.
+        signature: matches the first bytes of such a file. The content decides how a file is read, not its name,
+            because many files named .jpg are no JPEG.
+        read: returns the image in the bytes of a file, in any mode of Pillow. It need not decode it yet: the caller
+            checks the number of pixels first. Any error that it raises is reported as the reason why the file cannot
+            be used.
     """
 
     name: str
@@ -40,10 +41,10 @@ class PileReader:
     """Reads files that hold many images or feature vectors.
 
     Attributes:
-        suffixes: the endings of such files, by which they are recognised: lower case, with the dot.
-        holds: what is in them, for sentences such as "a .zip of images".
-        open: the catalogue of a file. It reads until the context is left. The second argument is the range of values
-            that stand for black and white; None has the reader find it, and readers of bytes need not look at it.
+        suffixes: the endings by which such files are recognised, in lower case with the dot.
+        holds: their contents, for sentences such as "a .zip of images".
+        open: returns the catalogue of a file, which can read until the context is left. The second argument is the
+            values of black and white; with None the reader finds them. Readers of bytes may ignore it.
     """
 
     suffixes: tuple[str, ...]

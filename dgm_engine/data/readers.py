@@ -17,7 +17,7 @@ from dgm_engine.data.reader import PileReader
 from dgm_engine.errors import InputError, NotFoundError
 
 READERS: dict[str, PileReader] = {suffix: reader for reader in (ZIP, ARRAYS) for suffix in reader.suffixes}
-"""The reader of each ending."""
+"""The readers by ending."""
 
 
 def pile_titles() -> tuple[str, ...]:
@@ -26,12 +26,12 @@ def pile_titles() -> tuple[str, ...]:
 
 
 def source_kinds() -> str:
-    """All that a project can be made from, in a sentence."""
+    """All kinds of source that a project can be made from, as part of a sentence."""
     return one_of((*BUILT_IN, "a folder of images", *pile_titles()))
 
 
 def predictable_kinds() -> str:
-    """All that a classifier can be used on, in a sentence."""
+    """All kinds of file that a classifier can be used on, as part of a sentence."""
     return one_of(("an image", "a folder of images", *pile_titles()))
 
 
@@ -41,16 +41,16 @@ def upload_types() -> list[str]:
 
 
 def open_images(path: Path, value_range: ValueRange | None = None) -> AbstractContextManager[Catalogue]:
-    """What an image file, a folder or a file of a registered kind holds, with the ids that `ingest` gives the items.
+    """The items of an image file, a folder or a file of a registered kind, with the ids that `ingest` gives them.
 
     Args:
-        path: what to open.
-        value_range: for arrays of images, the values that stand for black and white; None finds them in the array.
-            Give the pool's own to have an array read as the pool was.
+        path: the file or folder to open.
+        value_range: for arrays of images, the values of black and white; None finds them in the array. The pool's own
+            range has an array read as the pool was.
 
     Raises:
-        NotFoundError: there is nothing at ``path``.
-        InputError: it is of no known kind, or holds no images.
+        NotFoundError: ``path`` does not exist.
+        InputError: the file is of no known kind, or holds no images.
     """
     if path.is_dir():
         return open_folder(path)

@@ -1,4 +1,4 @@
-"""From a source to a pool: `ingest`."""
+"""Makes a pool from a source: `ingest`."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from dgm_engine.progress import Progress, silent
 from dgm_engine.whole import made_whole
 
 MAX_SIDE = 1024
-"""Longest side that an item can be asked to have, in pixels."""
+"""The longest side that a request may ask for, in pixels."""
 
 
 class ClassFolders(StrEnum):
-    """What the class names that a source brings along are taken for."""
+    """The use of the class names in a source: ground truth to evaluate against, labels to learn from, or none."""
 
     TRUTH = "truth"
     LABELS = "labels"
@@ -35,13 +35,13 @@ class SourceRequest:
 
     Attributes:
         source: one of `BUILT_IN`, or the path of a folder, or of a file of a kind in `READERS`.
-        data_root: folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; None: the environment variable
-            DGM_DATA_ROOT, then torchvision's own download.
-        class_folders: class folders, and the labels inside a file, are ground truth to evaluate against, labels to
-            learn from, or nothing. The built-in sets always bring ground truth.
-        limit: at most so many items: a sample that is the same each time, spread evenly over the source, with every
-            class in it where the limit allows. Of a set with a test split only the train split is sampled. Files
-            that turn out unreadable count.
+        data_root: folder that holds ``MNIST/raw`` and ``FashionMNIST/raw``; None takes the environment variable
+            DGM_DATA_ROOT, or else torchvision's own download.
+        class_folders: the use of class folders, and of labels inside a file. The built-in sets always bring ground
+            truth.
+        limit: the number of items at most: a sample that is the same each time, spread evenly over the source, with
+            every class if the limit allows. If there is a test split, only the train split is sampled. Files that turn
+            out to be unreadable count.
         size: (height, width) in pixels; None chooses it from the data.
         channels: 1 (grey) or 3 (colour); None chooses it from the data.
     """
@@ -67,13 +67,13 @@ class SourceRequest:
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What became of a source.
+    """The outcome of `ingest`.
 
     Attributes:
-        items: how many items the pool holds.
-        classes: the classes that the source knows, as ground truth or as labels.
-        quarantined: what could not be read, and why.
-        labels: (item, class) to put into the label store; empty unless class folders are labels.
+        items: number of items in the pool.
+        classes: the classes in the source, as ground truth or as labels.
+        quarantined: the files that could not be read, with the reasons.
+        labels: (item, class) to write to the label store; empty unless class folders are labels.
     """
 
     items: int
@@ -104,7 +104,7 @@ def ingest(request: SourceRequest, images_dir: Path, progress: Progress | None =
 
 
 def open_source(request: SourceRequest) -> AbstractContextManager[Catalogue]:
-    """What a source holds, before anything is decoded; the catalogue reads until the context is left.
+    """The items of a source, not decoded yet; the catalogue can read until the context is left.
 
     Raises:
         InputError: the source does not exist, is of no known kind, or holds no images.
@@ -155,7 +155,7 @@ def _fill(request: SourceRequest, catalogue: Catalogue, folder: Path, report: Pr
 def _sort_out_classes(
     use: ClassFolders, catalogue: Catalogue, kept: list[int]
 ) -> tuple[np.ndarray, tuple[str, ...], list[tuple[str, str]]]:
-    """Truth (N,), the names of the classes that occur, and labels (item, class) where classes are that."""
+    """Truth (N,), the names of the classes that occur, and labels (item, class) if classes are used as labels."""
     index = catalogue.truth[kept]
     used = np.unique(index[index >= 0])
     truth = np.where(index >= 0, np.searchsorted(used, index), -1).astype(np.int32)

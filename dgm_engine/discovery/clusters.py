@@ -1,4 +1,4 @@
-"""What the components of a trained model hold: their sizes, confidence and typical images."""
+"""The clusters of a trained model: their sizes, confidence and typical images, and how alike they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dgm_engine.discovery.halves import halves
 from dgm_engine.errors import InputError
 
 N_EXEMPLARS = 12
-"""How many exemplars a cluster shows at most."""
-SMALLEST_SHARE = 1e-6
-"""Components of which a model sees less than this in each other are all alike far apart."""
+"""The number of exemplars of a cluster, at most."""
+SIMILARITY_FLOOR = 1e-6
+"""Similarities below this are set to it before their logarithm is taken: such components are equally far apart."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,15 @@ class Cluster:
     Attributes:
         component: its number, 0 to K - 1.
         size: number of its items; 0 for a component that is not in use.
-        class_name: the class that owns it, None while it has no name.
-        confidence: mean of q(y = component | x) over its items, 0 to 1; 0 where it has none.
+        class_name: the class that owns it; None if it has no name.
+        confidence: mean of q(y = component | x) over its items, 0 to 1; 0 if it has no items.
         exemplars: (<= N_EXEMPLARS,) int64 rows of typical items that the model is sure of, the most typical first.
         two_like: whether it looks like two clusters (`discovery.halves`).
-        by_training: whether nobody gave it its name: labels of single images did, or the clusters of an earlier model.
-        named: the label event by which somebody last named images that it holds as it is named; 0 where nobody did.
-        named_size: how many images were under that name then, where all of them are known; else 0.
-        ignored: whether people do not care for it.
+        by_training: whether its name comes from labels of single images or from the clusters of an earlier model,
+            rather than from a person who named this cluster.
+        named: the label event that last gave its present name to images that it holds; 0 if there is none.
+        named_size: the number of images that this event named, if all of them are known; else 0.
+        ignored: whether people chose to ignore it.
         closed: whether it was merged into another or dissolved, so that a split may use it.
     """
 
@@ -48,16 +49,16 @@ class Cluster:
 def summarise(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> list[Cluster]:
     """One cluster per component, in the order of the components.
 
-    Exemplars are the items nearest the mean of the component's z among the surer half of its items; where these are
-    few, then those of the other half.
+    Exemplars are the items nearest the mean of the component's z: first those of the surer half of its items, then,
+    if these are too few, those of the other half.
 
     Args:
         q_y: (N, K) probabilities of the components.
         z: (N, Z) latent means.
-        owner: (K,) the class that owns each component, None for none.
+        owner: (K,) the class that owns each component, or None.
 
     Raises:
-        InputError: shapes that do not belong together.
+        InputError: the shapes do not match.
     """
     check_shapes(q_y, z, owner)
     component = q_y.argmax(axis=1)
@@ -67,7 +68,7 @@ def summarise(q_y: np.ndarray, z: np.ndarray, owner: Sequence[str | None]) -> li
 
 
 def distances(z: np.ndarray, component: np.ndarray, n_components: int) -> np.ndarray:
-    """(N,) float32, how far each item's z (N, Z) lies from the mean over the items of its component (N,)."""
+    """(N,) float32, the distance of each item's z (N, Z) from the mean over the items of its component (N,)."""
     size = np.maximum(np.bincount(component, minlength=n_components), 1)
     mean = np.stack([np.bincount(component, column, n_components) / size for column in z.T], axis=1).astype(np.float32)
     own = np.take_along_axis(z @ mean.T, component[:, None].astype(np.int64), axis=1)[:, 0]
@@ -113,12 +114,13 @@ def _cluster(k: int, rows: np.ndarray, q_y: np.ndarray, z: np.ndarray, class_nam
 
 @dataclass(frozen=True)
 class Similarity:
-    """How alike the components in use are: how much of each the model sees in the images of the others.
+    """How alike the components in use are, measured by q(y | x).
 
     Attributes:
         components: (C,) int64, those that hold items, ascending.
-        matrix: (C, C) mean of q(j | x) over the items of i, and the same the other way round, averaged; 1 for i = j.
-        order: (C,) int64 positions in `components`, so that those that are alike stand side by side: the leaves of an
+        matrix: (C, C) average of the mean of q(j | x) over the items of i and that of q(i | x) over the items of j;
+            1 for i = j.
+        order: (C,) int64 positions in `components` that put similar components side by side: the leaves of an
             average-linkage tree.
     """
 
@@ -142,6 +144,6 @@ def similarity(q_y: np.ndarray) -> Similarity:
     np.fill_diagonal(matrix, 1)
     if len(components) < 2:
         return Similarity(components, matrix, np.arange(len(components)))
-    distance = squareform(-np.log(matrix.clip(SMALLEST_SHARE, 1)), checks=False)  # shares span orders of magnitude
+    distance = squareform(-np.log(matrix.clip(SIMILARITY_FLOOR, 1)), checks=False)  # shares span orders of magnitude
     order = hierarchy.leaves_list(hierarchy.linkage(distance, "average", optimal_ordering=True))
     return Similarity(components, matrix, order.astype(np.int64))

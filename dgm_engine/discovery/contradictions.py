@@ -1,8 +1,9 @@
-"""Labels that the model, or the images around, contradict, and why, in the person's words.
+"""Labels that the model or the nearest images contradict, with the reason as a sentence for people.
 
-A model learns wrong labels by heart: after half a minute of training it predicted every label that it was given, the
-wrong ones too. The images nearest by their edges, which were not labelled, still count as what they are. So it is
-these that give away a label that the model knows, and the model itself one that it does not know yet.
+A model learns wrong labels by heart: after half a minute of training it predicted every label that it was given,
+including the wrong ones. The nearest images by edges (HOG) were not labelled, and the model still predicts their true
+classes. So the nearest images reveal a wrong label that the model has learned, and the model's own prediction reveals
+one that it has not learned yet.
 
 On MNIST (60,000 images, K = 20, three draws of labels of which 5 % were wrong, 30 s of training), "first k" is how many
 of the first k suspects were wrong, k being the number of wrong ones (15 of 300, 3 of 60):
@@ -14,9 +15,9 @@ of the first k suspects were wrong, k being the number of wrong ones (15 of 300,
 | 300, given since | 0.96 | 0.80 | 0.82 | 0.91 | 0.70 | 0.98 |
 | 60, given since | 0.67 | 0.56 | 0.56 | 0.56 | 0.48 | 0.67 |
 
-Only what has a name contradicts a label. If predictions of none of the named classes did so too, 14 of the 60 labels
-given since would be suspected, to find the third wrong one: most are of clusters that nobody has named yet. Two to
-three minutes more of training changed little: 14 of 15 and 3 of 3 wrong labels were suspected, in one draw of each.
+Only a named class contradicts a label. If the prediction "none of the named classes" did so too, 14 of the 60 labels
+given since would be suspected in order to find the third wrong one: most belong to clusters that nobody has named yet.
+Two to three more minutes of training changed little: 14 of 15 and 3 of 3 wrong labels were suspected, in one draw each.
 """
 
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ import numpy as np
 
 from dgm_engine.errors import InputError
 
-MOST = 0.5
-"""So large a share of the nearest images must count as one other class."""
+MIN_NEIGHBOUR_SHARE = 0.5
+"""A label is suspected if at least this share of its nearest images counts as one other class."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Contradiction:
     """A label that is probably wrong.
 
     Attributes:
-        row: of the item in the arrays.
-        expected: the class that it probably is of instead.
+        row: the item's row in the arrays.
+        expected: the class that the item probably belongs to instead.
         score: 0 to 2, the share of the nearest images that count as another class plus the model's certainty of one.
         reason: why, as a sentence without a full stop.
     """
@@ -54,11 +55,11 @@ def contradicted(
     Args:
         label: (L,) str the classes that people gave, none of them "".
         predicted: (L,) str the classes that the model predicts; "" = none of the named ones, which contradicts nothing.
-        certainty: (L,) the probabilities of these.
-        nearest: (L, n) str what the items' nearest neighbours count as, "" as above; n may be 0.
+        certainty: (L,) the probabilities of the predicted classes.
+        nearest: (L, n) str the classes that the items' nearest neighbours count as, "" as above; n may be 0.
 
     Raises:
-        InputError: shapes that do not belong together.
+        InputError: the shapes do not match.
     """
     if not len(label) == len(predicted) == len(certainty) == len(nearest) or nearest.ndim != 2:
         raise InputError(
@@ -71,13 +72,13 @@ def contradicted(
     other, count = _others(label, nearest)
     share = count / max(1, nearest.shape[1])
     score = doubt + share
-    suspected = np.flatnonzero((doubt > 0) | (share >= MOST))
+    suspected = np.flatnonzero((doubt > 0) | (share >= MIN_NEIGHBOUR_SHARE))
     found: list[Contradiction] = []
     for row in suspected[np.argsort(-score[suspected], kind="stable")].tolist():
         reasons: list[str] = []
         if doubt[row]:
             reasons.append(f"The model says {predicted[row]} ({doubt[row]:.0%} sure)")
-        if share[row] >= MOST:
+        if share[row] >= MIN_NEIGHBOUR_SHARE:
             reasons.append(f"{count[row]} of its {nearest.shape[1]} nearest images count as {other[row]}")
         expected = predicted[row] if doubt[row] > share[row] else other[row]
         found.append(Contradiction(row, str(expected), float(score[row]), "; ".join(reasons)))

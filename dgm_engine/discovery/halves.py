@@ -1,4 +1,4 @@
-"""A group of points in two parts, and whether it looks as if it were two groups."""
+"""Divides a group of points in two, and tells whether it looks like two groups."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,19 @@ from scipy.special import expit
 
 from dgm_engine.discovery.sampling import evenly_spread
 
-DIMENSIONS, PER_DIMENSION = 10, 20
-"""Leading principal components that the parts are told apart by; fewer where there are not so many points for each."""
-SAMPLE = 2_000
-"""Points that the parts are found on."""
-TWO = 3.75
-"""Parts further apart than this look like two groups. Of 60,000 images of MNIST in 20 clusters, none of the 19 of a
-single digit reached 3.5, the one of several had 4.9, and all 161 pairs of clusters of two digits were further apart."""
-LEAST, LEAST_SHARE = 100, 0.05
-"""Of fewer points, or where the smaller part has a smaller share of them, nothing is said: a few outliers, no group."""
-STEPS, CONVERGED = 100, 1e-3
-"""Of the mixture's fit."""
+MAX_DIMENSIONS, POINTS_PER_DIMENSION = 10, 20
+"""The mixture is fitted in this many leading principal components at most, and needs this many points for each."""
+MAX_FITTED = 2_000
+"""Points that the mixture is fitted to, at most."""
+MIN_SEPARATION = 3.75
+"""Parts further apart than this look like two groups. With 60,000 images of MNIST in 20 clusters, none of the 19
+clusters of a single digit reached 3.5, the cluster of several had 4.9, and all 161 pairs of clusters of two digits had
+more."""
+MIN_POINTS, MIN_SHARE = 100, 0.05
+"""A group looks like two only if it has this many points and its smaller part this share of them: outliers are no
+group."""
+MAX_ITERATIONS, TOLERANCE = 100, 1e-3
+"""The mixture's fit ends after this many iterations, or once the mean change of the weights is below the tolerance."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Halves:
 
     Attributes:
         second: (N,) bool, the points of the smaller part.
-        separation: how far apart the parts are where they are told apart best: Ashman's D, the distance of their means
-            over the root mean square of their standard deviations. One Gaussian cut in two has about 3.
+        separation: Ashman's D along the axis that separates the parts best: the distance of their means over the root
+            mean square of their standard deviations. One Gaussian cut in two has about 3.
     """
 
     second: np.ndarray
@@ -35,27 +37,27 @@ class Halves:
 
     @property
     def two_like(self) -> bool:
-        """Whether the group looks like two."""
-        large = len(self.second) >= LEAST and self.second.mean() >= LEAST_SHARE
-        return bool(large and self.separation > TWO)
+        """Whether the group looks like two groups."""
+        large = len(self.second) >= MIN_POINTS and self.second.mean() >= MIN_SHARE
+        return bool(large and self.separation > MIN_SEPARATION)
 
 
 def halves(z: np.ndarray, known: np.ndarray | None = None) -> Halves:
-    """Parts a group by a mixture of two Gaussians on the leading principal components of a sample of it.
+    """Divides a group by a mixture of two Gaussians in the leading principal components of a sample of it.
 
-    There is no randomness: the same points have the same parts. Where the mixture needs but one Gaussian, the parts are
-    two equal ones across the longest axis.
+    The result is deterministic. If the mixture uses only one Gaussian, the group is cut into two equal parts across its
+    longest axis.
 
     Args:
         z: (N, Z), at least two points.
-        known: (n,) those that the parts are found on, at least two; None stands for all of them.
+        known: (n,) rows that the mixture may be fitted to, at least two; None for all rows.
     """
     z = z.astype(np.float64)
     known = np.arange(len(z)) if known is None else known
-    sample = known[evenly_spread(len(known), SAMPLE)]
+    sample = known[evenly_spread(len(known), MAX_FITTED)]
     centre = z[sample].mean(axis=0)
     variance, axes = np.linalg.eigh(_covariance(z[sample]))
-    n_dimensions = min(DIMENSIONS, 1 + len(sample) // PER_DIMENSION, z.shape[1])
+    n_dimensions = min(MAX_DIMENSIONS, 1 + len(sample) // POINTS_PER_DIMENSION, z.shape[1])
     points = (z - centre) @ axes[:, ::-1][:, :n_dimensions]  # (N, d), the longest axis first
     noise = 1e-4 * variance[-1] + 1e-9
     second = _log_odds(points, points[sample], noise) > 0
@@ -67,26 +69,26 @@ def halves(z: np.ndarray, known: np.ndarray | None = None) -> Halves:
 
 
 def _log_odds(points: np.ndarray, sample: np.ndarray, noise: float) -> np.ndarray:
-    """(N,) of the second Gaussian against the first at points (N, d), in a mixture of two fitted to a sample (n, d).
+    """(N,) log-odds of the second Gaussian against the first at points (N, d), after a fit to a sample (n, d).
 
-    Both begin as the halves across the longest axis. scikit-learn's mixture finds the same, but a page that shows
-    clusters would wait over a second for its import.
+    The fit starts from the halves across the longest axis. scikit-learn's mixture finds the same, but its import would
+    delay a page that shows clusters by over a second.
     """
     weight = (sample[:, 0] > 0).astype(np.float64)
-    for _ in range(STEPS):
+    for _ in range(MAX_ITERATIONS):
         before, weight = weight, expit(_fitted_log_odds(sample, sample, weight, noise))
-        if np.abs(weight - before).mean() < CONVERGED:
+        if np.abs(weight - before).mean() < TOLERANCE:
             break
     return _fitted_log_odds(points, sample, weight, noise)
 
 
 def _fitted_log_odds(points: np.ndarray, sample: np.ndarray, weight: np.ndarray, noise: float) -> np.ndarray:
-    """(N,) at points (N, d), after one fit to a sample (n, d) that is of the second Gaussian with weights (n,)."""
+    """(N,) log-odds at points (N, d) after one M-step on a sample (n, d); weights (n,) are of the second Gaussian."""
     return _log_density(points, sample, weight, noise) - _log_density(points, sample, 1 - weight, noise)
 
 
 def _log_density(points: np.ndarray, sample: np.ndarray, weight: np.ndarray, noise: float) -> np.ndarray:
-    """(N,) up to a constant, at points (N, d): of the Gaussian with the moments and the mass of a weighted sample."""
+    """(N,) log-density plus a constant at points (N, d): a Gaussian with a weighted sample's moments and mass."""
     mass = weight.sum() + np.finfo(np.float64).tiny
     mean = weight @ sample / mass
     centred = sample - mean
@@ -106,5 +108,5 @@ def _separation(points: np.ndarray, second: np.ndarray, noise: float) -> float:
 
 
 def _covariance(points: np.ndarray) -> np.ndarray:
-    """(d, d) of points (N, d)."""
+    """(d, d) covariance of points (N, d)."""
     return np.atleast_2d(np.cov(points.T, bias=True))

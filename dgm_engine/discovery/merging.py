@@ -1,26 +1,26 @@
-"""From many small groups to fewer large ones, along the links between neighbours."""
+"""Merges many small groups into fewer large ones along the links between neighbours."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-TRACE = 1e-6
-"""Of a link between any two: of groups that nothing links, the smallest are merged first."""
+BASE_LINKS = 1e-6
+"""Added to the links between any two groups, so that the smallest of those without links are merged first."""
 
 
 def merge(part: NDArray[np.int64], neighbours: NDArray[np.integer], n_groups: int) -> NDArray[np.int64]:
-    """Merges parts in pairs until `n_groups` are left, each time the two that are linked most closely.
+    """Merges the two most closely linked parts until `n_groups` are left.
 
-    How closely is the average linkage of agglomerative clustering: the links between the items of one and those of the
-    other, as a share of all that there could be. Large groups and small ones are treated alike; merging by modularity
-    (Clauset, Newman & Moore 2004) instead cuts large groups in two and joins small ones.
+    Closeness is the average linkage of agglomerative clustering: the number of links between the items of two groups,
+    divided by the number of pairs. Large and small groups are treated alike; merging by modularity (Clauset, Newman &
+    Moore 2004) instead cuts large groups in two and joins small ones.
 
     Args:
-        part: (N,) which part each item is in.
+        part: (N,) the part of each item.
         neighbours: (N, n) positions of each item's neighbours.
-        n_groups: how many groups are to be left.
+        n_groups: the number of groups to leave.
 
     Returns:
-        (N,) which group each item is in, 0 to n_groups - 1; the parts as they are where there are no more of them.
+        (N,) the group of each item, 0 to n_groups - 1; no parts are merged if there are `n_groups` or fewer.
     """
     _, part = np.unique(part, return_inverse=True)
     size = np.bincount(part).astype(np.float64)
@@ -29,7 +29,7 @@ def merge(part: NDArray[np.int64], neighbours: NDArray[np.integer], n_groups: in
     links += links.T
     group = np.arange(len(size))
     for _ in range(len(size) - n_groups):
-        linkage = (links + TRACE) / np.outer(size, size)
+        linkage = (links + BASE_LINKS) / np.outer(size, size)
         gone = group != np.arange(len(size))
         linkage[gone] = linkage[:, gone] = -1.0
         np.fill_diagonal(linkage, -1.0)

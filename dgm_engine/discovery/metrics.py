@@ -12,11 +12,11 @@ from scipy.optimize import linear_sum_assignment
 
 from dgm_engine.errors import InputError
 
-CONFIDENCE = 0.95
-"""Of the intervals."""
+CONFIDENCE_LEVEL = 0.95
+"""The confidence level of the intervals."""
 
-NEW = ""
-"""The predicted name of an item that belongs to no named class."""
+NEW_CLASS = ""
+"""The predicted class name of an item that belongs to no named class."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class AllOldNew:
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each true class was predicted as what.
+    """How often the items of each true class were predicted as each class.
 
     Attributes:
         truth: R true class names, sorted.
-        predicted: C predicted names: those that are true classes first, then other names, then `NEW` where it occurs.
+        predicted: C predicted names: first the true classes, then other names, then `NEW_CLASS` if it occurs.
         counts: (R, C) int64 numbers of items.
     """
 
@@ -61,10 +61,10 @@ class ClassFigures:
 
     Attributes:
         class_name: the class.
-        precision: share of the items predicted as it that are it.
-        recall: share of its items that are predicted as it.
+        precision: share of the items predicted as this class that belong to it.
+        recall: share of this class's items that are predicted as it.
         f1: harmonic mean of the two.
-        n: number of its items.
+        n: number of items of this class.
     """
 
     class_name: str
@@ -79,10 +79,10 @@ class Proportion:
     """A share of items, estimated from a random sample of them.
 
     Attributes:
-        right: how many of the sample are right.
-        n: the sample's size.
-        low: where the interval of `CONFIDENCE` begins.
-        high: where it ends.
+        right: number of right items in the sample.
+        n: size of the sample.
+        low: lower end of the interval at `CONFIDENCE_LEVEL`.
+        high: upper end of that interval.
     """
 
     right: int
@@ -92,48 +92,49 @@ class Proportion:
 
     @property
     def share(self) -> float | None:
-        """Of the sample, 0 to 1; None where it is empty."""
+        """Share of the sample that is right, 0 to 1; None if the sample is empty."""
         return self.right / self.n if self.n else None
 
 
 def proportion(right: int, n: int) -> Proportion:
-    """A share with its interval by Clopper and Pearson, which covers the truth in 95 % of samples *or more*.
+    """A share with its Clopper-Pearson interval, which covers the truth in *at least* 95 % of samples.
 
-    Wilson's is shorter, but near 0 and 1, where good models are, it may cover less. Of no items it is 0 to 1.
+    Wilson's interval is shorter, but near 0 and 1, where good models are, it may cover less. Without items the interval
+    is 0 to 1.
     """
     if not n:
         return Proportion(0, 0, 0.0, 1.0)
-    from scipy.stats import binomtest  # here: it takes a second
+    from scipy.stats import binomtest  # imported here because it takes a second
 
-    interval = binomtest(right, n).proportion_ci(CONFIDENCE, method="exact")
+    interval = binomtest(right, n).proportion_ci(CONFIDENCE_LEVEL, method="exact")
     return Proportion(right, n, float(interval.low), float(interval.high))
 
 
 def accuracy_cluster_and_label(component: np.ndarray, truth: np.ndarray) -> float:
     """Many-to-one accuracy: each component takes the majority true class of the items scored here.
 
-    It is the paper's figure. It flatters: it looks at the truth it is scored on, and grows with the number of
-    components.
+    This is the paper's accuracy. It is optimistic: it uses the truth that it is scored on, and grows with the number
+    of components.
 
     Args:
         component: (n,) the component of each item.
         truth: (n,) the true class of each item.
 
     Raises:
-        InputError: no items, or lengths that differ.
+        InputError: there are no items, or the lengths differ.
     """
     return float(np.mean(majority(component, truth) == truth))
 
 
 def majority(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(n,) the majority true class of each item's group, the first of equals.
+    """(n,) the majority true class of each item's group; of equally frequent classes, the first.
 
     Args:
-        group: (n,) what each item was put into.
+        group: (n,) the group of each item.
         truth: (n,) the true class of each item.
 
     Raises:
-        InputError: no items, or lengths that differ.
+        InputError: there are no items, or the lengths differ.
     """
     counts = _counts(group, truth)
     return np.unique(truth)[counts.argmax(axis=1)][np.unique(group, return_inverse=True)[1]]
@@ -149,23 +150,23 @@ def accuracy_hungarian(component: np.ndarray, truth: np.ndarray) -> float:
         truth: (n,) the true class of each item.
 
     Raises:
-        InputError: no items, or lengths that differ.
+        InputError: there are no items, or the lengths differ.
     """
     return float(_matched(component, truth).mean())
 
 
 def accuracy_named(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the items whose predicted class name is the true one; `NEW` is never right.
+    """Share of the items whose predicted class name is the true one; `NEW_CLASS` is never right.
 
     Args:
-        predicted: (n,) class names, `NEW` for none.
+        predicted: (n,) class names, `NEW_CLASS` for none.
         truth: (n,) true class names.
 
     Raises:
-        InputError: no items, or lengths that differ.
+        InputError: there are no items, or the lengths differ.
     """
     _check(predicted, truth)
-    return float(np.mean((predicted == truth) & (predicted != NEW)))
+    return float(np.mean((predicted == truth) & (predicted != NEW_CLASS)))
 
 
 def all_old_new(group: np.ndarray, truth: np.ndarray, old: Sequence[bool] | np.ndarray) -> AllOldNew:
@@ -176,12 +177,12 @@ def all_old_new(group: np.ndarray, truth: np.ndarray, old: Sequence[bool] | np.n
     each subset on its own would give higher figures that mean less.
 
     Args:
-        group: (n,) what each item was put into: its component, or its predicted class.
+        group: (n,) the group of each item: its component, or its predicted class.
         truth: (n,) int, the true class of each item.
         old: (C,) for each true class, whether it has labels.
 
     Raises:
-        InputError: lengths that differ, or a true class that `old` does not cover.
+        InputError: the lengths differ, or `old` does not cover a true class.
     """
     if truth.size == 0:
         return AllOldNew(None, None, None)
@@ -196,19 +197,21 @@ def all_old_new(group: np.ndarray, truth: np.ndarray, old: Sequence[bool] | np.n
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray) -> Confusion:
-    """Counts of true against predicted class names, with every name that occurs.
+    """Counts of items by true and predicted class name, with every name that occurs.
 
     Args:
         truth: (n,) true class names.
-        predicted: (n,) predicted class names, `NEW` for none.
+        predicted: (n,) predicted class names, `NEW_CLASS` for none.
 
     Raises:
-        InputError: no items, or lengths that differ.
+        InputError: there are no items, or the lengths differ.
     """
     _check(predicted, truth)
     rows, row = np.unique(truth, return_inverse=True)
     names = set(rows.tolist())
-    columns = sorted({*names, *np.unique(predicted).tolist()}, key=lambda name: (name not in names, name == NEW, name))
+    columns = sorted(
+        {*names, *np.unique(predicted).tolist()}, key=lambda name: (name not in names, name == NEW_CLASS, name)
+    )
     column_of = {name: index for index, name in enumerate(columns)}
     column = np.array([column_of[name] for name in predicted.tolist()])
     counts = _tally(row, column, (len(rows), len(columns)))
@@ -220,10 +223,10 @@ def per_class(truth: np.ndarray, predicted: np.ndarray) -> list[ClassFigures]:
 
     Args:
         truth: (n,) true class names.
-        predicted: (n,) predicted class names, `NEW` for none.
+        predicted: (n,) predicted class names, `NEW_CLASS` for none.
 
     Raises:
-        InputError: no items, or lengths that differ.
+        InputError: there are no items, or the lengths differ.
     """
     confusion = confusion_matrix(truth, predicted)
     counts = confusion.counts
@@ -239,7 +242,7 @@ def per_class(truth: np.ndarray, predicted: np.ndarray) -> list[ClassFigures]:
 
 
 def _matched(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(n,) bool: whether the item's group is matched one-to-one to its true class, the total being maximal."""
+    """(n,) bool: whether the best one-to-one matching pairs the item's group with its true class."""
     counts = _counts(group, truth)
     match = np.full(counts.shape[0], -1)
     rows, columns = linear_sum_assignment(counts, maximize=True)
@@ -248,7 +251,7 @@ def _matched(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def _counts(group: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(groups that occur, classes that occur) numbers of items."""
+    """(groups that occur, classes that occur) number of items."""
     _check(group, truth)
     groups, row = np.unique(group, return_inverse=True)
     classes, column = np.unique(truth, return_inverse=True)

@@ -1,7 +1,7 @@
-"""Two-dimensional layouts of z for the map: UMAP, t-SNE or PCA, steady from one training run to the next.
+"""Two-dimensional layouts of z for the map: UMAP, t-SNE or PCA, aligned from one training run to the next.
 
-A layout depends on its arguments alone. Piles too small, or too uniform, for neighbours to mean anything are laid out
-by PCA whatever method was asked for, down to a single item.
+A layout depends on its arguments alone. If there are too few items for neighbours to mean anything, or all are equal,
+the layout is PCA whatever the method, even for a single item.
 """
 
 import warnings
@@ -15,20 +15,20 @@ from threadpoolctl import threadpool_limits
 from dgm_engine.errors import InputError
 from dgm_engine.progress import Progress
 
-FIT_LIMIT = 10_000
-"""UMAP and t-SNE are fitted on so many items at most, drawn at random; the others are placed among them."""
+MAX_FITTED = 10_000
+"""UMAP and t-SNE are fitted to this many random items at most; the others are placed among them."""
 
-SMALLEST = 8
-"""UMAP and t-SNE need so many items; fewer are laid out by PCA."""
+MIN_ITEMS = 8
+"""UMAP and t-SNE need at least this many items; fewer are laid out by PCA."""
 
 N_NEIGHBOURS = 15
-"""Neighbours that UMAP looks at, and that an item which was not fitted is placed among."""
+"""Neighbours per item for UMAP, and for placing an item that was not fitted."""
 
-DIMENSIONS = 50
-"""Longer z are reduced to so many dimensions by PCA before neighbours are sought."""
+MAX_DIMENSIONS = 50
+"""PCA reduces z to this many dimensions at most before the search for neighbours."""
 
-TRUSTED = 0.8
-"""An earlier layout whose trustworthiness for the new z is at least this is worth refining."""
+MIN_TRUSTWORTHINESS = 0.8
+"""An earlier layout is refined if its trustworthiness for the new z is at least this."""
 
 
 class Method(StrEnum):
@@ -40,13 +40,13 @@ class Method(StrEnum):
 
 
 def default_method(n: int) -> Method:
-    """The method that shows n items well in the shorter time: t-SNE grows slow, UMAP compiles for a quarter minute."""
+    """The faster good method for n items: t-SNE is slow for many items, and UMAP first compiles for 15 seconds."""
     return Method.TSNE if n <= 5_000 else Method.UMAP
 
 
 def n_fitted(n: int, method: Method) -> int:
-    """How many of n items a layout is fitted on; the others are placed among them. PCA is exact on all."""
-    return n if method is Method.PCA else min(n, FIT_LIMIT)
+    """The number of n items that a layout is fitted to; the others are placed among them. PCA is fitted to all."""
+    return n if method is Method.PCA else min(n, MAX_FITTED)
 
 
 def project(
@@ -60,10 +60,10 @@ def project(
 
     Args:
         z: (N, Z) latent means, any float type.
-        method: how.
-        seed: of every random draw.
-        previous: (N, 2) an earlier layout of the same items, onto which the new one is turned, scaled and shifted.
-        progress: told the share done.
+        method: the method.
+        seed: the seed of every random draw.
+        previous: (N, 2) an earlier layout of the same items, with which the new one is aligned.
+        progress: called with the share done.
 
     Returns:
         (N, 2) float32.
@@ -83,9 +83,9 @@ def refine(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> np.ndarray:
-    """Moves an earlier layout towards a slightly changed z by a few cheap steps, in place of a new layout.
+    """Adapts an earlier layout to a slightly changed z by a few cheap steps, instead of a new layout.
 
-    Args and errors are those of `project`; PCA has no steps and is computed and aligned.
+    Arguments and errors are those of `project`; PCA, which has no steps, is computed and aligned.
 
     Returns:
         (N, 2) float32.
@@ -104,20 +104,20 @@ def still_fits(z: np.ndarray, previous: np.ndarray, seed: int = 0) -> bool:
     neighbours = min(10, (len(rows) - 1) // 2)
     if neighbours < 1:
         return True
-    return trustworthiness(latent[rows], previous[rows], n_neighbors=neighbours) >= TRUSTED
+    return trustworthiness(latent[rows], previous[rows], n_neighbors=neighbours) >= MIN_TRUSTWORTHINESS
 
 
 def align(xy: np.ndarray, previous: np.ndarray) -> np.ndarray:
-    """Turns, mirrors, scales and shifts a layout (N, 2) so that it lies on an earlier one (N, 2) as well as it can.
+    """Rotates, mirrors, scales and shifts a layout (N, 2) to match an earlier one (N, 2) as closely as possible.
 
-    The scale is that of equal spread. The least-squares scale is smaller wherever the two differ, and the map would
+    The scale gives both the same spread. The least-squares scale is smaller whenever the two differ, so the map would
     shrink with every training run.
     """
     xy, previous = xy.astype(np.float64), previous.astype(np.float64)
     centre = previous.mean(axis=0)
     old, new = previous - centre, xy - xy.mean(axis=0)
     old_spread, new_spread = np.linalg.norm(old), np.linalg.norm(new)
-    if old_spread == 0 or new_spread == 0:  # all items in one place: there is nothing to turn or to scale to
+    if old_spread == 0 or new_spread == 0:  # all items in one place: there is nothing to rotate or scale
         return new + centre
     rotation, _ = orthogonal_procrustes(new, old)
     return new @ rotation * (old_spread / new_spread) + centre
@@ -126,7 +126,7 @@ def align(xy: np.ndarray, previous: np.ndarray) -> np.ndarray:
 def _layout(z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, progress: Progress) -> np.ndarray:
     """(N, 2) by the method: all its steps from PCA, or a few from `start` (N, 2)."""
     progress(0.0, "Laying out the map")
-    if method is Method.PCA or len(z) < SMALLEST or _is_constant(z):
+    if method is Method.PCA or len(z) < MIN_ITEMS or _is_constant(z):
         xy = pca(z, 2)
     else:
         xy = _neighbour_layout(z, method, seed, start, progress)
@@ -137,11 +137,11 @@ def _layout(z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, 
 def _neighbour_layout(
     z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, progress: Progress
 ) -> np.ndarray:
-    if z.shape[1] > DIMENSIONS:
-        z = pca(z, DIMENSIONS)
+    if z.shape[1] > MAX_DIMENSIONS:
+        z = pca(z, MAX_DIMENSIONS)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(z))
-    fitted, others = np.sort(order[:FIT_LIMIT]), np.sort(order[FIT_LIMIT:])
+    fitted, others = np.sort(order[:MAX_FITTED]), np.sort(order[MAX_FITTED:])
     xy = np.empty((len(z), 2))
     begin = None if start is None else start[fitted]
     if method is Method.TSNE:
@@ -162,15 +162,15 @@ def tsne(
     progress: Progress | None = None,
     steps: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """t-SNE of z (N, Z), at least `SMALLEST` rows, on exact neighbours.
+    """t-SNE of z (N, Z), at least `MIN_ITEMS` rows, on exact neighbours.
 
     Args:
-        z: what to lay out.
-        seed: of every random draw.
-        start: (N, 2) positions to refine by a few steps; None lays out anew, from principal components.
-        progress: told the share done.
-        steps: how many while the attraction of neighbours is exaggerated, and how many after that; None takes as many
-            as make a fine map, or few where there is a `start`.
+        z: the points to lay out.
+        seed: the seed of every random draw.
+        start: (N, 2) positions to refine by a few steps; None starts from principal components.
+        progress: called with the share done.
+        steps: the numbers of steps with early exaggeration and without; None for enough steps for a good map, or a few
+            if there is a `start`.
 
     Returns:
         (N, 2).
@@ -178,7 +178,7 @@ def tsne(
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
 
-    # Exact neighbours: fast enough up to FIT_LIMIT, and the same on every machine.
+    # Exact neighbours: fast enough up to MAX_FITTED, and the same on every machine.
     affinities = PerplexityBasedNN(
         z, perplexity=min(30, (len(z) - 1) // 3), method="exact", n_jobs=1, random_state=seed
     )
@@ -206,15 +206,15 @@ def umap(
     n_neighbours: int = N_NEIGHBOURS,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    """UMAP of z (N, Z), at least `SMALLEST` rows, on exact neighbours.
+    """UMAP of z (N, Z), at least `MIN_ITEMS` rows, on exact neighbours.
 
     Args:
-        z: what to embed.
-        seed: of every random draw.
-        dimensions: of the embedding.
-        min_dist: how close neighbours may lie; 0 gathers groups for a clustering.
-        n_neighbours: how many count as near.
-        start: (N, dimensions) positions to refine by a few steps; None lays out anew, from principal components.
+        z: the points to embed.
+        seed: the seed of every random draw.
+        dimensions: the number of dimensions of the embedding.
+        min_dist: the smallest distance of neighbours in the embedding; 0 makes dense groups for a clustering.
+        n_neighbours: the number of neighbours per point.
+        start: (N, dimensions) positions to refine by a few steps; None starts from principal components.
 
     Returns:
         (N, dimensions).
@@ -223,7 +223,7 @@ def umap(
         warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
         from umap import UMAP
 
-    # Exact neighbours found here spare a new process the 40 s that umap spends on compiling its own search.
+    # Finding exact neighbours here spares a new process the 40 s that umap needs to compile its own search.
     k = min(n_neighbours, len(z) - 1)
     distances, nearest = _neighbours(z, z, k)
     begin = _pca_start(z, seed, dimensions) if start is None else start
@@ -234,27 +234,27 @@ def umap(
         init=begin.astype(np.float32),  # pyright: ignore[reportArgumentType] - it takes arrays as well as names
         n_epochs=200 if start is None else 30,
         precomputed_knn=(nearest, distances),
-        force_approximation_algorithm=True,  # otherwise it ignores the neighbours of a small pile
+        force_approximation_algorithm=True,  # otherwise umap ignores the given neighbours if there are few items
         random_state=seed,
         n_jobs=1,
     )
-    # numba sets the number of OpenMP threads of everything else in the process, torch too; this sets it back after.
+    # numba changes the number of OpenMP threads of the whole process, including torch; this restores it afterwards.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*knn_search_index\) is not an NNDescent object", UserWarning)
         return reducer.fit_transform(z)  # pyright: ignore[reportReturnType] - an array, as no other output was asked for
 
 
 def _neighbours(among: np.ndarray, of: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (n, k) and rows (n, k) of the k nearest rows, the nearest first."""
+    """Distances (n, k) and rows (n, k) in `among` of the k nearest neighbours of the points `of`, nearest first."""
     from sklearn.neighbors import NearestNeighbors
 
     return NearestNeighbors(n_neighbors=min(k, len(among)), algorithm="brute").fit(among).kneighbors(of)
 
 
 def _among(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(n, 2) places among neighbours (n, k, 2): a random mixture of the half that lie closest to their middle.
+    """(n, 2) places among neighbours (n, k, 2): a random mixture of the half of them that is nearest their median.
 
-    Medians alone would line items up in rows and columns, and means would lie between clusters.
+    Medians alone would line items up in rows and columns, and means would fall between clusters.
     """
     distance = np.linalg.norm(near - np.median(near, axis=1, keepdims=True), axis=2)
     half = np.argsort(distance, axis=1)[:, : near.shape[1] // 2 + 1]
@@ -264,13 +264,13 @@ def _among(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _pca_start(z: np.ndarray, seed: int, dimensions: int = 2) -> np.ndarray:
-    """(n, dimensions) principal components at unit scale, with noise that lets equal items and flat piles unfold."""
+    """(n, dimensions) principal components at unit scale, with noise that separates equal items and flat data."""
     xy = pca(z, dimensions)
     return xy / xy[:, 0].std() + np.random.default_rng(seed).normal(scale=0.01, size=xy.shape)
 
 
 def pca(z: np.ndarray, dimensions: int) -> np.ndarray:
-    """(N, dimensions) principal components of z (N, Z); zeros beyond those that there are."""
+    """(N, dimensions) principal components of z (N, Z); zeros in the dimensions beyond their number."""
     from sklearn.decomposition import PCA
 
     found = np.zeros((len(z), dimensions))
@@ -285,7 +285,7 @@ def _is_constant(z: np.ndarray) -> bool:
 
 
 def _checked(z: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
-    """Z as float64, since some of it comes as float16."""
+    """Z as float64, because some callers pass float16."""
     if z.ndim != 2 or z.shape[1] == 0:
         raise InputError(f"z has shape {z.shape}; expected (items, dimensions)")
     if not np.isfinite(z).all():
@@ -296,4 +296,4 @@ def _checked(z: np.ndarray, previous: np.ndarray | None) -> np.ndarray:
 
 
 def _quiet(_share: float, _what: str) -> None:
-    """Where nobody wants to know."""
+    """Ignores the progress."""

@@ -14,12 +14,12 @@ from dgm_engine.data.pool import ValueRange
 from dgm_engine.errors import JobError, StateError
 from dgm_engine.export.card import About, model_card
 from dgm_engine.export.folder import (
-    CARD,
-    CONFIG,
+    CARD_FILE,
+    CONFIG_FILE,
     FILES,
-    LABELS,
-    MODEL,
-    WEIGHTS,
+    LABELS_FILE,
+    MODEL_FILE,
+    WEIGHTS_FILE,
     Classifier,
     building,
     write_file,
@@ -31,7 +31,7 @@ from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.progress import Progress, silent
 from dgm_engine.training.ownership import ClassPosterior, Owner, class_probabilities
 
-TOLERANCE = 1e-4
+MAX_PARITY_ERROR = 1e-4
 """How much a class's probability may differ between the export and the engine."""
 
 
@@ -93,7 +93,7 @@ def export_classifier(
         report(0.7, "Checking it on images of the project")
         check_parity(graph, model, classifier, check)
         report(0.9, "Writing the folder")
-        for name, data in {MODEL: graph, **_contents(model, classifier, spec.about)}.items():
+        for name, data in {MODEL_FILE: graph, **_contents(model, classifier, spec.about)}.items():
             write_file(folder / name, data)
         write_sums(folder)
     report(1.0, "Exported")
@@ -105,10 +105,10 @@ def check_parity(graph: bytes, model: DeepGenerativeModel, classifier: Classifie
     onnx = OnnxClassifier(graph, classifier)
     for batch in np.array_split(check, -(-len(check) // onnx.batch_size)):
         difference = float(np.abs(_all(onnx(batch)) - _all(_by_engine(model, classifier, batch))).max())
-        if not difference <= TOLERANCE:  # NaN is no agreement either
+        if not difference <= MAX_PARITY_ERROR:  # NaN is no agreement either
             raise JobError(
                 f"the exported classifier differs from the model by {difference:.2g} in a class's probability, more "
-                f"than {TOLERANCE:g}; nothing was written: train again, and report it if it stays"
+                f"than {MAX_PARITY_ERROR:g}; nothing was written: train again, and report it if it stays"
             )
 
 
@@ -129,10 +129,10 @@ def _contents(model: DeepGenerativeModel, classifier: Classifier, about: About) 
     labelled = {name: about.labelled.get(name, 0) for name in classifier.classes}
     labels = {"classes": list(classifier.classes), "owner": list(classifier.owner), "labelled": labelled}
     return {
-        WEIGHTS: safetensors.torch.save(weights, {"format": "pt"}),
-        CONFIG: _json(classifier.to_json()),
-        LABELS: _json(labels),
-        CARD: model_card(classifier, about).encode(),
+        WEIGHTS_FILE: safetensors.torch.save(weights, {"format": "pt"}),
+        CONFIG_FILE: _json(classifier.to_json()),
+        LABELS_FILE: _json(labels),
+        CARD_FILE: model_card(classifier, about).encode(),
     }
 
 

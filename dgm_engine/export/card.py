@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from dgm_engine import __version__
 from dgm_engine.config import TrainingConfig
 from dgm_engine.data.arrays import BYTE_RANGE
-from dgm_engine.export.folder import CONFIG, LABELS, MODEL, SUMS, WEIGHTS, Classifier
+from dgm_engine.export.folder import CONFIG_FILE, LABELS_FILE, MODEL_FILE, SUMS_FILE, WEIGHTS_FILE, Classifier
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 
@@ -60,8 +60,8 @@ Needs `onnxruntime` and `{package}` only. In this folder:
 - Not meant for decisions about people, their health, safety or rights, unless a person checks each of them.
 """
 
-_CAVEAT = """Transparent images are to be laid over white first, and images of more than 8 bits to be stretched so that
-their lowest value is 0 and their highest 255; `dgm predict` does both."""
+_CAVEAT = """First lay transparent images over white, and stretch images of more than 8 bits so that their lowest value
+is 0 and their highest 255; `dgm predict` does both."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ class About:
     """What the model card tells beyond the classifier itself.
 
     Attributes:
-        name: of the project.
-        n_items: how many items it was trained on.
-        labelled: labelled items by class.
-        accuracies: shares of 1 by what they measure, in the person's words.
+        name: name of the project.
+        n_items: number of items that it was trained on.
+        labelled: number of labelled items by class.
+        accuracies: accuracies, 0 to 1, by their descriptions.
         training: how it was trained, where known.
     """
 
@@ -101,8 +101,8 @@ def usage(shape: tuple[int, ...]) -> str:
     return "\n".join(
         [
             *lines,
-            f'known, new, _ = onnxruntime.InferenceSession("{MODEL}").run(None, {{"{name}": x}})',
-            f'answers = [*json.load(open("{LABELS}", encoding="utf-8"))["classes"], "(none of them)"]',
+            f'known, new, _ = onnxruntime.InferenceSession("{MODEL_FILE}").run(None, {{"{name}": x}})',
+            f'answers = [*json.load(open("{LABELS_FILE}", encoding="utf-8"))["classes"], "(none of them)"]',
             "share = np.append(known[0], new[0])",
             'print(answers[share.argmax()], f"{share.max():.4f}")',
         ]
@@ -118,17 +118,17 @@ def model_card(classifier: Classifier, about: About) -> str:
         date=datetime.now(UTC).date(),
         package="Pillow" if classifier.is_images else "numpy",
         usage=usage(classifier.shape),
-        model=MODEL,
+        model=MODEL_FILE,
         input=classifier.input_name,
         input_meaning=_input_meaning(classifier),
         caveat=_caveat(classifier),
         n_classes=len(classifier.classes),
         n_components=len(classifier.owner),
         n_unnamed=classifier.owner.count(None),
-        labels=LABELS,
-        weights=WEIGHTS,
-        config=CONFIG,
-        sums=SUMS,
+        labels=LABELS_FILE,
+        weights=WEIGHTS_FILE,
+        config=CONFIG_FILE,
+        sums=SUMS_FILE,
         classes="\n".join(
             f"| {_plain(name)} | {classifier.owner.count(name)} | {about.labelled.get(name, 0)} |"
             for name in classifier.classes

@@ -18,18 +18,18 @@ from dgm_engine.errors import CorruptError, DgmError, InputError, NotFoundError
 from dgm_engine.json_files import read_json
 from dgm_engine.whole import flush_to_disk, made_whole
 
-# Here and not in `paths`: an export is no part of a project, and whoever gets one has these names alone.
-MODEL = "model.onnx"
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-LABELS = "labels.json"
-CARD = "README.md"
-SUMS = "SHA256SUMS"
-FILES = (MODEL, WEIGHTS, CONFIG, LABELS, CARD, SUMS)
+# Here and not in `paths`: an export is no part of a project; whoever receives one has these names only.
+MODEL_FILE = "model.onnx"
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+LABELS_FILE = "labels.json"
+CARD_FILE = "README.md"
+SUMS_FILE = "SHA256SUMS"
+FILES = (MODEL_FILE, WEIGHTS_FILE, CONFIG_FILE, LABELS_FILE, CARD_FILE, SUMS_FILE)
 """The files of an export, the sums last."""
 
 PROGRAM = "dgm-studio"
-FORMAT = 1
+EXPORT_FORMAT = 1
 """Version of the export folder."""
 
 
@@ -69,7 +69,7 @@ class Classifier:
         return {
             "program": PROGRAM,
             "version": __version__,
-            "format": FORMAT,
+            "format": EXPORT_FORMAT,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "input": {
                 "name": self.input_name,
@@ -90,8 +90,8 @@ class Classifier:
             CorruptError: it is damaged, or of another version.
         """
         try:
-            if value["format"] != FORMAT:
-                raise CorruptError(f"the export has format {value['format']}, not {FORMAT}; update the program")
+            if value["format"] != EXPORT_FORMAT:
+                raise CorruptError(f"the export has format {value['format']}, not {EXPORT_FORMAT}; update the program")
             limits = value["input"]["value_range"]
             return cls(
                 ModelConfig.from_json(value["model"]),
@@ -100,7 +100,9 @@ class Classifier:
                 None if limits is None else (limits[0], limits[1]),
             )
         except (KeyError, TypeError, IndexError, InputError) as error:
-            raise CorruptError(f"{CONFIG} is not one of an export ({error!r}); export the classifier again") from error
+            raise CorruptError(
+                f"{CONFIG_FILE} is not one of an export ({error!r}); export the classifier again"
+            ) from error
 
 
 @contextmanager
@@ -129,8 +131,8 @@ def write_file(path: Path, data: bytes) -> None:
 
 def write_sums(folder: Path) -> None:
     """Writes SHA256SUMS over the other files, as ``sha256sum -c`` reads it."""
-    lines = [_sum_line(name, (folder / name).read_bytes()) for name in FILES if name != SUMS]
-    write_file(folder / SUMS, "".join(f"{line}\n" for line in lines).encode())
+    lines = [_sum_line(name, (folder / name).read_bytes()) for name in FILES if name != SUMS_FILE]
+    write_file(folder / SUMS_FILE, "".join(f"{line}\n" for line in lines).encode())
 
 
 def read_verified(folder: Path) -> dict[str, bytes]:
@@ -140,8 +142,10 @@ def read_verified(folder: Path) -> dict[str, bytes]:
         NotFoundError: the folder is no export.
         CorruptError: a file is missing or was changed.
     """
-    if not (folder / SUMS).is_file():
-        raise NotFoundError(f"{folder} is not an exported classifier: it has no {SUMS}; give what dgm export wrote")
+    if not (folder / SUMS_FILE).is_file():
+        raise NotFoundError(
+            f"{folder} is not an exported classifier: it has no {SUMS_FILE}; give what dgm export wrote"
+        )
     contents: dict[str, bytes] = {}
     for name in reversed(FILES):  # the sums first
         try:
@@ -150,17 +154,17 @@ def read_verified(folder: Path) -> dict[str, bytes]:
             raise CorruptError(
                 f"{folder / name} cannot be read ({error.strerror}); export the classifier again"
             ) from error
-        if name != SUMS and _sum_line(name, contents[name]).encode() not in contents[SUMS].splitlines():
-            raise CorruptError(f"{folder / name} is not what {SUMS} says; copy or export the classifier again")
+        if name != SUMS_FILE and _sum_line(name, contents[name]).encode() not in contents[SUMS_FILE].splitlines():
+            raise CorruptError(f"{folder / name} is not what {SUMS_FILE} says; copy or export the classifier again")
     return contents
 
 
 def read_classifier(contents: dict[str, bytes]) -> Classifier:
     """The classifier that the files of an export describe; CorruptError where they do not."""
     try:
-        value = json.loads(contents[CONFIG])
+        value = json.loads(contents[CONFIG_FILE])
     except ValueError as error:
-        raise CorruptError(f"{CONFIG} is not JSON ({error}); export the classifier again") from error
+        raise CorruptError(f"{CONFIG_FILE} is not JSON ({error}); export the classifier again") from error
     return Classifier.from_json(value)
 
 
@@ -187,13 +191,13 @@ def _check_replaceable(target: Path) -> None:
     names = {path.name for path in target.iterdir()}
     foreign = sorted(names - set(FILES))
     if foreign or (names and not _is_ours(target)):
-        found = f"it holds {foreign[0]}" if foreign else f"its {CONFIG} is not ours"
+        found = f"it holds {foreign[0]}" if foreign else f"its {CONFIG_FILE} is not ours"
         raise InputError(f"{target} exists and is not just an earlier export ({found}); choose another folder")
 
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return read_json(folder / CONFIG)["program"] == PROGRAM
+        return read_json(folder / CONFIG_FILE)["program"] == PROGRAM
     except (DgmError, KeyError, TypeError):
         return False
 

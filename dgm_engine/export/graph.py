@@ -12,7 +12,7 @@ from dgm_engine.models.base import DeepGenerativeModel
 
 OPSET = 18
 IR_VERSION = 8  # the pair that ONNX 1.13 and every onnxruntime since 1.14 (2023) read
-OUTPUTS = ("class_probabilities", "p_new", "component_probabilities")
+OUTPUT_NAMES = ("class_probabilities", "p_new", "component_probabilities")
 
 
 class ClassifierGraph(nn.Module):
@@ -27,7 +27,7 @@ class ClassifierGraph(nn.Module):
         self.register_buffer("members", _members(classifier.owner, classifier.classes))
 
     def forward(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The outputs named in `OUTPUTS`, (N, C), (N,) and (N, K), at (N, H, W, C) uint8 or (N, D) float32."""
+        """The outputs named in `OUTPUT_NAMES`, (N, C), (N,) and (N, K), at (N, H, W, C) uint8 or (N, D) float32."""
         q_y = self.model.classify(values.flatten(1).float() / self.top)
         total = q_y @ self.members  # (N, C + 1)
         total = total / total.sum(1, keepdim=True).clamp(min=torch.finfo(total.dtype).tiny)
@@ -51,7 +51,7 @@ def to_onnx(model: DeepGenerativeModel, classifier: Classifier) -> bytes:
             external_data=False,
             opset_version=OPSET,
             input_names=[classifier.input_name],
-            output_names=OUTPUTS,
+            output_names=OUTPUT_NAMES,
             dynamic_shapes=({0: torch.export.Dim("N")},),
         )
     program = cast("torch.onnx.ONNXProgram", program)

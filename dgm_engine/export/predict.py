@@ -15,7 +15,7 @@ from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.readers import open_images
 from dgm_engine.errors import InputError
 from dgm_engine.export.answers import write_predictions
-from dgm_engine.export.folder import MODEL, Classifier, read_classifier, read_verified
+from dgm_engine.export.folder import MODEL_FILE, Classifier, read_classifier, read_verified
 from dgm_engine.export.runtime import OnnxClassifier
 from dgm_engine.progress import Progress, silent
 
@@ -46,7 +46,7 @@ def predict(export_dir: Path, images: Path, out: Path, progress: Progress | None
     report(0.0, "Checking the classifier")
     contents = read_verified(export_dir)
     classifier = read_classifier(contents)
-    model = OnnxClassifier(contents[MODEL], classifier)
+    model = OnnxClassifier(contents[MODEL_FILE], classifier)
     # The range of bytes says nothing of an array of floats, which brings its own.
     value_range = None if classifier.value_range == BYTE_RANGE else classifier.value_range
     with open_images(images, value_range) as catalogue:

@@ -1,4 +1,4 @@
-"""What every extractor states."""
+"""The protocol of feature extractors."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -7,25 +7,25 @@ if TYPE_CHECKING:
 
 
 class Extractor(Protocol):
-    """Features of images, which q(y | x) and the clustering start see beside the pixels.
+    """Features of images, which q(y | x) and the clustering start use beside the pixels.
 
-    They are made of raw values, never of what a model keeps of these (`nn.InputMap`): so the features that a pool is
-    trained on, those of a new image and those inside an exported graph are the same.
+    They are computed from raw values, never from the model's input (`nn.InputMap`), so that they are the same for the
+    pool in training, for a new image and inside an exported graph.
     """
 
     @property
     def version(self) -> int:
-        """Of the features; a project's stored ones of another version are made anew."""
+        """The version of the features; features that a project stored in another version are computed again."""
         ...
 
     @property
     def stored_as(self) -> str:
-        """How the names of the files begin that hold the features of a pool."""
+        """The beginning of the names of the files that store a pool's features."""
         ...
 
     @property
     def doing(self) -> str:
-        """What a person reads while a pool is described."""
+        """The text on the screen while a pool's features are computed."""
         ...
 
     @property
@@ -34,9 +34,9 @@ class Extractor(Protocol):
         ...
 
     def n_features(self, shape: tuple[int, ...]) -> int:
-        """F, the features of an image of shape (H, W, C)."""
+        """F, the number of features of an image of shape (H, W, C)."""
         ...
 
     def describe(self, images: "Tensor") -> "Tensor":
-        """(B, F) of images (B, C, H, W) in [0, 1]; each row depends on its own image alone."""
+        """(B, F) features of images (B, C, H, W) in [0, 1]; each row depends on its own image alone."""
         ...

@@ -1,4 +1,4 @@
-"""The extractors by name. No torch here: pages ask for names; a module is imported when its extractor is used."""
+"""The extractors by name. It imports no torch, because pages ask for names: a module is imported when it is used."""
 
 from importlib import import_module
 
@@ -8,11 +8,11 @@ from dgm_engine.extractors.base import Extractor
 _MODULES = {
     "hog": "dgm_engine.extractors.hog",
 }
-"""Name to the module whose `EXTRACTOR` it is. To add an extractor, add a module and a line here."""
+"""The modules by the name of their `EXTRACTOR`. To add an extractor, add a module and a line here."""
 
 
 def known(name: str) -> str:
-    """The name of an extractor, which it is checked to be.
+    """The name itself, after a check that there is an extractor of this name.
 
     Raises:
         InputError: there is no such extractor.

@@ -1,7 +1,7 @@
 """Labels as CSV: a header with the columns, and one row per statement.
 
-A cell that a spreadsheet would run as a formula, because it begins with = + - @ or a tab, is written with an apostrophe
-before it, which reading takes off again; so is a cell in which apostrophes come before such a sign.
+A spreadsheet would run a cell that begins with = + - @ or a tab as a formula. So an apostrophe is written before such a
+cell, and before one in which apostrophes precede such a sign; reading removes it.
 """
 
 import csv
@@ -48,14 +48,14 @@ def write_csv(path: Path, content: LabelState | Sequence[Event]) -> None:
 
 
 def csv_cell(value: object) -> object:
-    """A value as a CSV cell that no spreadsheet runs."""
+    """A value as a CSV cell that no spreadsheet runs as a formula."""
     if isinstance(value, str) and _FORMULA.match(value):
         return f"'{value}"
     return str(value).lower() if isinstance(value, bool) else value
 
 
 def _plain(cell: str) -> str:
-    """The text behind a cell; undoes `csv_cell`."""
+    """The text of a cell; the inverse of `csv_cell`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 

@@ -11,19 +11,19 @@ from dgm_engine.labels.interchange import LabelFormat
 from dgm_engine.labels.jsonl_labels import JSONL
 
 LABEL_FORMATS: dict[str, LabelFormat] = {known.suffix: known for known in (CSV, JSONL)}
-"""The format of each ending; the first is that of files with any other ending when they are read."""
+"""The formats by ending; files with any other ending are read in the first one."""
 
 
 def format_to_read(path: Path) -> LabelFormat:
-    """The format that a file is read in: that of its ending, or else the first."""
+    """The format to read a file in: that of its ending, or else the first."""
     return LABEL_FORMATS.get(path.suffix.lower()) or next(iter(LABEL_FORMATS.values()))
 
 
 def format_to_write(path: Path) -> LabelFormat:
-    """The format that a file is written in.
+    """The format to write a file in.
 
     Raises:
-        InputError: its ending is that of no format.
+        InputError: no format has this ending.
     """
     known = LABEL_FORMATS.get(path.suffix.lower())
     if known is None:
@@ -32,12 +32,12 @@ def format_to_write(path: Path) -> LabelFormat:
 
 
 def label_suffixes() -> str:
-    """The endings of label files, in a sentence."""
+    """The endings of label files, as part of a sentence."""
     return " or ".join(LABEL_FORMATS)
 
 
 def label_layouts() -> str:
-    """What a person writes into a label file, for every format, in a sentence."""
+    """What a person writes into a label file of each format, as part of a sentence."""
     return ", or ".join(f"{known.title} with {known.layout}" for known in LABEL_FORMATS.values())
 
 

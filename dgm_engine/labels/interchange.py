@@ -1,6 +1,6 @@
-"""What label files of every format say, and how it enters the store. The formats are in `dgm_engine.labels.formats`.
+"""The rows of label files in every format, and their import into the store; formats are in `dgm_engine.labels.formats`.
 
-One row says one thing of one item. The fields, in any order; others are ignored:
+One row says one thing about one item. Its fields may be in any order; others are ignored:
 
 - ``item``: the item's id;
 - ``class``: the item is of this class; or
@@ -8,11 +8,11 @@ One row says one thing of one item. The fields, in any order; others are ignored
 - ``none_of_named``: ``true`` says that the item is of none of the named classes, and both cells above stay empty;
 - ``annotator``: who says so, optional.
 
-An item may have several rows as long as they agree: one class and any number of ``not_class``, for example.
+An item may have several rows as long as they agree, for example one class and any number of ``not_class``.
 
-Rows are counted from 1 and the header is not counted, so row 1 of a CSV is the first below its header and row 1 of a
-JSONL file its first line. Empty lines count but say nothing. Files are UTF-8. Neither skipped items nor names of
-components are part of the current state as a file; the history has both.
+Rows are counted from 1 without the header, so row 1 of a CSV file is the first below its header and row 1 of a JSONL
+file its first line. Empty lines count but say nothing. Files are UTF-8. Skipped items and names of components are not
+in a file of the current state; the history has both.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -29,12 +29,12 @@ from dgm_engine.whole import write_atomic
 STATE_COLUMNS = ("item", "class", "not_class", "none_of_named", "annotator")
 HISTORY_COLUMNS = tuple("class" if name == "class_name" else name for name in Event._fields)
 
-_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
+_TRUTH_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a file as it was read; `problem` says why it cannot be understood, if so."""
+    """One row of a file as it was read; `problem` says why it cannot be used, "" if it can."""
 
     number: int
     item: str = ""
@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that was left out: its number as the module describes it, and why."""
+    """A row that was left out: its number, counted as the module says, and the reason."""
 
     row: int
     reason: str
@@ -66,11 +66,11 @@ class LabelFormat:
     """One format of label files.
 
     Attributes:
-        title: on buttons and in sentences: "CSV".
-        suffix: the ending of its files: lower case, with the dot.
-        media_type: of its files, for browsers.
-        layout: what a person writes into such a file, after "with" in a sentence.
-        read: the rows of a file. Raises InputError if the file as a whole cannot be used.
+        title: its name on buttons and in sentences, such as "CSV".
+        suffix: the ending of its files, in lower case with the dot.
+        media_type: the media type of its files, for browsers.
+        layout: what a person writes into such a file, as it follows "with" in a sentence.
+        read: returns the rows of a file. Raises InputError if the file as a whole cannot be used.
         write: writes the current state, sorted by item, or a history. The file appears whole or not at all. Raises
             InputError if it cannot be written.
     """
@@ -87,13 +87,13 @@ def import_rows(store: LabelStore, rows: Iterable[Row], known_items: Collection[
     """Writes the good rows as one batch, one undo step, and reports the others.
 
     Args:
-        store: where to.
-        rows: from the `read` of a `LabelFormat`.
+        store: the store to write to.
+        rows: the rows, from the `read` of a `LabelFormat`.
         known_items: the ids that exist.
-        annotator: whom rows without an annotator are from.
+        annotator: the annotator of rows that name none.
 
     Raises:
-        InputError: the annotator's name cannot be one.
+        InputError: the annotator's name is not valid.
     """
     annotator, known = clean_name(annotator, "annotator"), dict.fromkeys(known_items)
     taken: dict[str, list[tuple[int, Entry]]] = {}
@@ -132,8 +132,8 @@ def read_text(path: Path) -> str:
 
 
 def row_of(number: int, values: dict[str, str]) -> Row:
-    """The row that has these values under `STATE_COLUMNS`, as text; names that are no column are ignored."""
-    none = _TRUTH.get(values.get("none_of_named", "").strip().lower())
+    """The row with these values, as text by name of `STATE_COLUMNS`; other names are ignored."""
+    none = _TRUTH_WORDS.get(values.get("none_of_named", "").strip().lower())
     row = Row(
         number,
         item=values.get("item", ""),
@@ -161,14 +161,16 @@ def _entry(row: Row, known: Mapping[str, None]) -> Entry:
     if not kinds:
         raise InputError("empty class; fill in class or not_class, or set none_of_named to true")
     if len(kinds) > 1:
-        raise InputError("more than one of class, not_class and none_of_named; keep one and put the others in own rows")
+        raise InputError(
+            "more than one of class, not_class and none_of_named; keep one and give each other its own row"
+        )
     name = row.class_name or row.not_class
     annotator = clean_name(row.annotator, "annotator") if row.annotator else ""
     return Entry(kinds[0], item, clean_name(name) if name else None, annotator)
 
 
 def _check_agreement(entry: Entry, earlier: list[tuple[int, Entry]]) -> None:
-    """Raises InputError where an earlier row of the file says the same of the item, or the contrary."""
+    """Raises InputError if an earlier row of the file repeats or contradicts what this one says about the item."""
     for number, other in earlier:
         kinds, same_class = {entry.kind, other.kind}, entry.class_name == other.class_name
         if entry.kind == other.kind and same_class:
@@ -182,7 +184,7 @@ def _check_agreement(entry: Entry, earlier: list[tuple[int, Entry]]) -> None:
 
 
 def table_of(content: LabelState | Sequence[Event]) -> tuple[Sequence[str], list[dict[str, Any]]]:
-    """The columns of the current state or of a history, and its records by column; a record leaves out empty ones."""
+    """The columns of the current state or of a history, and its records by column, without their empty columns."""
     if isinstance(content, LabelState):
         return STATE_COLUMNS, _state_records(content)
     written = (event._replace(images=images_as_text(event.images)) for event in content)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What is stored: one append-only table of events.
+"""The database schema: one append-only table of events.
 
-Ids are given by the writer, one after the other, so the id of the last event is the store's version: whoever has
-folded the events up to an id misses none of them, on any database.
+The writer numbers the events without gaps, so the id of the last event is the store's version: on any database, a
+reader that has folded the events up to an id has missed none of them.
 """
 
 import json
@@ -15,12 +15,13 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Tex
 from dgm_engine.errors import InputError
 
 SCHEMA_VERSION = 3
-"""2 added `other`, for what people do with clusters; 3 added `images`, `run` and `newest`."""
+"""The version of the tables. 2 added `other`, for edits of clusters; 3 added `images`, `run` and `newest`."""
 MAX_NAME_LENGTH = 80
+"""Characters of a class's or annotator's name; the width of their columns."""
 
 
 class Kind(StrEnum):
-    """What an event says."""
+    """The kinds of events."""
 
     LABEL = "label"
     REJECT = "reject"
@@ -39,18 +40,18 @@ class Kind(StrEnum):
 
 
 CLUSTER_EDITS = frozenset({Kind.SPLIT, Kind.MERGE, Kind.DISSOLVE})
-"""What changes the model's components themselves."""
+"""The kinds that change the model's components themselves."""
 
 
 class Edit(NamedTuple):
-    """Images of one component that a person gave to others; training takes it over into the model.
+    """A person's change of which images a component holds; training applies it to the model.
 
     Attributes:
         event: the id of its event.
-        kind: `SPLIT`: half of the component's images are the `other`'s, which was free. `MERGE`: all of them are the
-            `other`'s, and the component is closed. `DISSOLVE`: each is of its next most probable component, and the
-            component is closed.
-        component: whose images they were.
+        kind: `SPLIT` moves half of the component's images to the `other`, which was free. `MERGE` moves all of them to
+            the `other` and closes the component. `DISSOLVE` moves each to its next most probable component and closes
+            the component.
+        component: the component that loses images.
         other: see `kind`; None for `DISSOLVE`.
     """
 
@@ -61,7 +62,7 @@ class Edit(NamedTuple):
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> Self:
-        """What a JSON file has of it."""
+        """The edit that a JSON file stores as these values."""
         event, kind, component, other = values
         return cls(event, Kind(kind), component, other)
 
@@ -72,29 +73,29 @@ class Edit(NamedTuple):
 
     @property
     def opens(self) -> int | None:
-        """The component that begins with half of another's images; only a split has one."""
+        """The component that a split gives its first images; None for other kinds."""
         return self.other if self.kind is Kind.SPLIT else None
 
     @property
     def closes(self) -> int | None:
-        """The component that loses all images and may have none from now on; a split has none."""
+        """The component that loses all images and gets no more; None for a split."""
         return None if self.kind is Kind.SPLIT else self.component
 
     @property
-    def anew(self) -> int | None:
-        """The component that is another thing afterwards, so that nothing holds that was said of it before."""
+    def redefines(self) -> int | None:
+        """The component with a new meaning, of which nothing that people said before is true any more."""
         return self.other if self.kind is Kind.SPLIT else self.component
 
     def changes(self, half: int) -> bool:
-        """Whether a component that is the half of an earlier split is no longer what it was."""
+        """Whether this changes the meaning of a component that is the half of an earlier split."""
         return half in (self.component, self.opens)
 
     def rejoins(self, earlier: "Edit") -> bool:
-        """Whether this makes one component of the two halves of an earlier split."""
+        """Whether this merges the two halves of an earlier split."""
         return self.kind is Kind.MERGE and self.touched == earlier.touched
 
     def mass(self, before: Sequence[float]) -> dict[int, float]:
-        """What the touched components stand for afterwards, of what each (K,) stood for before."""
+        """The masses of the touched components after the edit, given all masses (K,) before it."""
         both = sum(before[k] for k in self.touched)
         if self.opens is not None:
             return dict.fromkeys(self.touched, both / 2)
@@ -102,11 +103,11 @@ class Edit(NamedTuple):
 
 
 class Anchored(NamedTuple):
-    """An image that a person saw in a cluster when they spoke of it, and how sure the model was that it belongs there.
+    """An image that a person saw in a cluster when they named it, and how sure the model was that it belongs there.
 
     Attributes:
         item: its id.
-        sure: above 0, at most 1.
+        sure: the probability of the cluster's component, above 0, at most 1.
     """
 
     item: str
@@ -118,7 +119,7 @@ class Use(NamedTuple):
 
     Attributes:
         run: its number.
-        newest: the newest run at the time; a later one takes its place as it would without a choice.
+        newest: the newest run at that time; a later run replaces the choice as if there had been none.
     """
 
     run: int
@@ -130,20 +131,20 @@ class Event(NamedTuple):
 
     Attributes:
         id: 1, 2, ... in the order of writing, without gaps.
-        batch: the id of the first event of the batch that it was written in; a batch is one undo step.
+        batch: the id of the first event of its batch; a batch is one undo step.
         time: UTC, ISO 8601 with milliseconds.
-        annotator: who said it.
-        kind: what was said.
-        item: the item it is about; None for clusters, undo and redo.
-        class_name: the class of a label, a rejection or a name; None un-names a component on purpose. Of a merge, the
+        annotator: the person, or source, of the event.
+        kind: what the event says.
+        item: the item that it is about; None for clusters, undo and redo.
+        class_name: the class of a label, a rejection or a name; None un-names a component on purpose. For a merge, the
             name that the `other` component takes over, if any.
-        lineage: for a cluster, the fresh run whose components are meant.
+        lineage: for a cluster, the fresh run that its component belongs to.
         component: for a cluster, the component, from 0.
         version: 1, 2, ... for each item; no two events share an item and a version.
-        target: for undo and redo, the batch that is meant.
+        target: for undo and redo, the batch to undo or redo.
         other: for a split or a merge, the component that gets images, as in `Edit`.
-        images: of what is said of a cluster, the images that it is said of. A name, and the name that a merge leaves,
-            hold for them; where a split or a dissolved cluster leaves none, they have none any more.
+        images: for a cluster, the images that the event is about. A name, also that of a merge, belongs to these
+            images; a split or a dissolving that leaves no name removes theirs.
         run: for `USE`, the run whose results are shown from now on.
         newest: for `USE`, the newest run at the time.
     """
@@ -190,24 +191,24 @@ events = Table(
 )
 
 store = Table("store", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
-"""One row. Writers lock it on databases that lock rows, so that they come one after the other."""
+"""One row. On databases that lock rows, writers lock it, so that they write one after the other."""
 
 
 def images_as_text(images: Sequence[Anchored]) -> str | None:
-    """Images as the table holds them: JSON, or nothing where there are none."""
+    """Images as the table stores them: JSON, or None if there are none."""
     return json.dumps(images, ensure_ascii=False) if images else None
 
 
 def images_from_text(text: str | None) -> tuple[Anchored, ...]:
-    """What `images_as_text` wrote."""
+    """The inverse of `images_as_text`."""
     return tuple(Anchored(item, sure) for item, sure in json.loads(text)) if text else ()
 
 
 def clean_name(name: str, what: str = "class") -> str:
-    """A name of a class or an annotator as it is stored: without surrounding blanks.
+    """The name of a class or an annotator as it is stored, without surrounding blanks.
 
     Raises:
-        InputError: nothing is left, it is too long, or it has line breaks or other control characters.
+        InputError: the name is empty or too long, or has line breaks or other control characters.
     """
     cleaned = name.strip()
     if not 1 <= len(cleaned) <= MAX_NAME_LENGTH:

@@ -1,8 +1,8 @@
-"""What holds after a history of events.
+"""The state of the labels after a history of events.
 
-`Fold` takes events in the order of their ids and keeps what holds now. Undo always takes back the last batch that still
-holds, and a new batch ends the chance to redo, so batches are two stacks, and one step of either exchanges what a batch
-set with what was there before.
+`Fold` takes events in the order of their ids and keeps the current state. Undo always takes back the last batch that is
+not undone, and a new batch ends the chance to redo. So batches form two stacks, and an undo or a redo exchanges the
+values that a batch set with those before it.
 """
 
 import math
@@ -15,21 +15,21 @@ from typing import Any, NamedTuple, Self, TypeVar
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import CLUSTER_EDITS, Edit, Event, Kind, Use
 
-NOTHING_TO_LEARN = frozenset({Kind.SKIP, Kind.IGNORE, Kind.UNIGNORE, Kind.USE})
-"""Kinds that change what is shown and suggested, but not what a model is taught."""
+KINDS_NOT_LEARNED = frozenset({Kind.SKIP, Kind.IGNORE, Kind.UNIGNORE, Kind.USE})
+"""The kinds that change what is shown and suggested, but not what a model learns."""
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Anchor(NamedTuple):
-    """What the name of a cluster says of an image that a person saw in it.
+    """The name of a cluster, for an image that a person saw in it.
 
     Attributes:
-        class_name: the cluster's class; "" where its name was taken away on purpose.
+        class_name: the cluster's class; "" if its name was removed on purpose.
         sure: how sure the model was then that the image belongs to the cluster, above 0, at most 1.
         event: the id of the event that named the cluster.
-        named: how many images that event named.
+        named: the number of images that the event named.
     """
 
     class_name: str
@@ -40,28 +40,29 @@ class Anchor(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelState:
-    """What people hold true of the items after event `version`. The mappings are shared: do not change them.
+    """What people say about the items after event `version`. The mappings are shared: do not change them.
 
     Attributes:
-        version: the id of the last event taken into account, 0 where there is none.
-        known: the id of the newest batch that holds and says something to learn, 0 where there is none; passing an item
-            over, or a cluster, does not. Two states of a store know the same where this is the same.
+        version: the id of the last event taken into account, 0 if there is none.
+        known: the id of the newest batch that is not undone and has something to learn, 0 if there is none; skipping
+            an item or ignoring a cluster is nothing to learn. Two states of a store with equal `known` have the same
+            to learn.
         positive: item to its class.
-        rejected: item to the classes it is said not to be of; never empty.
-        none_of_named: items said to be of none of the named classes.
-        skipped: items passed over and not judged since.
-        names: component to its class in the lineage asked for, as it was last said of that number, None where it was
-            un-named on purpose. This and the next four are empty where no lineage was asked for.
-        anchors: item to what a cluster's name says of it: a name belongs to images, wherever the model moves them.
-        anchored: the components among `names` whose names belong to images; the others hold for the number.
-        edits: what people did with the components of that lineage, in this order.
-        ignored: the components of that lineage that people do not care for.
-        classes: the classes that label an item or name a component, of any lineage, in the order in which they first
+        rejected: item to the classes that it does not belong to; never empty.
+        none_of_named: the items that belong to none of the named classes.
+        skipped: the items skipped and not judged since.
+        names: component of the requested lineage to its class, as last said of that number; None if it was un-named on
+            purpose. This and the next four are empty if no lineage was requested.
+        anchors: item to its anchor: a name belongs to images, wherever the model moves them.
+        anchored: the components in `names` whose names belong to images; the other names belong to the number.
+        edits: people's edits of the components of that lineage, in their order.
+        ignored: the components of that lineage that people ignore.
+        classes: the classes that label an item or name a component, in any lineage, in the order in which they first
             appeared.
-        numbers: these classes, and those that label and name nothing any more, in that order, to a number that stays
-            their own: the component that it was first given to, or else how many classes had appeared before it.
-        annotators: item to who judged it last; skipping is no judgement.
-        confirmed: labelled items whose class was said once more while it held: somebody looked again and stands by it.
+        numbers: these classes, and those that no longer label or name anything, in that order, to a number that each
+            keeps: the component that it first named, or else the number of classes that appeared before it.
+        annotators: item to its last judge; skipping is no judgement.
+        confirmed: the labelled items whose class was given once more: somebody looked again and agreed.
         said: item to the id of the event that judged it last.
         use: the person's choice of the run whose results are shown; None leaves it to the program.
     """
@@ -90,14 +91,14 @@ class LabelState:
 
     @property
     def closed(self) -> frozenset[int]:
-        """The components that hold no images any more: merged or dissolved, and not brought back by a split."""
+        """The components that were merged or dissolved and that no later split uses; they hold no images."""
         return closed_components(self.edits)
 
 
 def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
-    """(n,) how many of n components each stands for after edits: both of a merge, none where it is closed.
+    """(n,) the number of original components that each of n stands for after edits: 0 for a closed one.
 
-    The halves of a split share evenly what the component had and, where it was open, what the free one had.
+    A merge adds the masses of both components. A split divides the sum of the two masses evenly between its halves.
     """
     mass = [1.0] * n
     for edit in edits:
@@ -107,7 +108,7 @@ def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
 
 
 def possible_edits(edits: Sequence[Edit], n: int) -> tuple[Edit, ...]:
-    """The edits that n components allow: a run that a person went back to may lack some that a later one has."""
+    """The edits that a run of n components allows: an earlier run may lack components that a later one has."""
     return tuple(edit for edit in edits if max(edit.touched) < n)
 
 
@@ -123,7 +124,7 @@ def closed_components(edits: Sequence[Edit]) -> frozenset[int]:
 
 
 class Judgement(NamedTuple):
-    """All that holds of one item."""
+    """What people say about one item."""
 
     positive: str | None = None
     rejected: frozenset[str] = frozenset()
@@ -134,10 +135,10 @@ class Judgement(NamedTuple):
     event: int = 0
 
 
-NOTHING = Judgement()
-REMNANT = 0.2
-"""Where the images of a name were named anew, but for less than this share of them, that name says nothing any more."""
-_USE = "run"
+UNJUDGED = Judgement()
+MIN_REMNANT_SHARE = 0.2
+"""A name counts only while at least this share of the images that it was given to have not been named again since."""
+_USE_KEY = "run"  # the one key of the choices of runs
 _VIEWS = {
     "positive": "positive",
     "rejected": "rejected",
@@ -147,12 +148,12 @@ _VIEWS = {
     "confirmed": "confirmed",
     "said": "event",
 }
-"""The fields of `LabelState` that say one part of each item's judgement, and which; items without it are left out.
-A fold keeps them, so that one more label does not have a million gathered anew."""
+"""Fields of `LabelState` to the part of a judgement that they map items to; items without this part are left out.
+A fold keeps these views up to date, so that one more label does not cost a pass over a million items."""
 
 
 def judge(before: Judgement, event: Event) -> Judgement:
-    """What holds of an item after one more event about it."""
+    """The judgement of an item after one more event about it."""
     kind, name, annotator = event.kind, event.class_name, event.annotator
     if kind is Kind.LABEL and name:
         rejected = before.rejected - {name} if before.rejected else before.rejected
@@ -168,7 +169,7 @@ def judge(before: Judgement, event: Event) -> Judgement:
     if kind is Kind.SKIP:
         return before._replace(skipped=True)
     if kind is Kind.CLEAR:
-        return NOTHING
+        return UNJUDGED
     raise CorruptError(f"label event {event.id} has kind {kind!r}, class {name!r}; restore the store from a copy")
 
 
@@ -176,9 +177,9 @@ def judge(before: Judgement, event: Event) -> Judgement:
 class Step:
     """A batch on one of the two stacks.
 
-    `items`, `names`, `anchors`, `edits`, `ignored` and `used` hold what to exchange at the next undo or redo; None
-    stands for an absent key. A name of "" is a component un-named on purpose. `classes` are those that no earlier batch
-    brought, with their numbers. `known` is that of `LabelState` as long as this batch is the newest that holds.
+    `items`, `names`, `anchors`, `edits`, `ignored` and `used` hold the values to exchange at the next undo or redo;
+    None is an absent key. The name "" is of a component un-named on purpose. `classes` are the classes that appeared
+    first in this batch, with their numbers. `known` is `LabelState.known` while this batch is the newest not undone.
     """
 
     first: Event
@@ -196,7 +197,7 @@ class Step:
 
     @property
     def description(self) -> str:
-        """What the batch did, to follow a word like "Undid"."""
+        """What the batch did, in words that follow "Undid"."""
         first, name = self.first, self.first.class_name
         what = str(first.item) if self.events == 1 else f"{self.events:,} items"
         if self.mixed:
@@ -218,7 +219,7 @@ class Step:
 
 
 class Fold:
-    """The events up to `version`, folded into what holds."""
+    """The events up to `version`, folded into their state."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -226,15 +227,15 @@ class Fold:
         self.undone: list[Step] = []
         self._items: dict[str, Judgement] = {}
         self._views: dict[str, dict[str, Any]] = {name: {} for name in _VIEWS}
-        self._changed: dict[str, None] = {}  # items that the views do not know of yet, in their order
+        self._changed: dict[str, None] = {}  # the items that changed since the views were updated, in their order
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
         self._anchors: dict[tuple[int, str], Anchor] = {}  # by lineage and item
         self._anchored: dict[tuple[int, int], bool] = {}  # by lineage and component
         self._used: dict[str, Use] = {}  # under one key
         self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
         self._ignored: dict[tuple[int, int], bool] = {}  # by lineage and component
-        self._classes: dict[str, int] = {}  # to their numbers
-        self._known: list[tuple[int, int]] = []  # (event, what was known from then on), where it changed
+        self._classes: dict[str, int] = {}  # class to its number
+        self._known: list[tuple[int, int]] = []  # (event, `known` from this event on), one for each change
 
     def add(self, event: Event) -> None:
         """Takes the next event into account.
@@ -253,7 +254,7 @@ class Fold:
             self._known.append((event.id, known))
 
     def known_at(self, version: int) -> int:
-        """`LabelState.known` right after event `version`, which is not a later one than the last."""
+        """`LabelState.known` right after event `version`, which must not be later than the last event."""
         place = bisect_right(self._known, (version, math.inf))
         return self._known[place - 1][1] if place else 0
 
@@ -262,7 +263,7 @@ class Fold:
         return self.done[-1].known if self.done else 0
 
     def state(self, lineage: int | None = None) -> LabelState:
-        """What holds now; see `LabelState` for what the lineage does."""
+        """The current state; for the lineage see `LabelState`."""
         names = {component: name or None for (of, component), name in self._names.items() if of == lineage}
         views = self._up_to_date_views()
         by_number = (name for key, name in self._names.items() if key not in self._anchored)
@@ -285,16 +286,16 @@ class Fold:
             said=dict(views["said"]),
             anchors={item: anchor for (of, item), anchor in anchors.items() if of == lineage},
             anchored=frozenset(component for of, component in self._anchored if of == lineage),
-            use=self._used.get(_USE),
+            use=self._used.get(_USE_KEY),
         )
 
     def _standing_anchors(self) -> dict[tuple[int, str], Anchor]:
-        """The anchors without remnants: the few images that had left a cluster before its name was changed."""
+        """The anchors without remnants, which are the few images that had left a cluster before it was renamed."""
         left = Counter(anchor.event for anchor in self._anchors.values())
-        return {key: one for key, one in self._anchors.items() if left[one.event] >= REMNANT * one.named}
+        return {key: one for key, one in self._anchors.items() if left[one.event] >= MIN_REMNANT_SHARE * one.named}
 
-    def _hold(self, item: str, judgement: Judgement | None) -> None:
-        """Makes this what holds of an item."""
+    def _set_judgement(self, item: str, judgement: Judgement | None) -> None:
+        """Sets the judgement of an item; None removes it."""
         _put(self._items, item, judgement)
         self._changed[item] = None
 
@@ -302,7 +303,7 @@ class Fold:
         for name, part in _VIEWS.items():
             view = self._views[name]
             for item in self._changed:
-                if value := getattr(self._items.get(item, NOTHING), part):
+                if value := getattr(self._items.get(item, UNJUDGED), part):
                     view[item] = value
                 else:
                     view.pop(item, None)
@@ -314,26 +315,26 @@ class Fold:
             self.done.append(Step(event, known=self._known_now))
             self.undone.clear()
         step = self.done[-1]
-        if event.kind not in NOTHING_TO_LEARN:
-            step.known = event.batch  # it is only ever done after the same others: its id stands for all of them
+        if event.kind not in KINDS_NOT_LEARNED:
+            step.known = event.batch  # a batch always follows the same earlier ones, so its id identifies them all
         step.events += 1
         name, item = event.class_name, event.item
         step.mixed |= name != step.first.class_name or event.kind is not step.first.kind
         if item is not None:
             before = self._items.get(item)
             step.items.setdefault(item, before)
-            after = judge(before or NOTHING, event)
-            self._hold(item, after if after != NOTHING else None)
+            after = judge(before or UNJUDGED, event)
+            self._set_judgement(item, after if after != UNJUDGED else None)
         elif event.lineage is not None and event.component is not None:
             self._do_to_component(step, event, (event.lineage, event.component))
         elif event.run is not None and event.newest is not None:
-            _change(self._used, step.used, _USE, Use(event.run, event.newest))
+            _change(self._used, step.used, _USE_KEY, Use(event.run, event.newest))
         if name and name not in self._classes and event.kind is not Kind.REJECT:
             self._classes[name] = len(self._classes) if event.component is None else event.component
             step.classes[name] = self._classes[name]
 
     def _do_to_component(self, step: Step, event: Event, key: tuple[int, int]) -> None:
-        """One event about a cluster, whose lineage and component are the key."""
+        """Applies one event about a cluster; the key is its lineage and component."""
         self._anchor(step, event, key[0])
         if event.kind is Kind.NAME:
             _change(self._names, step.names, key, event.class_name or "")
@@ -341,10 +342,10 @@ class Fold:
         elif event.kind in CLUSTER_EDITS:
             edit = Edit(event.id, event.kind, key[1], event.other)
             _change(self._edits, step.edits, (key[0], event.id), edit)
-            if edit.anew is not None:  # it has neither a name nor anything to ignore
-                _change(self._names, step.names, (key[0], edit.anew), None)
-                _change(self._anchored, step.anchored, (key[0], edit.anew), None)
-                _change(self._ignored, step.ignored, (key[0], edit.anew), None)
+            if edit.redefines is not None:  # with its new meaning it is neither named nor ignored
+                _change(self._names, step.names, (key[0], edit.redefines), None)
+                _change(self._anchored, step.anchored, (key[0], edit.redefines), None)
+                _change(self._ignored, step.ignored, (key[0], edit.redefines), None)
             if event.class_name and event.other is not None:
                 _change(self._names, step.names, (key[0], event.other), event.class_name)
                 _change(self._anchored, step.anchored, (key[0], event.other), True if event.images else None)
@@ -354,7 +355,7 @@ class Fold:
             raise CorruptError(f"label event {event.id} is a {event.kind} of a cluster; restore the store from a copy")
 
     def _anchor(self, step: Step, event: Event, lineage: int) -> None:
-        """Gives the name that an event leaves to its images, or takes the one that they have."""
+        """Gives the event's name to its images, or removes theirs if the event leaves none."""
         keeps = event.kind is Kind.NAME or event.class_name
         for item, sure in event.images:
             anchor = Anchor(event.class_name or "", sure, event.id, len(event.images)) if keeps else None
@@ -370,7 +371,7 @@ class Fold:
         target.append(step)
         for item, judgement in step.items.items():
             step.items[item] = self._items.get(item)
-            self._hold(item, judgement)
+            self._set_judgement(item, judgement)
         _exchange(self._names, step.names)
         _exchange(self._anchors, step.anchors)
         _exchange(self._anchored, step.anchored)
@@ -392,7 +393,7 @@ def _put(mapping: dict[K, V], key: K, value: V | None) -> None:
 
 
 def _change(mapping: dict[K, V], patch: dict[K, V | None], key: K, value: V | None) -> None:
-    """Sets a key, and keeps in the patch what stood there before the batch."""
+    """Sets a key, and keeps its value from before the batch in the patch."""
     patch.setdefault(key, mapping.get(key))
     _put(mapping, key, value)
 

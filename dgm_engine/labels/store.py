@@ -1,7 +1,7 @@
 """The label store: people's judgements as an append-only log in a database.
 
-Nothing is ever changed or deleted; undo and redo are events too. A batch, that is everything one call writes, appears
-whole or not at all and is one undo step. Any number of threads, `LabelStore` objects and processes may use one store.
+Nothing is ever changed or deleted; undo and redo are events too. A batch is everything that one call writes: it appears
+whole or not at all, and is one undo step. Any number of threads, `LabelStore` objects and processes may use one store.
 """
 
 import threading
@@ -50,16 +50,16 @@ from dgm_engine.labels.schema import (
 from dgm_engine.labels.state import Fold, LabelState
 
 BUSY_SECONDS = 30
-"""How long a writer waits for its turn before it gives up."""
+"""Seconds that a writer waits for its turn before it gives up."""
 
 _ITEMS_PER_QUERY = 10_000  # below every database's limit of parameters
-_WRITE = "dgm_write"
+_WRITE_OPTION = "dgm_write"  # the execution option of a transaction that writes
 
 T = TypeVar("T")
 
 
 class Entry(NamedTuple):
-    """One judgement to be written; an empty annotator stands for the caller of `LabelStore.record`."""
+    """One judgement to write; an empty annotator stands for that of `LabelStore.record`."""
 
     kind: Kind
     item: str | None = None
@@ -76,7 +76,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class UndoResult:
-    """What an undo or a redo did: a phrase to follow "Undid" or "Redid", and how many events the batch has."""
+    """What an undo or a redo did: words that follow "Undid" or "Redid", and the number of events in the batch."""
 
     description: str
     events: int
@@ -86,12 +86,12 @@ class LabelStore:
     """People's judgements of items and their names for components.
 
     Args:
-        where: the path of a SQLite file, created where there is none, or any SQLAlchemy URL.
+        where: the path of a SQLite file, created if it does not exist, or any SQLAlchemy URL.
 
     Raises:
         InputError: it is neither a path nor a URL of a database whose driver is installed.
         StateError: the file or database cannot be opened now.
-        CorruptError: what is there is not a label store of ours.
+        CorruptError: the file or database is not a label store of this program.
     """
 
     def __init__(self, where: Path | str) -> None:
@@ -105,33 +105,33 @@ class LabelStore:
         self._open()
 
     def close(self) -> None:
-        """Lets go of the file or server; the next call opens it again."""
+        """Closes the file or the connections; the next call opens them again."""
         self._engine.dispose()
 
     def label(self, items: Iterable[str], class_name: str, *, annotator: str) -> int:
-        """The items are of the class. Like all judgements: one batch, whose id is returned.
+        """Says that the items belong to the class; writes one batch, as all judgements do, and returns its id.
 
         Raises:
-            InputError: no item, or a name that cannot be one.
+            InputError: there is no item, or a name is not valid.
             ConflictError: others wrote about the same items at the same moment, twice.
             StateError: the database was locked for `BUSY_SECONDS` or cannot be written.
         """
         return self._judge(Kind.LABEL, items, class_name, annotator)
 
     def reject(self, items: Iterable[str], class_name: str, *, annotator: str) -> int:
-        """The items are not of the class."""
+        """Says that the items do not belong to the class."""
         return self._judge(Kind.REJECT, items, class_name, annotator)
 
     def none_of_named(self, items: Iterable[str], *, annotator: str) -> int:
-        """The items are of none of the classes named so far."""
+        """Says that the items belong to none of the classes named so far."""
         return self._judge(Kind.NONE_OF_NAMED, items, None, annotator)
 
     def clear(self, items: Iterable[str], *, annotator: str) -> int:
-        """Nothing is known of the items any more."""
+        """Removes all judgements of the items."""
         return self._judge(Kind.CLEAR, items, None, annotator)
 
     def skip(self, items: Iterable[str], *, annotator: str) -> int:
-        """The items were passed over: do not suggest them again until somebody judges them."""
+        """Marks the items as skipped: they are not suggested again until somebody judges them."""
         return self._judge(Kind.SKIP, items, None, annotator)
 
     def name_component(
@@ -143,15 +143,15 @@ class LabelStore:
         *,
         annotator: str,
     ) -> int:
-        """The class owns the component of the lineage; None un-names it on purpose.
+        """Says that the class owns the component of the lineage; None un-names it on purpose.
 
-        With `images` the name belongs to them, wherever the model moves them; without, to the number.
+        With `images` the name belongs to them, wherever the model moves them; without, it belongs to the number.
         """
         entry = Entry(Kind.NAME, None, class_name, "", int(lineage), int(component), images=tuple(images))
         return self.record([entry], annotator=annotator)
 
     def use_run(self, run: int, newest: int, *, annotator: str) -> int:
-        """The results of this run are shown; `newest` is the newest run by now."""
+        """Chooses the run whose results are shown; `newest` is the newest run at this time."""
         return self.record([Entry(Kind.USE, run=int(run), newest=int(newest))], annotator=annotator)
 
     def edit_component(  # noqa: PLR0913 - one for each part of the event
@@ -167,7 +167,7 @@ class LabelStore:
     ) -> int:
         """Splits, merges, dissolves, ignores or un-ignores a component of the lineage; for the arguments see `Event`.
 
-        Nothing is checked here: what can be done with which component is the caller's to know.
+        The caller must check that the component allows it.
         """
         entry = Entry(kind, None, class_name, "", int(lineage), int(component), None, other, tuple(images))
         return self.record([entry], annotator=annotator)
@@ -190,24 +190,24 @@ class LabelStore:
         return self._write(lambda connection: _append(connection, cleaned))
 
     def undo(self, *, annotator: str, own: bool = False) -> UndoResult | None:
-        """Takes back the last batch that still holds, whoever wrote it; None where there is none.
+        """Takes back the last batch that is not undone, of any annotator; returns None if there is none.
 
         Raises:
-            ConflictError: it has to be the annotator's own and is not.
+            ConflictError: `own` is set and the batch is another annotator's.
         """
         return self._step(Kind.UNDO, annotator, own=own)
 
     def redo(self, *, annotator: str) -> UndoResult | None:
-        """Brings back what was undone last; None where nothing was undone since the last judgement."""
+        """Brings back the batch undone last; returns None if none was undone since the last judgement."""
         return self._step(Kind.REDO, annotator)
 
     def version(self) -> int:
-        """The id of the last event of anybody, 0 where there is none. Cheap."""
+        """The id of the last event, 0 if there is none. Cheap."""
         with self._begin() as connection:
             return _last_id(connection)
 
     def state(self, lineage: int | None = None) -> LabelState:
-        """What holds now; the same object again while nobody writes. See `LabelState` for what the lineage does."""
+        """The current state, the same object until somebody writes; for the lineage see `LabelState`."""
         with self._reading:
             with self._begin() as connection:
                 self._catch_up(connection)
@@ -217,21 +217,21 @@ class LabelStore:
             return state
 
     def state_at(self, version: int, lineage: int | None = None) -> LabelState:
-        """What held right after event `version`; it reads the whole history up to there."""
+        """The state right after event `version`; reads the whole history up to it."""
         fold = Fold()
         for event in self._events(events.c.id <= version):
             fold.add(event)
         return fold.state(lineage)
 
     def known_at(self, version: int) -> int:
-        """`LabelState.known` right after event `version`: as it is now if nothing to learn was said or undone since."""
+        """`LabelState.known` right after event `version`; equals the current one if there is nothing new to learn."""
         with self._reading:
             with self._begin() as connection:
                 self._catch_up(connection)
             return self._fold.known_at(version)
 
     def history(self, item: str | None = None) -> list[Event]:
-        """All events, oldest first; for one item those about it, and the undos and redos of their batches."""
+        """All events, oldest first; for one item, its events and the undos and redos of their batches."""
         if item is None:
             return self._events(true())
         batches = select(events.c.batch).where(events.c.item == item)
@@ -270,7 +270,7 @@ class LabelStore:
             self._fold.add(event)
 
     def _write(self, work: Callable[[Connection], T]) -> T:
-        """Does `work` in a transaction of its own that no other writer overlaps; a second time if one did."""
+        """Does `work` in a transaction that no other writer overlaps, and once more if one did."""
         for last in (False, True):
             try:
                 with self._writing, self._begin(write=True) as connection:
@@ -286,9 +286,9 @@ class LabelStore:
 
     @contextmanager
     def _begin(self, *, write: bool = False) -> Generator[Connection]:
-        """A transaction, committed at the end; the database's errors in the person's words."""
+        """A transaction, committed at the end; turns the database's errors into ours."""
         try:
-            with self._engine.execution_options(**{_WRITE: write}).begin() as connection:
+            with self._engine.execution_options(**{_WRITE_OPTION: write}).begin() as connection:
                 yield connection
         except IntegrityError:
             raise
@@ -306,14 +306,14 @@ class LabelStore:
         with self._begin() as connection:
             exists = inspect(connection).has_table(store.name)
         if not exists:
-            # Where another process creates it at this moment, ours fails and its tables are found below.
+            # If another process creates the tables at this moment, our attempt fails and its tables are found below.
             with suppress(IntegrityError), self._begin(write=True) as connection:
                 metadata.create_all(connection)
                 if connection.scalar(select(store)) is None:
                     connection.execute(insert(store).values(schema_version=SCHEMA_VERSION))
         with self._begin() as connection:
             found = connection.scalar(select(store.c.schema_version))
-        if found in _ADDED:
+        if found in _COLUMNS_ADDED:
             found = self._write(_migrate)
         if found != SCHEMA_VERSION:
             raise CorruptError(
@@ -321,14 +321,14 @@ class LabelStore:
             )
 
 
-_ADDED = {1: (events.c.other,), 2: (events.c.images, events.c.run, events.c.newest)}
-"""By schema, the columns that the next one added."""
+_COLUMNS_ADDED = {1: (events.c.other,), 2: (events.c.images, events.c.run, events.c.newest)}
+"""By schema version, the columns that the next version added."""
 
 
 def _migrate(connection: Connection) -> int:
-    """Brings a store of an earlier schema to the newest, unless another process just did; returns what it is of now."""
+    """Brings a store of an earlier schema to the newest, unless another process just did; returns its version."""
     found = connection.scalar(select(store.c.schema_version)) or 0
-    for column in (column for schema in sorted(_ADDED) if schema >= found for column in _ADDED[schema]):
+    for column in (column for schema in sorted(_COLUMNS_ADDED) if schema >= found for column in _COLUMNS_ADDED[schema]):
         kind = column.type.compile(connection.dialect)
         connection.execute(DDL(f"ALTER TABLE {events.name} ADD COLUMN {column.name} {kind}"))
     connection.execute(update(store).values(schema_version=SCHEMA_VERSION))
@@ -353,8 +353,8 @@ def _engine(where: Path | str) -> Engine:
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
-    """A rollback journal, always: SQLite 3.7.0 to 3.51.2 can lose commits in WAL mode with several connections."""
-    connection.isolation_level = None  # transactions begin where we say so, see _begin_sqlite
+    """Sets a rollback journal: SQLite 3.7.0 to 3.51.2 can lose commits in WAL mode with several connections."""
+    connection.isolation_level = None  # _begin_sqlite begins transactions
     mode = connection.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
     connection.execute("PRAGMA synchronous=EXTRA")
     level = connection.execute("PRAGMA synchronous").fetchone()[0]
@@ -366,8 +366,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - 
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock before it reads, so that it never has to give up half-way."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options()[_WRITE] else "BEGIN")
+    """Lets a writer take the lock before it reads, so that it never has to give up half-way."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options()[_WRITE_OPTION] else "BEGIN")
 
 
 def _read(connection: Connection, which: ColumnElement[bool]) -> Iterator[Event]:
@@ -384,7 +384,7 @@ def _last_id(connection: Connection) -> int:
 
 
 def _append(connection: Connection, entries: Sequence[Entry]) -> int:
-    """Inserts the entries as one batch and returns its id."""
+    """Inserts the entries as one batch; returns its id."""
     batch = _last_id(connection) + 1
     time = datetime.now(UTC).isoformat(timespec="milliseconds")
     versions = _versions(connection, list({entry.item: None for entry in entries if entry.item is not None}))

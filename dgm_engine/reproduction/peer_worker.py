@@ -76,7 +76,7 @@ def _read_task(path: Path) -> PeerTask:
 def _owner(
     task: PeerTask, pool: Pool, component: NDArray[np.int64], positive: Mapping[str, str], classes: list[str]
 ) -> Owner:
-    """Who owns what: a classifier's classes themselves; of clusters, whoever has most of the labelled images there."""
+    """The owners: a classifier's classes own themselves; a cluster goes to the class with most labels in it."""
     if task.peer in CLASSIFIERS:
         return tuple(classes)
     n_components = max(task.n_components or 0, int(component.max()) + 1)

@@ -18,13 +18,13 @@ from dgm_engine.data.compat import import_torchvision
 from dgm_engine.data.pool import Pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 
-DIMENSIONS = 50
+N_PCA = 50
 """Principal components that all but the deep peers work on."""
-DEEP = frozenset({PeerName.VADE, PeerName.DEC})
+DEEP_PEERS = frozenset({PeerName.VADE, PeerName.DEC})
 DEEP_EPOCHS = {Preset.FAST: (10, 15), Preset.PAPER: (100, 150)}
 """Passes of the deep peers, pretraining and clustering: clustpy's own with preset `paper`, a tenth with `fast`, which
 takes about as long as a run of ours."""
-MISSING = "not installed: pip install 'dgm-studio[dev]'"
+MISSING_NOTE = "not installed: pip install 'dgm-studio[dev]'"
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class PeerTask:
     @property
     def stages(self) -> str:
         """The passes as text; "" where there are none."""
-        return f"{self.epochs[0]} + {self.epochs[1]}" if self.peer in DEEP else ""
+        return f"{self.epochs[0]} + {self.epochs[1]}" if self.peer in DEEP_PEERS else ""
 
 
 def deep_epochs(preset: Preset, epochs: int | None) -> tuple[int, int]:
-    """Passes of a deep peer: the preset's, or so many of clustering and two thirds of that of pretraining."""
+    """Passes of a deep peer: the preset's, or `epochs` of clustering after two thirds as many of pretraining."""
     return DEEP_EPOCHS[preset] if epochs is None else (max(1, 2 * epochs // 3), epochs)
 
 
 def missing(peer: PeerName) -> str:
     """Why a peer cannot run here; "" where it can."""
-    return MISSING if peer in DEEP and find_spec("clustpy") is None else ""
+    return MISSING_NOTE if peer in DEEP_PEERS and find_spec("clustpy") is None else ""
 
 
 def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], fitted: int) -> NDArray[np.int64]:
@@ -180,7 +180,7 @@ def _reduced(x: NDArray[np.float32], fitted: int, seed: int) -> NDArray[np.float
     """(N, at most 50) principal components, fitted to the first images."""
     from sklearn.decomposition import PCA
 
-    size = min(DIMENSIONS, fitted, x.shape[1])
+    size = min(N_PCA, fitted, x.shape[1])
     return PCA(size, random_state=seed).fit(x[:fitted]).transform(x).astype(np.float32)
 
 

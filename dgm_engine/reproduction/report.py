@@ -12,7 +12,7 @@ from dgm_engine.reproduction.tables import Figure, ModelRow, Published, Row, Tab
 
 PAPER_MEASURES = MEASURES[:3]
 """The accuracies that the paper gives, in its order."""
-NOT_RUN = "not run yet"
+NOT_RUN_NOTE = "not run yet"
 
 _TITLES = {
     "overall": "overall",
@@ -98,7 +98,7 @@ def lines(table: Table, results: Sequence[RunResult], notes: dict[str, str]) -> 
         for variant in variants:
             found.append(_line(row, [r for r in results if (r.row, r.variant) == (row.key, variant)], variant))
         if not variants or row.key in notes:
-            found.append(_line(row, [], None, notes.get(row.key, NOT_RUN)))
+            found.append(_line(row, [], None, notes.get(row.key, NOT_RUN_NOTE)))
     return [*found, *map(_published, table.published)]
 
 

@@ -30,7 +30,7 @@ class Variant:
         preset: the training settings; deep peers take their epochs from it, for other peers there is none.
         labels: labels for each labelled class; None in the tables without labels.
         epochs: passes over the pool instead of the preset's own; None likewise.
-        limit: a sample of so many training images instead of all.
+        limit: the size of a sample of the training images; None takes all.
         bound_alone: without the terms of the preset that the paper's objective does not have.
     """
 

@@ -9,7 +9,7 @@ from dgm_engine.errors import InputError
 N_CLASSES = 10
 """N_gt of both data sets."""
 MODELS, PEERS = "models", "peers"
-"""What stands for all rows of a kind where rows are chosen."""
+"""Names that select all rows of a kind."""
 
 
 class TableName(StrEnum):

@@ -13,25 +13,25 @@ from dgm_engine.services.palette import class_colour, cluster_colour
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-UNITS = 20
-"""Units of z that are drawn unless more are asked for; the paper draws as many."""
+MAX_UNITS = 20
+"""Units of z that a chart draws by default, as many as in the paper."""
 
-PANELS = 30
+MAX_PANELS = 30
 """Components that Fig. C.5 draws at most, the largest first."""
 
-STRAYS = 0.05
-"""Share of a component's items that a class needs for a line of its own, and more than one item where it is not most of
-them: the mean of a few strays is mostly noise."""
+MIN_CURVE_SHARE = 0.05
+"""A class gets a line of its own in a component's panel if it has this share of the component's items, and, unless it
+has most of them, more than one item: the mean of a few strays is mostly noise."""
 
-UNIT = "unit %{customdata}: %{y:.3f} nats<extra></extra>"
-"""What a chart says of a unit under the pointer."""
+UNIT_HOVER = "unit %{customdata}: %{y:.3f} nats<extra></extra>"
+"""The text of a chart for the unit under the pointer."""
 
-_COLUMNS = 5
-_VECTOR_POINTS = 3_000
-"""Points up to which a map is drawn as vectors, which stay sharp in an SVG; more go through WebGL."""
+_PANELS_PER_ROW = 5
+_MAX_VECTOR_POINTS = 3_000
+"""Maps with more points than this are drawn by WebGL instead of as vectors, which stay sharp in an SVG."""
 
-_COUNTS_SHOWN = 24
-"""Columns up to which a confusion matrix has its numbers written into it."""
+_MAX_NAMES_WITH_COUNTS = 24
+"""A confusion matrix with more columns than this shows no numbers."""
 
 
 def latent_map(found: LatentMap) -> "go.Figure":
@@ -99,15 +99,15 @@ def confusions(scores: tuple[Evaluation, ...], titles: tuple[str, ...]) -> "go.F
     return figure.update_layout(template="plotly_white", height=max(380, 150 + 30 * n_rows), margin=margin(84))
 
 
-def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
+def activity(found: Activity, n_units: int = MAX_UNITS) -> "go.Figure":
     """Fig. C.5: a panel for each component, a line for each class in it, the `n_units` most active units from left."""
     from plotly.subplots import make_subplots
 
     shown, units = panels(found), found.order[:n_units]
-    n_lines, n_used = -(-len(shown) // _COLUMNS), int((found.count.sum(1) > 0).sum())
+    n_lines, n_used = -(-len(shown) // _PANELS_PER_ROW), int((found.count.sum(1) > 0).sum())
     figure = make_subplots(
         n_lines,
-        min(_COLUMNS, len(shown)),
+        min(_PANELS_PER_ROW, len(shown)),
         y_title=f"the {len(shown)} largest of {n_used} clusters" if n_used > len(shown) else None,
         subplot_titles=[f"{escaped(found.titled.clusters[k], 18)} ({found.count[k].sum():,})" for k in shown],
         **_LINKED,
@@ -119,9 +119,9 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
             _line(found, g, [-1], [np.nan]).update(showlegend=True), 1, 1
         )  # the legend's, whatever the panels hold
     for position, k in enumerate(shown):
-        row, column = divmod(position, _COLUMNS)
+        row, column = divmod(position, _PANELS_PER_ROW)
         share = found.count[k] / found.count[k].sum()
-        for g in np.flatnonzero((share >= STRAYS) & ((found.count[k] > 1) | (share > 0.5))).tolist():
+        for g in np.flatnonzero((share >= MIN_CURVE_SHARE) & ((found.count[k] > 1) | (share > 0.5))).tolist():
             trace = _line(found, g, units, found.kl[k, g, units])
             trace.update(opacity=0.35 + 0.65 * share[g], line_width=2.2 if share[g] > 0.5 else 1.2)
             figure.add_trace(trace, row + 1, column + 1)
@@ -138,9 +138,9 @@ def activity(found: Activity, n_units: int = UNITS) -> "go.Figure":
 
 
 def panels(found: Activity) -> list[int]:
-    """The components that `activity` draws: those with items, the largest `PANELS` of them, the largest first."""
+    """The components that `activity` draws: those with items, the largest `MAX_PANELS` of them, the largest first."""
     sizes = found.count.sum(1)
-    return [k for k in np.argsort(-sizes, kind="stable").tolist() if sizes[k]][:PANELS]
+    return [k for k in np.argsort(-sizes, kind="stable").tolist() if sizes[k]][:MAX_PANELS]
 
 
 def download_config(file: str, form: str) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _line(found: Activity, g: int, units: ArrayLike, kl: ArrayLike) -> "go.Scatt
         legendgroup=g,
         showlegend=False,
         line={"color": _group_colour(found.titled, g), "width": 2.2},
-        hovertemplate=f"{name}<br>{UNIT}",
+        hovertemplate=f"{name}<br>{UNIT_HOVER}",
     )
 
 
@@ -199,7 +199,7 @@ def _points(found: LatentMap, member: NDArray[np.bool_], name: str, colour: str)
     n = len(found.xy)
     group = np.array([escaped(name or "no class yet") for name in found.titled.groups])[found.group[member]]
     cluster = np.array([escaped(title) for title in found.titled.clusters])[found.component[member]]
-    return (go.Scatter if n <= _VECTOR_POINTS else go.Scattergl)(
+    return (go.Scatter if n <= _MAX_VECTOR_POINTS else go.Scattergl)(
         x=found.xy[member, 0],
         y=found.xy[member, 1],
         mode="markers",
@@ -224,7 +224,7 @@ def _group_colour(titled: Titled, g: int) -> str:
 def _matrix(truth: tuple[str, ...], names: list[str], counts: NDArray[np.integer]) -> "go.Heatmap":
     import plotly.graph_objects as go
 
-    written = len(names) <= _COUNTS_SHOWN
+    written = len(names) <= _MAX_NAMES_WITH_COUNTS
     return go.Heatmap(
         z=counts / counts.sum(axis=1, keepdims=True).clip(min=1),
         x=[escaped(name) for name in names],

@@ -1,10 +1,10 @@
-"""Charts of how far clusters lie apart, Fig. C.6: all pairs at once, and one pair unit by unit."""
+"""Charts of the distances between clusters, Fig. C.6: all pairs at once, and one pair unit by unit."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dgm_engine.services.charts import UNIT, UNITS, escaped, margin
+from dgm_engine.services.charts import MAX_UNITS, UNIT_HOVER, escaped, margin
 from dgm_engine.services.figures import Divergence, Titled
 from dgm_engine.services.palette import cluster_colour
 
@@ -24,7 +24,7 @@ def divergence(found: Divergence) -> "go.Figure":
     return figure.update_layout(template="plotly_white", height=max(400, 146 + 17 * n), margin=margin(34))
 
 
-def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "go.Figure":
+def pair(found: Divergence, first: int, second: int, n_units: int = MAX_UNITS) -> "go.Figure":
     """One panel of Fig. C.6: KL[p(z_i | first) || p(z_i | second)] unit by unit, in the order of Fig. C.5."""
     import plotly.graph_objects as go
 
@@ -34,7 +34,7 @@ def pair(found: Divergence, first: int, second: int, n_units: int = UNITS) -> "g
     return figure.update_layout(template="plotly_white", height=320, margin=margin(34))
 
 
-def divergence_with_pair(found: Divergence, n_units: int = UNITS) -> "go.Figure":
+def divergence_with_pair(found: Divergence, n_units: int = MAX_UNITS) -> "go.Figure":
     """Fig. C.6 for a file of its own: `divergence`, and beside it the panel of the pair last clicked on.
 
     The first trace carries the numbers of every pair as `customdata`, (K, K, n_units); `PAIR_SCRIPT` shows them.
@@ -109,7 +109,7 @@ def _pair_trace(found: Divergence, first: int, second: int, n_units: int) -> "go
         y=found.kl[first, second, units],
         customdata=units,
         marker={"color": cluster_colour(0)},
-        hovertemplate=UNIT,
+        hovertemplate=UNIT_HOVER,
         showlegend=False,
     )
 

@@ -176,8 +176,8 @@ def _seen(project: Project, run: RunPaths) -> set[tuple[str, str]]:
     """The labels (item, class) that a run or one that it continued was trained on."""
     results = results_of(run)
     known = project.labels.state_at(results.labels_version)
-    left_alone = unseen_items(known, results.config.training)
-    seen = {(item, name) for item, name in known.positive.items() if item not in left_alone}
+    held_out = unseen_items(known, results.config.training)
+    seen = {(item, name) for item, name in known.positive.items() if item not in held_out}
     parent = results.config.parent
     return seen if parent is None else seen | _seen(project, project.paths.run(parent))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export_classifier", "predict", "usage", "write_predictions", "zipped"]
 
-N_CHECKED = 256
+PARITY_ITEMS = 256
 """Items of the pool, evenly spread, on which the export must agree with the model."""
 
 
@@ -56,7 +56,7 @@ def export_classifier(seen: Snapshot, out: Path, progress: Progress | None = Non
         accuracies={what: share for what, share in _accuracies(scores).items() if share is not None},
         training=results.config.training,
     )
-    checked = np.unique(np.linspace(0, pool.n_items - 1, N_CHECKED).astype(np.int64))
+    checked = np.unique(np.linspace(0, pool.n_items - 1, PARITY_ITEMS).astype(np.int64))
     spec = bundle.ExportSpec(seen.owner, pool.shape, pool.value_range, about)
     return bundle.export_classifier(load_model(run)[0], spec, out, pool.x[checked], progress)
 
@@ -90,11 +90,11 @@ def usage(project: Project) -> str:
 
 
 def _accuracies(scores: evaluating.Evaluation) -> dict[str, float | None]:
-    """What the model card says of the model."""
+    """The accuracies on the model card, by their descriptions."""
     where = "the held-out test split" if scores.split == "test" else "all items whose class is known"
     return {
-        f"Predicted class right, on {where} ({scores.n} items)": scores.accuracy_named,
-        f"The same, had every cluster the class most frequent in it, on {where}": scores.accuracy_cluster_and_label,
+        f"Accuracy of the predicted classes, on {where} ({scores.n} items)": scores.accuracy_named,
+        f"Accuracy if each cluster had its most frequent class, on {where}": scores.accuracy_cluster_and_label,
         **{
             f"Agreement of run {a.run} with {a.n} labels that it never saw": a.agreement
             for a in scores.held_out_agreement

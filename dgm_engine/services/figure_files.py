@@ -14,7 +14,7 @@ from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.progress import Progress, silent
 from dgm_engine.services import charts, divergence_charts, evaluating, figures, imagining, run_pairs
 from dgm_engine.services.evaluating import Evaluation
-from dgm_engine.services.figure_words import ABOUT, Figure, active_words, shared_words
+from dgm_engine.services.figure_words import FIGURE_TEXTS, Figure, active_words, shared_words
 from dgm_engine.services.figures import Activity, Divergence, LatentMap
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.whole import write_atomic
@@ -69,7 +69,7 @@ class FigureReport:
         path: the folder.
         files: names of the files in it, in the order of the paper.
         run: number of the run.
-        active_units: units of z with a mean KL above `figures.ACTIVE_KL` (Eq. 36).
+        active_units: units of z with a mean KL above `figures.MIN_ACTIVE_KL` (Eq. 36).
         left_out: (figure, reason).
     """
 
@@ -161,7 +161,7 @@ class _Folder:
             (self._path / name).unlink(missing_ok=True)
 
     def chart(self, figure: Figure, chart: "go.Figure", note: str, script: str | None = None) -> None:
-        about = ABOUT[figure]
+        about = FIGURE_TEXTS[figure]
         drawn = chart.to_html(
             full_html=False,
             include_plotlyjs=True,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dgm_engine.services.figures import ACTIVE_KL
+from dgm_engine.services.figures import MIN_ACTIVE_KL
 
 
 class Figure(StrEnum):
@@ -24,7 +24,7 @@ class About:
     paper: str
 
 
-ABOUT = {
+FIGURE_TEXTS = {
     Figure.LATENT_MAP: About(
         "How images group",
         "Each dot is an image; images that the model finds similar lie close together. The same map twice: coloured by "
@@ -57,7 +57,7 @@ ABOUT = {
 
 def active_words(n_active: int, n_units: int) -> str:
     """How many units are active, and what that means."""
-    return f"{n_active} of {n_units} numbers (units of z) are in use: on average, each says over {ACTIVE_KL} nats."
+    return f"{n_active} of {n_units} numbers (units of z) are in use: on average, each says over {MIN_ACTIVE_KL} nats."
 
 
 def shared_words(model: str) -> str:

@@ -26,7 +26,7 @@ from dgm_engine.training.ownership import class_probabilities
 from dgm_engine.training.results import Results
 from dgm_engine.training.runs import read_config
 
-ACTIVE_KL = 0.01
+MIN_ACTIVE_KL = 0.01
 """Nats above which a unit of z counts as active. A unit that the data moves by a tenth of its prior's standard
 deviation has 0.005; an unused one, whose q(z_i | x) equals p(z_i | y), has 0 up to the noise of training."""
 
@@ -93,8 +93,8 @@ class Activity:
 
     @property
     def n_active(self) -> int:
-        """How many units have a KL above `ACTIVE_KL` over all items."""
-        return int((self.overall > ACTIVE_KL).sum())
+        """How many units have a KL above `MIN_ACTIVE_KL` over all items."""
+        return int((self.overall > MIN_ACTIVE_KL).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +120,9 @@ class Divergence:
 
     @property
     def n_active(self) -> int:
-        """How many units tell components apart by more than `ACTIVE_KL`, on average over the ordered pairs."""
+        """How many units tell components apart by more than `MIN_ACTIVE_KL`, on average over the ordered pairs."""
         n = len(self.kl)
-        return int((self.kl.sum((0, 1)) / (n * (n - 1)) > ACTIVE_KL).sum())
+        return int((self.kl.sum((0, 1)) / (n * (n - 1)) > MIN_ACTIVE_KL).sum())
 
 
 def n_items(project: Project) -> int:

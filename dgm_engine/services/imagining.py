@@ -19,7 +19,7 @@ from dgm_engine.services.viewing import clusters_of
 from dgm_engine.training.results import Results
 
 WALK_STEPS = 9
-SAMPLES = 8
+SAMPLES_PER_COMPONENT = 8
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,18 @@ def walk_sheet(project: Project, items: tuple[str, str], decoded: NDArray[Any], 
     """A PNG of one line: the first item, the walk, the second item."""
     first, last = project.pool.x[project.pool.rows(list(items))]
     images = pictures.items(project.pool, np.stack([first, *decoded, last]), size)
-    return pictures.png(pictures.sheet(images, len(images), size, pictures.GAP))
+    return pictures.png(pictures.sheet(images, len(images), size, pictures.GAP_PIXELS))
 
 
 @lru_cache(maxsize=8)
 def _drawn(project: Project, run: RunPaths, results: Results) -> NDArray[np.generic]:
-    """(K, SAMPLES, *shape) samples of every component, as items of the pool."""
+    """(K, SAMPLES_PER_COMPONENT, *shape) samples of every component, as items of the pool."""
     from dgm_engine.training import latent
     from dgm_engine.training.batches import Table
 
-    return Table(project.pool.x, project.pool.shown).items(latent.samples(model_of(run, results), SAMPLES))
+    return Table(project.pool.x, project.pool.shown).items(
+        latent.samples(model_of(run, results), SAMPLES_PER_COMPONENT)
+    )
 
 
 def _largest_first(seen: Snapshot) -> list[Cluster]:

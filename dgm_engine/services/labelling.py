@@ -18,7 +18,7 @@ from dgm_engine.services.projects import TEST, Project
 from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.services.viewing import clusters_of, component_seen
 
-HELD_OUT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
+IN_TEST_SPLIT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
 
 
 def label_items(project: Project, items: Sequence[str], class_name: str, annotator: str) -> None:
@@ -111,10 +111,10 @@ def import_labels(project: Project, path: Path, annotator: str) -> ImportReport:
         InputError: the file cannot be read or has no such columns.
     """
     rows = format_to_read(path).read(path)
-    items, held_out = project.pool.items, project.pool.split == TEST
-    kept = frozenset(items[held_out].tolist())
-    rows = [replace(row, problem=f"{row.item} {HELD_OUT}") if row.item in kept else row for row in rows]
-    return import_rows(project.labels, rows, items[~held_out].tolist(), annotator)
+    items, in_test = project.pool.items, project.pool.split == TEST
+    kept = frozenset(items[in_test].tolist())
+    rows = [replace(row, problem=f"{row.item} {IN_TEST_SPLIT}") if row.item in kept else row for row in rows]
+    return import_rows(project.labels, rows, items[~in_test].tolist(), annotator)
 
 
 def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
@@ -154,7 +154,7 @@ def _checked(project: Project, items: Sequence[str]) -> list[str]:
     unique = list(dict.fromkeys(items))
     if not unique:
         raise InputError("no images are selected; select at least one")
-    held_out = project.pool.split[project.pool.rows(unique)] == TEST
-    if held_out.any():
-        raise InputError(f"{unique[int(held_out.argmax())]} {HELD_OUT}")
+    in_test = project.pool.split[project.pool.rows(unique)] == TEST
+    if in_test.any():
+        raise InputError(f"{unique[int(in_test.argmax())]} {IN_TEST_SPLIT}")
     return unique

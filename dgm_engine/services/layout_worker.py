@@ -22,7 +22,7 @@ from dgm_engine.npy import load_array, save_array
 from dgm_engine.paths import RunPaths
 
 _log = logging.getLogger(__name__)
-_STEPS = 10  # below normal priority: the page comes first
+_PRIORITY_STEPS = 10  # below normal priority: the page comes first
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     run, method = RunPaths(Path(arguments[0])), Method(arguments[1])
     previous = None if arguments[2] == "-" else Path(arguments[2])
     logging.basicConfig(level=logging.INFO)
-    give_way(_STEPS)
+    give_way(_PRIORITY_STEPS)
     reporter = Reporter(run.layout(method).status)
     with threadpool_limits(1):
         return run_job(reporter, lambda: _lay_out(run, method, previous, reporter))
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def get_ready() -> None:
     """Has UMAP imported and compiled, which takes longer than most layouts."""
-    give_way(_STEPS)
+    give_way(_PRIORITY_STEPS)
     with threadpool_limits(1):
         project(np.random.default_rng(0).normal(size=(64, 8)), Method.UMAP)
 

@@ -7,18 +7,18 @@ clusters carry their numbers on the map.
 
 from collections.abc import Mapping
 
-DISTINCT = (
+CLUSTER_COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#96004b", "#00f0e1", "#2d1eff", "#7878ff",
     "#d2d200", "#870f78", "#780fa5", "#a52d78", "#87d2a5", "#69d2ff", "#c32d0f", "#ff4b78", "#00a5c3", "#69c3c3",
     "#d20fa5", "#0069e1", "#7896ff", "#a50000", "#d2872d", "#b43c5a", "#87c369", "#4b0fd2", "#4b87d2", "#69f087",
 )  # fmt: skip
-UNKNOWN = "#9aa5ab"
-"""Of images without a class."""
+NO_CLASS_COLOUR = "#9aa5ab"
+"""The colour of images without a class."""
 
 
 def cluster_colour(component: int) -> str:
     """The colour of a cluster; it repeats after thirty."""
-    return DISTINCT[component % len(DISTINCT)]
+    return CLUSTER_COLOURS[component % len(CLUSTER_COLOURS)]
 
 
 def class_colours(numbers: Mapping[str, int]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def class_colours(numbers: Mapping[str, int]) -> dict[str, str]:
     """
     colours: dict[str, str] = {}
     for name, number in numbers.items():
-        wanted = [cluster_colour(number + step) for step in range(len(DISTINCT))]
+        wanted = [cluster_colour(number + step) for step in range(len(CLUSTER_COLOURS))]
         taken = set(colours.values())
         colours[name] = next((colour for colour in wanted if colour not in taken), wanted[0])
     return colours
@@ -37,4 +37,4 @@ def class_colours(numbers: Mapping[str, int]) -> dict[str, str]:
 
 def class_colour(name: str, colours: Mapping[str, str]) -> str:
     """The colour of a class, as `class_colours` has it; grey for "" and for names that it does not know."""
-    return colours.get(name, UNKNOWN)
+    return colours.get(name, NO_CLASS_COLOUR)

@@ -9,14 +9,14 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from dgm_engine.data.pool import Pool
 
-TINY = 16
-"""Images up to so many pixels a side are enlarged pixel by pixel: smoothing would only blur them."""
+MAX_PIXELATED_SIDE = 16
+"""Images up to this many pixels a side are enlarged without smoothing, which would only blur them."""
 
-GAP = 3
-"""Pixels between the images of a sheet that is looked at as a whole."""
+GAP_PIXELS = 3
+"""Pixels between the images of a sheet that people see whole."""
 
 BAR_SCALE_ROWS = 1000
-"""Rows of the pool that the height of feature bars is measured on."""
+"""Rows of the pool from which the height of feature bars is scaled."""
 
 
 def items(pool: Pool, x: NDArray[Any], size: int) -> list[Image.Image]:
@@ -31,7 +31,7 @@ def cells(x: NDArray[np.generic], size: int) -> list[Image.Image]:
         x: (N, H, W, C) uint8, C being 1 or 3.
         size: pixels a side.
     """
-    method = Image.Resampling.NEAREST if max(x.shape[1:3]) <= TINY else Image.Resampling.LANCZOS
+    method = Image.Resampling.NEAREST if max(x.shape[1:3]) <= MAX_PIXELATED_SIDE else Image.Resampling.LANCZOS
     grey = x.shape[3] == 1
     return [
         ImageOps.pad(
@@ -78,13 +78,13 @@ def sheet(images: list[Image.Image], columns: int, size: int, gap: int = 0) -> I
 def numbered(rows: list[tuple[int, list[Image.Image]]], size: int) -> Image.Image:
     """A line of images for each row, its number before it; at least one row, all of the same length."""
     gutter = max(28, size)
-    page = sheet([image for _, images in rows for image in images], len(rows[0][1]), size, GAP)
+    page = sheet([image for _, images in rows for image in images], len(rows[0][1]), size, GAP_PIXELS)
     result = Image.new(page.mode, (gutter + page.width, page.height))
     result.paste(page, (gutter, 0))
     draw, font = ImageDraw.Draw(result), ImageFont.load_default(size // 3)
     grey = (128, 255) if page.mode == "LA" else (128, 128, 128, 255)
     for line, (number, _) in enumerate(rows):
-        draw.text((gutter // 2, line * (size + GAP) + size // 2), str(number), grey, font, anchor="mm")
+        draw.text((gutter // 2, line * (size + GAP_PIXELS) + size // 2), str(number), grey, font, anchor="mm")
     return result
 
 

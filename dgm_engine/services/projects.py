@@ -24,7 +24,7 @@ from dgm_engine.training.runs import active_run
 from dgm_engine.whole import made_whole
 
 HOME_VARIABLE = "DGM_HOME"
-EXAMPLE = "digits-example"
+EXAMPLE_NAME = "digits-example"
 MANIFEST_VERSION = 1
 TEST = "test"
 """The split that is kept for evaluation: never trained on, labelled or shown."""
@@ -150,7 +150,7 @@ def create_project(root: Path, request: SourceRequest, progress: Progress | None
 
 def create_example(progress: Progress | None = None) -> Project:
     """The example project on the built-in digits, made in `projects_home` unless it is there already."""
-    root = projects_home() / EXAMPLE
+    root = projects_home() / EXAMPLE_NAME
     if not ProjectPaths(root).manifest.exists():
         create_project(root, SourceRequest("digits"), progress)
     return open_project(root)

@@ -25,7 +25,7 @@ DEFAULT_LABELS = 120
 """Labels for each labelled class: 2% of 6,000. The paper's text says 1,200."""
 DEFAULT_RUNS = 4
 """As in the paper."""
-UNDER_WAY = "under way in another process"
+UNDER_WAY_NOTE = "under way in another process"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Request:
         rows: which rows, as `Table.chosen` takes them; all where empty.
         runs: seeds 0 to runs - 1 of each.
         out: the folder of results and reports.
-        data_root: where the data sets lie.
+        data_root: folder of the data sets.
         keep: leave the projects of finished runs in place.
     """
 
@@ -86,7 +86,7 @@ def variant(table: TableName, asked: Variant) -> Variant:
 
 
 def reproduce(request: Request, progress: Progress | None = None) -> Outcome:
-    """Runs what is asked for and not done yet, first seeds first; the report is written anew after each run.
+    """Does the requested runs that are not done yet, first seeds first; the report is written again after each run.
 
     A run that fails does not keep the others from running.
 
@@ -156,7 +156,7 @@ class _Reproduction:
                 if not self.request.keep and root.exists():
                     projects.delete_project(root)
         except Timeout:
-            self.skipped.append(f"{row.key}, seed {seed}: {UNDER_WAY}")
+            self.skipped.append(f"{row.key}, seed {seed}: {UNDER_WAY_NOTE}")
 
     def _result(self, row: Row, how: Variant, seed: int, root: Path, progress: Progress) -> RunResult:
         project = project_of(self.table, self.request.data_root, how, root, progress)
@@ -202,4 +202,4 @@ def _variant_of(row: Row, variant: Variant) -> Variant:
     if isinstance(row, ModelRow):
         return variant
     variant = replace(variant, bound_alone=False)
-    return variant if row.peer in peers.DEEP else replace(variant, preset=None, epochs=None)
+    return variant if row.peer in peers.DEEP_PEERS else replace(variant, preset=None, epochs=None)

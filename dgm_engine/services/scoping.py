@@ -18,10 +18,10 @@ from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import ItemState, view
 
-KEPT = 100
-"""Selections of a project that are kept, the newest; an address that names an older one selects nothing."""
+SELECTIONS_KEPT = 100
+"""The newest selections that a project keeps; an address that names an older one selects nothing."""
 
-_LISTS = ("clusters", "classes", "states")
+_LIST_PARAMETERS = ("clusters", "classes", "states")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Scope:
     def to_query(self) -> dict[str, str | list[str]]:
         """The parameters of an address; what is as by default is left out."""
         query: dict[str, str | list[str]] = {}
-        for name in _LISTS:
+        for name in _LIST_PARAMETERS:
             if values := getattr(self, name):
                 query[name] = [str(value) for value in values]
         if self.confidence != Scope.confidence:
@@ -84,7 +84,7 @@ class Scope:
         )
 
 
-PARAMETERS = (*_LISTS, "confidence", "disputed", "text", "selection")
+PARAMETERS = (*_LIST_PARAMETERS, "confidence", "disputed", "text", "selection")
 """Names of the parameters of an address."""
 
 
@@ -111,7 +111,7 @@ def pick(seen: Snapshot, scope: Scope, mask: NDArray[np.bool_]) -> Scope:
     paths = seen.project.paths
     paths.selections.mkdir(exist_ok=True)
     save_array(paths.selection(name), rows)
-    for old in sorted(paths.all_selections(), key=_written_at)[:-KEPT]:
+    for old in sorted(paths.all_selections(), key=_written_at)[:-SELECTIONS_KEPT]:
         old.unlink(missing_ok=True)
     return replace(scope, selection=name)
 

@@ -25,7 +25,7 @@ from dgm_engine.training.results import Results
 if TYPE_CHECKING:
     from dgm_engine.models.base import DeepGenerativeModel
 
-KEPT = 8
+SNAPSHOTS_KEPT = 8
 """Snapshots that are kept, the last ones used: several projects and runs may be looked at by turns."""
 
 
@@ -108,7 +108,7 @@ def take_if_any(project: Project) -> Snapshot | None:
     return None if latest.run_in_use(project) is None else take(project)
 
 
-_last_used: deque[Snapshot] = deque(maxlen=KEPT)
+_last_used: deque[Snapshot] = deque(maxlen=SNAPSHOTS_KEPT)
 _keeping = threading.Lock()
 
 

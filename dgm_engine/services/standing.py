@@ -13,8 +13,8 @@ from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.suspects import suspect_names
 from dgm_engine.services.viewing import view
 
-SURE = 0.8
-"""From this confidence on a prediction counts as a sure one."""
+SURE_CONFIDENCE = 0.8
+"""A prediction is sure if its confidence is at least this."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Standing:
         clusters: clusters that hold images.
         named_clusters: how many of these have a name.
         named_share: share of the shown images that the model gives a named class.
-        sure_share: of these, the share that it is sure of (`SURE`); None where there are none.
+        sure_share: of these, the share that it is sure of (`SURE_CONFIDENCE`); None where there are none.
         accuracy: by the newest audit; None where there was none.
         audited: the run that this is the accuracy of, where that is not the newest with results; else None.
         doubted_names: clusters whose name answers speak against, see `suspects.suspect_names`.
@@ -61,7 +61,7 @@ def _standing(seen: Snapshot, audit: Audit | None) -> Standing:
         clusters=len(used),
         named_clusters=sum(cluster.class_name is not None for cluster in used),
         named_share=float(named.mean()),
-        sure_share=float(np.mean(shown.confidence[named] >= SURE)) if named.any() else None,
+        sure_share=float(np.mean(shown.confidence[named] >= SURE_CONFIDENCE)) if named.any() else None,
         accuracy=None if audit is None else audit.accuracy,
         audited=None if audit is None or audit.run == seen.run.number else audit.run,
         doubted_names=len(suspect_names(seen)),

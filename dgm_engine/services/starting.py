@@ -1,4 +1,4 @@
-"""One thing is started at a time in a project, whoever starts it."""
+"""Lets only one tab or terminal at a time start something in a project."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

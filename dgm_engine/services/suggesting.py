@@ -13,8 +13,8 @@ from dgm_engine.npy import load_array
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import ItemState, positions, shown_q_y, view
 
-LINKED = 20_000
-"""Images whose neighbours tell which clusters lie close to each other."""
+LINK_SAMPLE = 20_000
+"""Images whose neighbours show which clusters are close to each other, at most."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _links(seen: Snapshot) -> NDArray[np.int64] | None:
     shown = view(seen)
     component = np.full(seen.project.pool.n_items, -1, dtype=np.int64)
     component[shown.rows] = shown.component
-    some = evenly_spread(len(shown.rows), LINKED)
+    some = evenly_spread(len(shown.rows), LINK_SAMPLE)
     near = component[load_array(path)[shown.rows[some]]]
     n_components = len(shown.owner)
     pairs = shown.component[some][:, None] * n_components + near

@@ -12,8 +12,8 @@ from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import ItemState, shown_q_y, view
 from dgm_engine.training.ownership import class_probabilities
 
-LEAST_AGAINST = 2
-"""A name is suspected once so many more answers speak against it than for it."""
+MIN_MORE_AGAINST = 2
+"""A name is suspected once this many more answers speak against it than for it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def suspect_names(seen: Snapshot) -> tuple[SuspectName, ...]:
         support = int((here & (shown.label == owner) & ~rejected).sum())
         spoken = np.flatnonzero(here & against)
         spoken = spoken[[labels.said.get(item, 0) > shown.clusters[k].named for item in shown.items[spoken].tolist()]]
-        if len(spoken) >= support + LEAST_AGAINST:
+        if len(spoken) >= support + MIN_MORE_AGAINST:
             said = np.where(shown.label[spoken] == owner[spoken], "", shown.label[spoken])
             names, counts = np.unique(said, return_counts=True)
             most = len(counts) - 1 - int(counts[::-1].argmax())  # of as many, one that is a class

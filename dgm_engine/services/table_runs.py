@@ -68,7 +68,7 @@ def label(project: Project, table: Table, variant: Variant, seed: int) -> None:
 
 
 def labelled_rows(pool: Pool, classes: Sequence[int], per_class: int, seed: int) -> list[int]:
-    """Pool rows to label: so many training images of each class, by chance.
+    """Pool rows to label: `per_class` random training images of each class.
 
     Raises:
         InputError: a class has fewer.
@@ -114,7 +114,7 @@ def train(project: Project, row: ModelRow, variant: Variant, seed: int, progress
 
 
 def run_peer(project: Project, row: PeerRow, variant: Variant, seed: int, progress: Progress) -> Done:
-    """Runs the row's peer; one that was interrupted begins anew."""
+    """Runs the row's peer; an interrupted one starts again."""
     paths = project.paths.peer
     task = PeerTask(row.peer, row.n_components, seed, peers.deep_epochs(variant.preset or Preset.FAST, variant.epochs))
     status = read_status(paths.status)

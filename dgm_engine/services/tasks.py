@@ -24,7 +24,7 @@ from dgm_engine.services import exporting, projects
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 
-_STEPS = 5  # below normal priority: the page comes first, and training, which is at 10, last
+_PRIORITY_STEPS = 5  # below normal priority: the page comes first, and training, which is at 10, last
 Outcome = dict[str, Any]
 
 
@@ -109,18 +109,18 @@ def _export(task: dict[str, Any], progress: Progress) -> Outcome:
     return {"path": str(report.path), "files": [str(f) for f in report.files], "classes": list(report.classes)}
 
 
-_WORK: dict[str, Callable[[dict[str, Any], Progress], Outcome]] = {"create": _create, "export": _export}
+_TASKS: dict[str, Callable[[dict[str, Any], Progress], Outcome]] = {"create": _create, "export": _export}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Does the task whose folder is the first argument; 0 unless it failed."""
     paths = JobPaths(Path(arguments[0]))
-    jobs.give_way(_STEPS)
+    jobs.give_way(_PRIORITY_STEPS)
     reporter = Reporter(paths.status, paths.stop_request)
 
     def work() -> None:
         task = read_json(paths.task)
-        reporter.end(JobState.FINISHED, "Done", **_WORK[task["do"]](task, reporter))
+        reporter.end(JobState.FINISHED, "Done", **_TASKS[task["do"]](task, reporter))
 
     return run_job(reporter, work)
 

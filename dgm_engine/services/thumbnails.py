@@ -24,7 +24,7 @@ def sprite(
 
 
 def own_size(project: Project, most: int) -> int:
-    """Pixels a side at which images need not be enlarged, at most so many; feature vectors are drawn as large."""
+    """The images' longer side in pixels, at most `most`; feature vectors are drawn at `most`."""
     return min(most, max(project.pool.shape[:2])) if project.pool.is_images else most
 
 

@@ -16,7 +16,7 @@ from dgm_engine.services.latest import check_component
 from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, edited_q_y
-from dgm_engine.training.naming import N_ANCHORS, named_by, names_by_number
+from dgm_engine.training.naming import MAX_ANCHORS, named_by, names_by_number
 from dgm_engine.training.ownership import Owner, class_probabilities
 from dgm_engine.training.results import Results
 
@@ -129,7 +129,7 @@ def clusters_of(seen: Snapshot) -> tuple[Cluster, ...]:
             class_name=name,
             by_training=name is not None and anchor is None and k not in by_number,
             named=0 if anchor is None else anchor.event,
-            named_size=0 if anchor is None or anchor.named >= N_ANCHORS else anchor.named,
+            named_size=0 if anchor is None or anchor.named >= MAX_ANCHORS else anchor.named,
             ignored=k in ignored,
             closed=k in closed,
         )
@@ -151,7 +151,7 @@ def component_seen(now: Snapshot, component: int, seen: Snapshot | None) -> None
     """
     if seen is not None and seen.lineage != now.lineage:
         raise StateError(
-            "the clusters have been found anew since you saw them; look at them again and then change them"
+            "the clusters have been found again since you saw them; look at the new ones and then change them"
         )
     check_component(now.results, component)
     changes = {*now.labels.edits} ^ {*(seen or now).labels.edits}

@@ -1,4 +1,4 @@
-"""Batches of the pool as tensors, and the small changes of an image that its class survives."""
+"""Batches of the pool as tensors, and small changes of images that keep their class."""
 
 import math
 from collections.abc import Iterator
@@ -14,13 +14,14 @@ from dgm_engine.config import LikelihoodName, batches_per_epoch
 from dgm_engine.errors import InputError
 from dgm_engine.nn import InputMap
 
-MAX_TURN = math.radians(10)
-MAX_ZOOM = 0.1
-MAX_SHIFT = 0.08
-"""Shift as a share of the side: about one pixel of 28 in either direction."""
+MAX_TURN_RADIANS = math.radians(10)
+MAX_ZOOM_SHARE = 0.1
+MAX_SHIFT_SHARE = 0.08
+"""The largest shift as a share of the side: about two pixels of 28 in either direction."""
 STATISTICS_SAMPLE = 10_000
+"""Items from which the mean and standard deviation of each value are computed, at most."""
 FEATURE_NOISE = 0.1
-"""Noise on feature vectors, in standard deviations of each feature."""
+"""The noise on feature vectors, in standard deviations of each feature."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ class Augmentation:
     def _affine(self, n: int, device: torch.device) -> Tensor:
         """(n, 2, 3) random affine maps."""
         draw = 2 * torch.rand((4, n), generator=self.generator, device=device) - 1
-        turn, zoom = MAX_TURN * draw[0], 1 + MAX_ZOOM * draw[1]
-        shift = 2 * MAX_SHIFT * draw[2:]  # the grid runs from -1 to 1
+        turn, zoom = MAX_TURN_RADIANS * draw[0], 1 + MAX_ZOOM_SHARE * draw[1]
+        shift = 2 * MAX_SHIFT_SHARE * draw[2:]  # the grid runs from -1 to 1
         cos, sin = zoom * turn.cos(), zoom * turn.sin()
         return torch.stack([torch.stack([cos, -sin, shift[0]], -1), torch.stack([sin, cos, shift[1]], -1)], 1)
 

@@ -29,9 +29,10 @@ from dgm_engine.training.results import results_step
 from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
 
-KEPT = 2
+CHECKPOINTS_KEPT = 2
+"""The newest checkpoints that are kept: one more than needed, in case the last is damaged."""
 FIRST_FEATURES = 1
-"""The version of the features that a model saw whose checkpoint does not tell it."""
+"""The version of the features of a model whose checkpoint does not state it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _remove_others(run: RunPaths, step: int) -> None:
     shown = results_step(run)
     # What stands after this step was damaged: this run would have gone on from there.
     written = run.checkpoint_steps()
-    kept = [old for old in written if old <= step][-KEPT:]
+    kept = [old for old in written if old <= step][-CHECKPOINTS_KEPT:]
     for old in written:
         if old not in kept and old != shown:
             run.about_weights(old).unlink()

@@ -11,13 +11,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_LOST = 0.02
-"""Results take the place of earlier ones unless agreement or coverage falls by more than this share."""
-LEAST_LOST = 3
-"""Of few images, an agreement does not count as fallen for fewer of them: one of the eleven labels that are kept aside
-to compare by is nine points, and often a doubtful one."""
+MAX_SHARE_LOST = 0.02
+"""Results replace earlier ones unless agreement or coverage falls by more than this share."""
+MIN_IMAGES_LOST = 3
+"""A fall of the agreement by fewer images than this does not count: one of eleven held-out labels is nine points, and
+often a doubtful label."""
 ROUNDING = 1e-9
-"""Two points are two points, whatever the shares that they lie between."""
+"""Added to the limits, so that rounding does not decide whether two points are more than two points."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Comparison:
     @property
     def kept(self) -> bool:
         """Whether the later results take the earlier ones' place."""
-        return max(self.before.coverage - self.after.coverage, self._agreement_lost) <= MOST_LOST + ROUNDING
+        return max(self.before.coverage - self.after.coverage, self._agreement_lost) <= MAX_SHARE_LOST + ROUNDING
 
     @property
     def _agreement_lost(self) -> float:
@@ -81,7 +81,7 @@ class Comparison:
         if self.before.agreement is None or self.after.agreement is None:
             return 0.0
         lost = self.before.agreement - self.after.agreement
-        return lost if lost * self.after.n >= LEAST_LOST - ROUNDING else 0.0
+        return lost if lost * self.after.n >= MIN_IMAGES_LOST - ROUNDING else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -16,7 +16,7 @@ from dgm_engine.progress import Progress
 from dgm_engine.training.batches import Table
 from dgm_engine.whole import written_atomically
 
-BATCH = 2048
+FEATURE_BATCH = 2048
 
 
 def make_features(extractor: Extractor, x: NDArray[np.generic]) -> NDArray[np.float16]:
@@ -49,9 +49,9 @@ def stored_features(
 
 
 def _parts(extractor: Extractor, x: NDArray[np.generic]) -> Iterator[NDArray[np.float16]]:
-    """(at most BATCH, F) the features of one stretch of x after the other."""
+    """(at most FEATURE_BATCH, F) the features of one stretch of x after the other."""
     table = Table(x, np.arange(len(x)))
-    for begin in range(0, len(x), BATCH):
-        rows = table.rows[begin : begin + BATCH]
+    for begin in range(0, len(x), FEATURE_BATCH):
+        rows = table.rows[begin : begin + FEATURE_BATCH]
         images = table.values(rows).view(len(rows), *x.shape[1:])
         yield extractor.describe(images.permute(0, 3, 1, 2)).numpy().astype(np.float16)

@@ -25,8 +25,8 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
         rows: from item ids to pool rows.
         named: the images that still have the name that a person gave their cluster.
     """
-    left_alone = unseen_items(labels, after.config.training)
-    expected = {item: labels.positive[item] for item in left_alone}
+    held_out = unseen_items(labels, after.config.training)
+    expected = {item: labels.positive[item] for item in held_out}
     sure = {item: labels.anchors[item].sure for item in named if item in labels.anchors}
     expected |= {item: labels.anchors[item].class_name for item in sure}
     place = {row: position for position, row in enumerate(after.shown.tolist())}

@@ -1,4 +1,4 @@
-"""What is known of the items, in the model's terms: what the loop learns from."""
+"""The people's knowledge of the items as allowed sets A(x), from which the loop learns."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,22 +12,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of which items, in the model's terms.
+    """The allowed sets A(x) of the items that something is known of.
 
     Attributes:
-        rows: (L,) pool rows with a restricted allowed set; of a row that stands here twice the last one holds.
+        rows: (L,) pool rows with a restricted allowed set; if a row occurs twice, its last set counts.
         allowed: (L, K) bool, A(x).
         log_prior: (K,) log p(y).
         n_items: N, the rows of the pool.
-        n_held: of how many of the rows, the last ones, no person spoke; see `holding`.
-        firmness: (n_held,) how firmly each of these is held, above 0, at most 1; None holds all alike.
+        n_pinned: number of rows, the last ones, that no person judged and that `holding` pins.
+        firmness: (n_pinned,) weight of each pinned row, above 0, at most 1; None weighs all alike.
     """
 
     rows: NDArray[np.int64]
     allowed: Tensor
     log_prior: Tensor
     n_items: int
-    n_held: int = 0
+    n_pinned: int = 0
     firmness: Tensor | None = None
 
     @classmethod
@@ -39,9 +39,9 @@ class Knowledge:
     def holding(
         self, rows: NDArray[np.int64], allowed: NDArray[np.bool_], firmness: NDArray[np.floating] | None = None
     ) -> "Knowledge":
-        """This, and rows (A,) that are held within sets (A, K) as far as what is known of them already leaves that.
+        """This knowledge and rows (A,) pinned within sets (A, K), which are intersected with the sets known already.
 
-        Of a row that stands here twice the last set holds, within the others.
+        A row whose intersection is empty is left out. If a row occurs twice, its last set counts, within the others.
         """
         before = self.position[rows]
         known = np.flatnonzero(before >= 0)
@@ -50,23 +50,23 @@ class Knowledge:
         left = within.any(-1)
         kept = left.cpu().numpy()
         firm = torch.ones(len(rows)) if firmness is None else torch.from_numpy(firmness).float()
-        earlier = torch.ones(self.n_held) if self.firmness is None else self.firmness
+        earlier = torch.ones(self.n_pinned) if self.firmness is None else self.firmness
         return replace(
             self,
             rows=np.concatenate([self.rows, rows[kept]]),
             allowed=torch.cat([self.allowed, within[left]]),
-            n_held=self.n_held + int(kept.sum()),
+            n_pinned=self.n_pinned + int(kept.sum()),
             firmness=torch.cat([earlier.to(within.device), firm.to(within.device)[left]]),
         )
 
     @property
     def n_labelled(self) -> int:
-        """Of how many of the rows, the first ones, a person spoke."""
-        return len(self.rows) - self.n_held
+        """Number of rows, the first ones, that a person judged."""
+        return len(self.rows) - self.n_pinned
 
     @cached_property
     def position(self) -> NDArray[np.int64]:
-        """(N,) where in `rows` each pool row stands, -1 for those that nothing is known of."""
+        """(N,) position of each pool row in `rows`, -1 if nothing is known of it."""
         position = np.full(self.n_items, -1, dtype=np.int64)
         position[self.rows] = np.arange(len(self.rows))
         return position

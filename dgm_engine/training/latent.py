@@ -11,7 +11,7 @@ from dgm_engine.distributions import DiagonalGaussian
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Table
 
-_CELLS = 4_000_000
+_MAX_TENSOR_NUMBERS = 4_000_000
 """Numbers in the largest tensor of a batch of `unit_activity`: 16 MB."""
 
 
@@ -62,7 +62,7 @@ def unit_activity(
     n_components, n_latent = model.config.n_components, model.config.n_latent
     kl = np.zeros((n_components * n_groups, n_latent))
     count = np.zeros(len(kl), dtype=np.int64)
-    batch_size = max(1, _CELLS // (n_components * n_latent))
+    batch_size = max(1, _MAX_TENSOR_NUMBERS // (n_components * n_latent))
     for begin in range(0, len(rows), batch_size):
         part = slice(begin, begin + batch_size)
         values, y = unit_kl(model, table.values(rows[part]))

@@ -21,30 +21,31 @@ from dgm_engine.training.terms import BOUND, TERMS, StepView
 
 STEPS_PER_RECORD = 25
 STEPS_TO_FIRST_RECORD = 12
-"""The first record of a run comes sooner: somebody may wait for what new labels do."""
+"""The first record of a run comes sooner: somebody may be waiting for the effect of new labels."""
 FINAL_RATE = 0.02
-"""Where the learning rate falls along a cosine, it falls to this share of its start."""
+"""A learning rate that falls along a cosine ends at this share of its start."""
 DECAY_EPOCHS = 200
-"""Where it falls by a factor, it does so this often."""
-GIVES_WAY = 0.3
-"""Images that are held within some components are held by (p^q - 1) / q of their probability there, with this q: as by
-log p (q = 0) while p is near 1, and bounded where all else speaks against it (Zhang and Sabuncu 2018, Eq. 7). Of hands
-at 32 pixels, named at first sight, 97 % kept their name with 0 and 0.3 and 93 % with 0.7; of digits, named at a tenth
-of the schedule, all kept it, and at the end 94.7 % of others were right with 0 and 95.3 % with 0.7."""
-HELD_WEIGHT = 2.0
-"""Images that are held weigh so many times what labels do. Of hands at 32 pixels, named at first sight, 96 % kept their
-name, or had their true one, with 1 and 99 % with 2; at the end as many of all images were right (59 %)."""
+"""A learning rate that falls by a factor does so after each of this many epochs."""
+PINNING_EXPONENT = 0.3
+"""q of (p^q - 1) / q, the objective's term for a pinned image with probability p of its components: like log p (q = 0)
+while p is near 1, but bounded if all else speaks against it (Zhang and Sabuncu 2018, Eq. 7). With hands at 32 pixels,
+named at first sight, 97 % of the images kept their name with 0 and 0.3, and 93 % with 0.7; with digits, named at a
+tenth of the schedule, all kept it, and at the end 94.7 % of the others were right with 0 and 95.3 % with 0.7."""
+PINNING_WEIGHT = 2.0
+"""The weight of pinned images as a multiple of that of labels. With hands at 32 pixels, named at first sight, 96 % of
+the images kept their name, or had their true one, with 1 and 99 % with 2; at the end 59 % of all images were right with
+either."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Averages over the last few steps. All per item, in nats.
+    """Averages over the last few steps, per item and in nats.
 
     Attributes:
         epoch: passes over the pool so far, a fraction while within one.
         step: steps so far.
         progress: share of the run that is done, 0 to 1.
-        terms: the value of each of `terms.TERMS`, by name; None where a step has none, or its weight is zero.
+        terms: the value of each of `terms.TERMS`, by name; None if the step has none, or its weight is zero.
     """
 
     epoch: float
@@ -132,7 +133,7 @@ def train(
 ) -> Iterator[Record]:
     """Optimises J until the schedule ends, yielding a record every few steps. The model is fit to use at each yield.
 
-    `knowledge` is asked again after each record, so that what people say meanwhile is learned at once.
+    `knowledge` is called again after each record, so that new labels are learned at once.
     """
     step = _Step(state, table, knowledge(), config)
     steps_per_epoch = table.batches_per_epoch(config.batch_size)
@@ -160,7 +161,7 @@ def train(
 
 
 class _Step:
-    """One optimiser step on a batch of unlabelled rows, a batch of labelled ones and a batch of those that are held."""
+    """One optimiser step on a batch of unlabelled rows, one of labelled rows and one of pinned rows."""
 
     def __init__(self, state: TrainingState, table: Table, knowledge: Knowledge, config: TrainingConfig) -> None:
         self.state, self.table, self.config = state, table, config
@@ -170,21 +171,21 @@ class _Step:
         self.learn(knowledge)
 
     def learn(self, knowledge: Knowledge) -> None:
-        """Takes over what is known now."""
+        """Replaces the knowledge and the weights that depend on it."""
         self.knowledge = knowledge
         self.alpha = self._weight(knowledge.n_labelled)
-        self.alpha_held = HELD_WEIGHT * self._weight(knowledge.n_held)
+        self.alpha_pinned = PINNING_WEIGHT * self._weight(knowledge.n_pinned)
 
     def _weight(self, n: int) -> float:
-        """The weight alpha where so many items have a label, or are held."""
+        """The weight alpha for n labelled, or n pinned, items."""
         return self.config.classification_weight or 0.1 * len(self.table.rows) / max(1, n)
 
     def __call__(self, rows: NDArray[np.int64]) -> dict[str, float]:
         """Takes the step and returns the averages of a `Record`."""
         known = self.knowledge
-        labelled, held = self._drawn(known.n_labelled), self._drawn(known.n_held)
-        rows = np.concatenate([known.rows[labelled], known.rows[known.n_labelled + held], rows])
-        firmness = torch.ones(len(held)) if known.firmness is None else known.firmness[held]
+        labelled, pinned = self._drawn(known.n_labelled), self._drawn(known.n_pinned)
+        rows = np.concatenate([known.rows[labelled], known.rows[known.n_labelled + pinned], rows])
+        firmness = torch.ones(len(pinned)) if known.firmness is None else known.firmness[pinned]
         raw = self.table.values(rows).to(self.device)
         allowed = self._allowed(rows)
         neighbours = self.state.neighbours
@@ -198,7 +199,7 @@ class _Step:
                 log_mass=log_mass,
                 allowed=allowed,
                 n_labelled=len(labelled),
-                n_known=len(labelled) + len(held),
+                n_known=len(labelled) + len(pinned),
                 log_prior=known.log_prior,
                 of_changed=lambda: self._changed(raw),
                 of_neighbours=None if neighbours is None else lambda: self._near(neighbours, rows),
@@ -225,18 +226,20 @@ class _Step:
         chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
         return self._changed(self.table.values(chosen).to(self.device))
 
-    def _bound(self, encoded: Encoded, allowed: Tensor, n_labelled: int, held: Tensor) -> tuple[Tensor, Bound, Tensor]:
+    def _bound(
+        self, encoded: Encoded, allowed: Tensor, n_labelled: int, pinned: Tensor
+    ) -> tuple[Tensor, Bound, Tensor]:
         """J of the bound and the labels, the bound's parts, and log q(A(x) | x) (B,).
 
-        The first items are the labelled ones, then come those that are held, so firmly (H,).
+        The labelled items come first, then the pinned ones, whose firmness `pinned` (H,) gives.
         """
         log_q_a, log_mass = restrict(encoded.log_q_y, allowed)
         parts = bound(self.state.model, encoded, log_q_a, self.knowledge.log_prior, self.sampling)
-        n_known = n_labelled + len(held)
+        n_known = n_labelled + len(pinned)
         objective = parts.value[n_known:].mean()
-        if len(held):
-            within = (GIVES_WAY * log_mass[n_labelled:n_known]).expm1() / GIVES_WAY
-            objective = objective + self.alpha_held * (held * within).sum() / held.sum()
+        if len(pinned):
+            within = (PINNING_EXPONENT * log_mass[n_labelled:n_known]).expm1() / PINNING_EXPONENT
+            objective = objective + self.alpha_pinned * (pinned * within).sum() / pinned.sum()
         if n_labelled:
             share = min(1.0, self.knowledge.n_labelled / self.config.full_weight_from)
             objective = objective + share * (parts.value + self.alpha * log_mass)[:n_labelled].mean()
@@ -264,7 +267,7 @@ class _Step:
         return allowed
 
     def _drawn(self, n: int) -> NDArray[np.int64]:
-        """Which of n labelled, or held, items a step looks at: all of them where they are few."""
+        """The positions of the n labelled, or pinned, items that a step uses: all of them if they are few."""
         if n <= self.config.labelled_batch_size:
             return np.arange(n)
         return self.state.rng.choice(n, self.config.labelled_batch_size, replace=False)
@@ -283,7 +286,7 @@ def bfloat16(device: torch.device, config: TrainingConfig) -> torch.autocast:
 
 
 def _rate(config: TrainingConfig, epoch: int, step: int, progress: float) -> float:
-    """The learning rate after so many epochs and steps and so large a share of the run."""
+    """The learning rate after `epoch` epochs and `step` steps, at the share `progress` of the run."""
     full = config.learning_rate * min(1.0, (step + 1) / max(1, config.warm_up_steps))
     if config.learning_rate_decay is not None:
         return full * config.learning_rate_decay ** (epoch // DECAY_EPOCHS)

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from dgm_engine.discovery.sampling import evenly_spread
 from dgm_engine.labels.state import Anchor, LabelState
 
-N_ANCHORS = 1_000
-"""Images that a name is kept by, and that training holds under it, at most. Of Fashion-MNIST, named at first sight,
-93 % of the images kept their name, or had their true one, with 200 of the surer half of a cluster, and 98 % with 1,000
-of all; at the end 74.4 and 75.3 % of all images were right."""
-CLAIM = 0.2
-"""A component beside the one with most of a name's images has the name too if it holds this share of them, and they are
-this share of what it holds. Where a name has `N_ANCHORS` images, they stand for a cluster of unknown size."""
-OUTGROWN = 0.05
-"""That with most of them does not have it where they are less than this share of what it holds."""
+MAX_ANCHORS = 1_000
+"""Anchors per name, at most, which training pins under it. With Fashion-MNIST, named at first sight, 93 % of the images
+kept their name, or had their true one, with 200 anchors of the surer half of a cluster, and 98 % with 1,000 of all; at
+the end 74.4 and 75.3 % of all images were right."""
+MIN_CLAIM_SHARE = 0.2
+"""A component that does not hold most of a name's images has the name too if it holds at least this share of them, and
+they are this share of its own images. `MAX_ANCHORS` images stand for a cluster of unknown size."""
+MIN_SHARE_OF_COMPONENT = 0.05
+"""The component that holds most of a name's images has the name only if they are this share of its own images."""
 
 SIZE_SAMPLE = 2_000
-"""Items that the sizes of the components are judged by."""
+"""Items from which the sizes of the components are estimated."""
 
 Rows = Callable[[Sequence[str]], NDArray[np.int64]]
 """From item ids to pool rows."""
@@ -94,7 +94,7 @@ def chosen_anchors(rows: NDArray[np.int64]) -> NDArray[np.int64]:
         rows: (n,) pool rows of its images.
     """
     order = np.argsort(rows, kind="stable")
-    return order[evenly_spread(len(order), N_ANCHORS)]
+    return order[evenly_spread(len(order), MAX_ANCHORS)]
 
 
 def claims(
@@ -103,10 +103,10 @@ def claims(
     overruled: Mapping[int, Overruled],
     sizes: NDArray[np.integer] | NDArray[np.floating],
 ) -> Claims:
-    """Which class each component has by its images.
+    """The class of each component by its images.
 
-    A name goes to the component that most of its images are in, and to others with a fair share of them (`CLAIM`) that
-    are no other name's. A few images do not name a much larger component that they came to lie in.
+    A name goes to the component that holds most of its images, and to others that hold `MIN_CLAIM_SHARE` of them and
+    have no other name. A few images do not name a much larger component that they have moved to.
 
     Args:
         component: (A,) where the images under a name are.
@@ -126,12 +126,12 @@ def claims(
         count = np.bincount(component[mine], minlength=n_components)
         strength = np.bincount(component[mine], sure[mine], minlength=n_components)
         whole = np.maximum(sizes, np.maximum(count, 1))
-        share_of_component = np.ones(n_components) if said.named >= N_ANCHORS else count / whole
+        share_of_component = np.ones(n_components) if said.named >= MAX_ANCHORS else count / whole
         most = int(count.argmax())
-        fair = (count >= CLAIM * said.named) & (share_of_component >= CLAIM)
+        fair = (count >= MIN_CLAIM_SHARE * said.named) & (share_of_component >= MIN_CLAIM_SHARE)
         fair[most] = False
         second[number[said.class_name]] += strength * fair
-        if share_of_component[most] >= OUTGROWN:
+        if share_of_component[most] >= MIN_SHARE_OF_COMPONENT:
             first[number[said.class_name], most] += strength[most]
     strength = np.where(first.any(axis=0), first, second)
     found: list[str | None] = [None] * n_components
@@ -139,9 +139,9 @@ def claims(
         found[k] = names[int(strength[:, k].argmax())]
     for k, overrule in overruled.items():
         if k < n_components:
-            held = sure * (component == k)
+            weight = sure * (component == k)
             over = np.isin(events, list(overrule.names))
-            if held[over].sum() >= held[~over].sum():
+            if weight[over].sum() >= weight[~over].sum():
                 found[k] = overrule.class_name
     return tuple(found)
 
@@ -236,10 +236,10 @@ def names_by_number(state: LabelState) -> dict[int, str | None]:
     return {k: name for k, name in state.names.items() if k not in state.anchored}
 
 
-def held_by_names(
+def pinned_by_names(
     labels: LabelState, named: NDArray[np.bool_], owner: Sequence[str | None]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
-    """The images that training holds under the name that a person gave them, beside what is said of single ones.
+    """The images that training pins under the name that a person gave them, beside the labels of single images.
 
     Args:
         labels: what people said.
@@ -247,8 +247,8 @@ def held_by_names(
         owner: (K,) the owners.
 
     Returns:
-        Positions (H,) among these images, the components (H, K) bool in which each is held, and how firmly (H,), at
-        most 1: the surer the model was when the person saw it there.
+        Positions (H,) among these images, the components (H, K) bool within which each is pinned, and its firmness
+        (H,), at most 1: it is higher the surer the model was when the person saw the image there.
     """
     owners = np.array([name or "" for name in owner], dtype=object)
     anchors = list(labels.anchors.values())

@@ -20,19 +20,19 @@ from dgm_engine.training.naming import Claims, names_by_number
 MIN_EXAMPLES = 0.5
 MIN_SHARE = 0.05
 MIN_RATIO = 1.1
-"""What a class must have in a component to get it: so many examples, so large a share of all its examples, and so many
-times what an even spread over the components would put there."""
-DENSEST = 0.1
+"""A class gets a component only with at least this many examples in it, this share of all its examples, and this many
+times the number that an even spread over the components would put there."""
+DENSEST_SHARE = 0.1
 MIN_DENSITY = 0.75
-"""And so densely must they lie there, as a share of how densely they lie where the densest tenth of them does: a
-large component with a few of them is most likely of a class that nobody has labelled yet. Of 0.5, 0.75 and 1 the last
-was worse by 2 points on the training images of Fashion-MNIST, and the others alike."""
+"""A class gets a component only if its examples there have at least this share of the density that they have where the
+densest tenth of them is: a large component with few examples is most likely of a class that nobody has labelled yet. On
+the training images of Fashion-MNIST 0.5 and 0.75 did equally well, and 1 worse by 2 points."""
 
-MOST_OF_THEM = 0.3
-"""A class that owns nothing takes a free component that holds this share of its examples."""
+MIN_FREE_SHARE = 0.3
+"""A class that owns nothing takes a free component only if it holds this share of its examples."""
 
-CHECKED_FROM = 20
-"""Labels of a class, from which on some are kept aside to compare runs by."""
+MIN_LABELS_CHECKED = 20
+"""Some labels of a class are held out to compare runs by if it has at least this many."""
 
 Owner = tuple[str | None, ...]
 """(K,) the class that owns each component; None where the component is free."""
@@ -88,8 +88,8 @@ def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
 
 
 def begun_anew(edits: Sequence[Edit]) -> frozenset[int]:
-    """The components that edits closed, or gave other images to: nothing that was decided about them before holds."""
-    return frozenset(edit.anew for edit in edits if edit.anew is not None)
+    """The components that edits closed or gave other images to, so that earlier decisions about them no longer hold."""
+    return frozenset(edit.redefines for edit in edits if edit.redefines is not None)
 
 
 def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) -> ClassPosterior:
@@ -213,7 +213,7 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
     waiting = [name for name in evidence if name not in owners]
     while waiting and (available := _available(owners, named, unnamed, strays=strays)):
         name, k = max(((name, k) for name in waiting for k in available), key=lambda pair: evidence[pair[0]][pair[1]])
-        if not strays and evidence[name][k] < MOST_OF_THEM * evidence[name].sum():
+        if not strays and evidence[name][k] < MIN_FREE_SHARE * evidence[name].sum():
             break
         owners[k] = name
         waiting.remove(name)
@@ -239,13 +239,13 @@ def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
 def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64], in_doubt: float = 1.0) -> NDArray[np.bool_]:
     """(K,) whether the components of these sizes (K,) may hold a class's examples (K,) as densely as they should.
 
-    The numbers are small, so a component is in doubt held dense: what it should hold is taken so many standard
-    deviations of a Poisson number lower. What a class owns it keeps in more doubt than it would be given it in.
+    The numbers are small, so a doubtful component counts as dense: the expected number of examples is lowered by
+    `in_doubt` standard deviations of a Poisson number. A class keeps a component in more doubt than it gets one.
     """
     size = np.maximum(size, 1.0)
     density = scores / size
     order = np.argsort(-density)
-    densest = np.searchsorted(np.cumsum(scores[order]), DENSEST * scores.sum())
+    densest = np.searchsorted(np.cumsum(scores[order]), DENSEST_SHARE * scores.sum())
     expected = MIN_DENSITY * density[order[min(densest, len(order) - 1)]] * size
     return scores >= expected - in_doubt * np.sqrt(expected)
 
@@ -286,13 +286,13 @@ def held_out_items(state: LabelState, fraction: float) -> frozenset[str]:
 def unseen_items(state: LabelState, config: TrainingConfig) -> frozenset[str]:
     """All labelled items that training leaves alone.
 
-    They are those that the person keeps aside and, of classes that have many (`CHECKED_FROM`), some that runs are
+    They are those that the person keeps aside and, of classes that have many (`MIN_LABELS_CHECKED`), some that runs are
     compared by.
     """
     count = Counter(state.positive.values())
     checked = (
         item
         for item, name in state.positive.items()
-        if count[name] >= CHECKED_FROM and zlib.crc32(b"check " + item.encode()) < config.checked_fraction * 2**32
+        if count[name] >= MIN_LABELS_CHECKED and zlib.crc32(b"check " + item.encode()) < config.checked_fraction * 2**32
     )
     return held_out_items(state, config.held_out_fraction).union(checked if config.checked_fraction else ())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
+from dgm_engine.discovery.edits import NO_EDITS, Contained, difference, edited
 from dgm_engine.errors import CorruptError
 from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Edit
@@ -61,7 +61,7 @@ class Results:
     labels_version: int
     config: RunConfig
     step: int
-    contained: Contained = NOTHING
+    contained: Contained = NO_EDITS
     overruled: Mapping[int, Overruled] = field(default_factory=dict[int, Overruled])
     compared: Comparison | None = None
     unlearned: tuple[str, ...] = ()

@@ -28,43 +28,43 @@ from torch.nn import functional
 from dgm_engine import machine
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.merging import merge
-from dgm_engine.discovery.projections import SMALLEST, Method, default_method, tsne, umap
+from dgm_engine.discovery.projections import MIN_ITEMS, Method, default_method, tsne, umap
 from dgm_engine.distributions import DiagonalGaussian
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
 from dgm_engine.training.loop import TrainingState, bfloat16
 
 SAMPLE = 15_000
-"""Items that are embedded and clustered; q(y | x) carries the clustering to the rest."""
+"""Items that are embedded and clustered, at most; q(y | x) extends the clustering to the rest."""
 PCA_SAMPLE = 5_000
-DIMENSIONS = 50
+N_PCA = 50
 N_NEIGHBOURS = 10
-EXACT_LIMIT = 100_000
-"""Up to this many items neighbours are found by comparing all with all."""
-BATCH = 2048
+MAX_EXACT_SEARCH = 100_000
+"""Up to this many items the search for neighbours compares all pairs."""
+POINTS_BATCH = 2048
 TSNE_STEPS = (150, 100)
-"""Groups stand out long before a map is fine: a third of its steps gave the same clusters of digits, MNIST and
-Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
-LEAST_STEPS, MOST_STEPS = 250, 1_000
-"""Of the VAE, and of the fit of q(y | x), whatever the passes. Beyond the most, somebody with a million images would
-wait for clusters that a sample of them gives."""
-START_RATE = 3.0
-"""The VAE and the fit of q(y | x) learn this much faster than the model after them, whose terms are in each other's
-way. At the end of training on the digits, three seeds, 77 % of the samples of a class were recognised as that class;
-72 % where the VAE took 400 steps at the model's own rate, and 51 % where it took 250."""
-FITTED, FIT_WINDOW = 0.1, 20
-"""The fit of q(y | x) is over once it loses less than this, in nats, over so many steps: with the digits after 80 steps
-(K = 10) to 200 (K = 20). At 0.15 the clusters of MNIST's test images were right in 96.5 % of cases, at 0.1 in 97.1 %.
-A network of 16 units takes 100 steps to learn four blobs."""
+"""Steps with early exaggeration and without. Groups separate long before a map is finished: a third of a map's steps
+gave the same clusters of digits, MNIST and Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
+MIN_STEPS, MAX_STEPS = 250, 1_000
+"""Limits of the steps of the VAE, and of the fit of q(y | x). Without the upper one, a person with a million images
+would wait for clusters that a sample of them gives."""
+START_RATE_FACTOR = 3.0
+"""The learning rate of the VAE and of the fit of q(y | x), as a multiple of the model's, whose terms compete. At the
+end of training on the digits, over three seeds, 77 % of the samples of a class were recognised as that class; with the
+model's own rate for the VAE, 72 % after 400 of its steps and 51 % after 250."""
+FITTED_LOSS, FIT_WINDOW = 0.1, 20
+"""The fit of q(y | x) ends once its mean loss, in nats, over the last `FIT_WINDOW` steps is below `FITTED_LOSS`: on the
+digits after 80 (K = 10) to 200 steps (K = 20). At 0.15 the clusters of MNIST's test images were right in 96.5 % of
+cases, at 0.1 in 97.1 %. A network of 16 units takes 100 steps to learn four blobs."""
 VAE_EPOCHS, FIT_EPOCHS = 2, 4
-RESTARTS = 3
-PARTS, PART_SIZE = 40, 20
-"""A mixture of fewer components than this is not fitted but merged from so many: its own few would cut large groups in
-two and join small ones, as suits ellipses. In a small pile there are so few that each has `PART_SIZE` items."""
-VAE_TIME, FIT_TIME = 0.3, 0.15
-"""Shares of a run's time budget that the VAE, and the fit of q(y | x), may take at most."""
-FIT_LEAST = 100
-"""Steps of the fit that no time budget cuts short: with fewer, all items may end in one cluster."""
+MIXTURE_RESTARTS = 3
+MAX_PARTS, PART_SIZE = 40, 20
+"""The mixture is fitted with this many parts, which are then merged to fewer components: with only K parts, which are
+ellipses, it would cut large groups in two and join small ones. A small pile gets one part per `PART_SIZE` items."""
+VAE_TIME_SHARE, FIT_TIME_SHARE = 0.3, 0.15
+"""The VAE, and the fit of q(y | x), may take these shares of a run's time budget at most."""
+FIT_MIN_STEPS = 100
+"""The fit takes at least this many steps whatever the time budget: with fewer, all items may end in one cluster."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class StartRecord:
     """Progress of the start.
 
     Attributes:
-        phase: what is being done, in the person's words.
+        phase: the text for the screen.
         progress: share of the start that is done, 0 to 1.
-        elbo: the VAE's bound over the last steps, where there is one.
+        elbo: the VAE's bound, while the VAE is trained.
     """
 
     phase: str
@@ -126,18 +126,18 @@ def principal_components(model: DeepGenerativeModel, table: Table, rng: np.rando
         return seen.cpu().numpy()
 
     sample = described(table.sample(PCA_SAMPLE, rng))
-    found = PCA(min(DIMENSIONS, *sample.shape), random_state=0).fit(sample)
-    parts = np.array_split(table.rows, len(table.rows) // BATCH + 1)
+    found = PCA(min(N_PCA, *sample.shape), random_state=0).fit(sample)
+    parts = np.array_split(table.rows, len(table.rows) // POINTS_BATCH + 1)
     return np.concatenate([found.transform(described(rows)) for rows in parts]).astype(np.float32)
 
 
 def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
     """(N, N_NEIGHBOURS) positions of the nearest other points (N, Z), nearest first; too few of them repeat.
 
-    Beyond `EXACT_LIMIT` points they are found by nearest neighbour descent, and some are only near ones.
+    Beyond `MAX_EXACT_SEARCH` points they are found by nearest neighbour descent, and some are only near ones.
     """
     n = min(N_NEIGHBOURS + 1, len(points))
-    if len(points) <= EXACT_LIMIT:
+    if len(points) <= MAX_EXACT_SEARCH:
         from sklearn.neighbors import NearestNeighbors
 
         found = NearestNeighbors(n_neighbors=n, algorithm="brute").fit(points).kneighbors(points, return_distance=False)
@@ -164,9 +164,9 @@ def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArr
     if default_method(len(points)) is Method.UMAP:
         embedded = umap(points, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     else:
-        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= SMALLEST else points
-    parts = max(n_components, min(PARTS, len(points) // PART_SIZE))
-    mixture = GaussianMixture(min(parts, len(points)), n_init=RESTARTS, reg_covar=1e-4, random_state=seed)
+        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= MIN_ITEMS else points
+    parts = max(n_components, min(MAX_PARTS, len(points) // PART_SIZE))
+    mixture = GaussianMixture(min(parts, len(points)), n_init=MIXTURE_RESTARTS, reg_covar=1e-4, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")  # not converged: good enough
         part = mixture.fit_predict(embedded)
@@ -176,9 +176,9 @@ def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArr
 def _fit_vae(state: TrainingState, table: Table, config: TrainingConfig) -> Iterator[tuple[float, float]]:
     """Trains the plain VAE inside the model; yields (share done, bound)."""
     model = state.model
-    optimiser = torch.optim.Adam(model.parameters(), lr=START_RATE * config.learning_rate)
+    optimiser = torch.optim.Adam(model.parameters(), lr=START_RATE_FACTOR * config.learning_rate)
     device = model.inputs.fill.device
-    for share, rows in _steps(state, table, config, VAE_EPOCHS, VAE_TIME):
+    for share, rows in _steps(state, table, config, VAE_EPOCHS, VAE_TIME_SHARE):
         x = model.inputs(table.values(rows).to(device))
         with bfloat16(device, config):
             elbo = model.vae_bound(x, state.generator).mean()
@@ -192,12 +192,12 @@ def fit_q_y(
     """Fits q(y | x) to an assignment of the table's rows, on changed copies of the images; yields the share done."""
     model = state.model
     device = model.inputs.fill.device
-    optimiser = torch.optim.Adam(model.parameters(), lr=START_RATE * config.learning_rate)
+    optimiser = torch.optim.Adam(model.parameters(), lr=START_RATE_FACTOR * config.learning_rate)
     augment = Augmentation(model.inputs, tuple(table.x.shape[1:]), state.generator)
     target = np.zeros(len(table.x), dtype=np.int64)
     target[table.rows] = component
     losses = deque([math.inf] * FIT_WINDOW, FIT_WINDOW)
-    for share, batch in _steps(state, table, config, FIT_EPOCHS, FIT_TIME, FIT_LEAST):
+    for share, batch in _steps(state, table, config, FIT_EPOCHS, FIT_TIME_SHARE, FIT_MIN_STEPS):
         raw = table.values(batch).to(device)
         with bfloat16(device, config):
             x, changed = augment(raw)
@@ -206,19 +206,19 @@ def fit_q_y(
         _descend(optimiser, loss)
         losses.append(loss.item())
         yield share
-        if fmean(losses) < FITTED:
+        if fmean(losses) < FITTED_LOSS:
             return
 
 
 def _steps(
     state: TrainingState, table: Table, config: TrainingConfig, epochs: int, time_share: float, least: int = 0
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, `LEAST_STEPS` to `MOST_STEPS` steps.
+    """(share done, rows) for `epochs` passes, `MIN_STEPS` to `MAX_STEPS` steps.
 
     Where the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
     even so.
     """
-    total = min(max(epochs * table.batches_per_epoch(config.batch_size), LEAST_STEPS), MOST_STEPS)
+    total = min(max(epochs * table.batches_per_epoch(config.batch_size), MIN_STEPS), MAX_STEPS)
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     clock = machine.work_clock(state.model.inputs.fill.device.type)
     began, done, share = clock(), 0, 0.0
@@ -237,7 +237,7 @@ def latents(
     latent: Callable[[NDArray[np.int64]], DiagonalGaussian], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Means and log variances (M, Z) of q(z | ...) of some pool rows, which is asked for batch by batch."""
-    found = [latent(part) for part in np.array_split(rows, len(rows) // BATCH + 1)]
+    found = [latent(part) for part in np.array_split(rows, len(rows) // POINTS_BATCH + 1)]
     mean, log_var = (
         torch.cat(values).cpu().numpy() for values in zip(*((q.mean, q.log_var) for q in found), strict=True)
     )

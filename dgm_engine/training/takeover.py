@@ -19,8 +19,8 @@ from dgm_engine.training.growing import grow
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.start import fit_q_y, latents, moments
 
-TAKEN_OVER = 3_000
-"""Images of the components that are changed, and as many others, that q(y | x) is fitted to."""
+REFIT_IMAGES = 3_000
+"""q(y | x) is fitted to this many images of the changed components at most, and to as many others."""
 
 
 def take_over(
@@ -128,6 +128,6 @@ def _as_many(
     groups: Sequence[NDArray[np.int64]], others: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """A sample in which rows of the groups, of each as many, and others are equally many; the fewer ones repeat."""
-    n = min(TAKEN_OVER, max(sum(map(len, groups)), len(others)))
+    n = min(REFIT_IMAGES, max(sum(map(len, groups)), len(others)))
     wanted = [(rows, -(-n // len(groups))) for rows in groups] + [(others, n)]
     return np.concatenate([rng.choice(rows, size, replace=len(rows) < size) for rows, size in wanted if len(rows)])

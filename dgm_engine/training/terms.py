@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepView:
-    """What a step shows to the terms: B items, the first of which have a label, the next of which are held.
+    """What a step shows to the terms: B items, the first of which have a label, and the next of which are pinned.
 
     Attributes:
         parts: the bound of each item, and its parts.
@@ -27,7 +27,7 @@ class StepView:
         log_mass: (B,) log q(A(x) | x).
         allowed: (B, K) bool, A(x).
         n_labelled: how many items have a label.
-        n_known: how many have a label or are held.
+        n_known: how many have a label or are pinned.
         log_prior: (K,) log p(y).
         of_changed: gives (B, K) log q(y | x') of small changes x' of the items.
         of_neighbours: gives (B, K) log q(y | x') of a changed neighbour x' of each; None where none are known.

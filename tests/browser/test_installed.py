@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sklearn.datasets import load_digits
 
-from dgm_engine.services.projects import EXAMPLE, open_project
+from dgm_engine.services.projects import EXAMPLE_NAME, open_project
 from tests.browser.conftest import running
 from tests.browser.screens import MapScreen, settled, turn_to
 from tests.browser.test_main_path import by_mouse, train_briefly
@@ -86,7 +86,7 @@ def test_the_app_opens_on_the_example_and_trains(folder: Path, page: Page) -> No
         assert colour == "rgb(10, 104, 124)"  # the settings beside the app hold
 
         turn_to(page, "Train")
-        train_briefly(page, open_project(home / EXAMPLE), by_mouse)
+        train_briefly(page, open_project(home / EXAMPLE_NAME), by_mouse)
         turn_to(page, "Discover")
         MapScreen(page, seconds=90)
         expect(page.locator(".st-key-header")).to_contain_text("Trained")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from dgm_engine.services import evaluating, viewing
-from dgm_engine.services.projects import EXAMPLE, Project, open_project
+from dgm_engine.services.projects import EXAMPLE_NAME, Project, open_project
 from dgm_engine.services.snapshot import take
 from tests.browser.screens import MapScreen, eventually, labels_of, settled, true_class, turn_to, wait_until_trained
 
@@ -46,7 +46,7 @@ def test_digits_from_the_example_to_an_exported_classifier(
     page.wait_for_url("**/discover?**")
     settled(page)
 
-    project = open_project(tmp_path / "home" / EXAMPLE)
+    project = open_project(tmp_path / "home" / EXAMPLE_NAME)
     turn_to(page, "Train", go)
     train_briefly(page, project, go)
 

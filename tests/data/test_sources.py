@@ -190,7 +190,7 @@ def test_members_with_a_password_are_listed(tmp_path):
 
 def test_a_zip_beyond_the_limits_is_refused(tmp_path, monkeypatch):
     path = pack(tmp_path / "a.zip", {f"{i}.png": b"\0" * 100_000 for i in range(20)})
-    monkeypatch.setattr(files, "HARMLESS_BYTES", 1_000_000)
+    monkeypatch.setattr(files, "MAX_UNCHECKED_BYTES", 1_000_000)
     with pytest.raises(InputError, match="200 times its size"):
         run(path, tmp_path)
     monkeypatch.setattr(files, "MAX_MEMBERS", 10)
@@ -273,7 +273,7 @@ def test_the_size_is_chosen_from_the_data(tmp_path, sizes, expected):
 
 
 def test_many_images_are_kept_smaller(tmp_path, monkeypatch):
-    monkeypatch.setattr("dgm_engine.data.survey.FEW", 2)
+    monkeypatch.setattr("dgm_engine.data.survey.MAX_ITEMS_LARGE", 2)
     for i in range(3):
         save(tmp_path / "pile" / f"{i}.png", (200, 100))
     assert run(tmp_path / "pile", tmp_path)[0].shape[:2] == (16, 32)

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dgm_engine.discovery.contradictions import MOST, contradicted
+from dgm_engine.discovery.contradictions import MIN_NEIGHBOUR_SHARE, contradicted
 from dgm_engine.errors import InputError
 
 
@@ -40,7 +40,7 @@ def test_against_counting_one_by_one():
     for row in range(300):
         others = Counter(str(name) for name in nearest[row] if name not in ("", label[row]))
         most = max(others.values(), default=0)
-        assert (row in found) == (most / 5 >= MOST)
+        assert (row in found) == (most / 5 >= MIN_NEIGHBOUR_SHARE)
         if row in found:
             assert others[found[row].expected] == most
 

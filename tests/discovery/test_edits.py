@@ -5,7 +5,7 @@ import pytest
 from scipy.cluster import hierarchy
 
 from dgm_engine.discovery.clusters import similarity, summarise
-from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
+from dgm_engine.discovery.edits import NO_EDITS, Contained, difference, edited
 from dgm_engine.discovery.halves import halves
 from dgm_engine.labels.schema import Edit, Kind
 
@@ -52,30 +52,30 @@ def reference(q_y, z, edits):
 @pytest.mark.parametrize("edits", [(MERGE,), (DISSOLVE,), (SPLIT,), (MERGE, DISSOLVE, SPLIT), (MERGE, SPLIT)], ids=str)
 def test_edits_do_what_they_say_and_leave_the_results_alone(q_y, z, edits):
     before = q_y.copy()
-    q, held = edited(q_y, z, np.arange(N), NOTHING, edits)
+    q, contents = edited(q_y, z, np.arange(N), NO_EDITS, edits)
     np.testing.assert_allclose(q, reference(q_y, z, edits), atol=1e-6)
     np.testing.assert_allclose(q.sum(1), 1, atol=2e-3)
-    assert held.keys() == {edit.event for edit in edits}
+    assert contents.keys() == {edit.event for edit in edits}
     np.testing.assert_array_equal(q_y, before)
-    again, _ = edited(q_y, z, np.arange(N), NOTHING, edits)
+    again, _ = edited(q_y, z, np.arange(N), NO_EDITS, edits)
     np.testing.assert_array_equal(again, q)
 
 
 def test_what_the_model_contains_is_not_done_again(q_y, z):
-    q, held = edited(q_y, z, np.arange(N), Contained((MERGE, SPLIT), {}), (MERGE, SPLIT))
+    q, contents = edited(q_y, z, np.arange(N), Contained((MERGE, SPLIT), {}), (MERGE, SPLIT))
     assert q is q_y
-    assert held == {}
+    assert contents == {}
 
 
 def test_what_was_undone_since_is_taken_back_newest_first(q_y, z):
     all_of_them = (MERGE, DISSOLVE, SPLIT)
-    known, held = edited(q_y, z, np.arange(N), NOTHING, all_of_them)
+    known, contents = edited(q_y, z, np.arange(N), NO_EDITS, all_of_them)
     for n in (2, 1, 0):
-        back, _ = edited(known, z, np.arange(N), Contained(all_of_them, held), all_of_them[:n])
-        expected = edited(q_y, z, np.arange(N), NOTHING, all_of_them[:n])[0].argmax(1)
+        back, _ = edited(known, z, np.arange(N), Contained(all_of_them, contents), all_of_them[:n])
+        expected = edited(q_y, z, np.arange(N), NO_EDITS, all_of_them[:n])[0].argmax(1)
         assert (back.argmax(1) == expected).mean() > 0.9  # who was between two components may have changed sides
         for edit in all_of_them[n:]:
-            rows = held[edit.event]["row"] if edit.kind is not Kind.SPLIT else []
+            rows = contents[edit.event]["row"] if edit.kind is not Kind.SPLIT else []
             np.testing.assert_array_equal(back.argmax(1)[rows], expected[rows])
     lost, _ = edited(known, z, np.arange(N), Contained(all_of_them, {}), ())
     assert not (lost.argmax(1) == DISSOLVE.component).any()  # nobody knows what it held
@@ -89,21 +89,21 @@ def test_the_difference_of_edits_begins_where_they_part():
 
 def test_a_split_looks_at_the_images_trained_on_and_parts_the_others_alike(q_y, z):
     shown = np.arange(0, N, 2)
-    q, held = edited(q_y, z, shown, NOTHING, (SPLIT,))
+    q, contents = edited(q_y, z, shown, NO_EDITS, (SPLIT,))
     np.testing.assert_allclose(q, reference(q_y, z, (SPLIT,)), atol=1e-6)
-    images = held[SPLIT.event]
+    images = contents[SPLIT.event]
     np.testing.assert_array_equal(images["row"], np.flatnonzero(q_y.argmax(1) == SPLIT.component))
     np.testing.assert_array_equal(images["moved"], q.argmax(1)[images["row"]] == SPLIT.other)
-    q, _ = edited(q_y, z, shown[:0], NOTHING, (SPLIT,))
+    q, _ = edited(q_y, z, shown[:0], NO_EDITS, (SPLIT,))
     np.testing.assert_array_equal(q, q_y)
 
 
 def test_an_image_that_half_precision_is_sure_of_goes_where_its_neighbours_are():
     q_y = np.eye(3, dtype=np.float16)[[0, 0, 1, 1, 2, 2]]
     z = np.array([[0.0], [9.0], [0.5], [1.0], [8.0], [9.0]], dtype=np.float16)
-    q, held = edited(q_y, z, np.arange(6), NOTHING, (Edit(1, Kind.DISSOLVE, 0),))
+    q, contents = edited(q_y, z, np.arange(6), NO_EDITS, (Edit(1, Kind.DISSOLVE, 0),))
     assert q.argmax(1).tolist() == [1, 2, 1, 1, 2, 2]
-    assert held[1].tolist() == [(0, True), (1, True)]
+    assert contents[1].tolist() == [(0, True), (1, True)]
 
 
 def test_the_parts_of_two_groups_are_the_groups_and_the_second_is_the_smaller():
@@ -169,7 +169,7 @@ def test_an_edit_tells_what_it_does_to_components():
     assert [edit.touched for edit in (MERGE, DISSOLVE, SPLIT)] == [{1, 3}, {0}, {2, 3}]
     assert [edit.opens for edit in (MERGE, DISSOLVE, SPLIT)] == [None, None, 3]
     assert [edit.closes for edit in (MERGE, DISSOLVE, SPLIT)] == [3, 0, None]
-    assert [edit.anew for edit in (MERGE, DISSOLVE, SPLIT)] == [3, 0, 3]
+    assert [edit.redefines for edit in (MERGE, DISSOLVE, SPLIT)] == [3, 0, 3]
     mass = (1.0, 2.0, 3.0, 4.0)
     assert [edit.mass(mass) for edit in (MERGE, DISSOLVE, SPLIT)] == [{3: 0, 1: 6}, {0: 0}, {2: 3.5, 3: 3.5}]
     again = Edit(4, Kind.MERGE, 3, 2)

@@ -279,7 +279,7 @@ def test_export_replaces_an_earlier_one(digits: Case, copy: Path):
 
 
 def test_failure_leaves_the_earlier_export_as_it_was(digits: Case, copy: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bundle, "TOLERANCE", -1.0)
+    monkeypatch.setattr(bundle, "MAX_PARITY_ERROR", -1.0)
     with pytest.raises(JobError, match="differs from the model"):
         export_classifier(digits.model, ExportSpec(OWNER, (8, 8, 1)), copy, digits.items)
     assert set(read_verified(copy)) == set(FILES)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from dgm_engine.extractors.hog import CELL, N_ORIENTATIONS, SIDE, hog, n_hog_features
+from dgm_engine.extractors.hog import CELL_PIXELS, N_ORIENTATIONS, SIDE_PIXELS, hog, n_hog_features
 
-N_CELLS = SIDE // CELL
+N_CELLS = SIDE_PIXELS // CELL_PIXELS
 
 
 def reference(image: np.ndarray) -> np.ndarray:
     """(8 + C, 8, 8) of one image (C, 32, 32), pixel by pixel."""
     padded = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
     strength = np.zeros((N_ORIENTATIONS, N_CELLS, N_CELLS))
-    for row in range(SIDE):
-        for column in range(SIDE):
+    for row in range(SIDE_PIXELS):
+        for column in range(SIDE_PIXELS):
             across = padded[:, row + 1, column + 2] - padded[:, row + 1, column]
             down = padded[:, row + 2, column + 1] - padded[:, row, column + 1]
             channel = np.argmax(np.hypot(across, down))
@@ -27,14 +27,16 @@ def reference(image: np.ndarray) -> np.ndarray:
                     continue
                 for i in range(N_CELLS):
                     for j in range(N_CELLS):
-                        away = [abs(row - (CELL * i + 1.5)), abs(column - (CELL * j + 1.5))]
-                        strength[bin_, i, j] += share * np.prod([max(1 - d / CELL, 0) / CELL for d in away])
+                        away = [abs(row - (CELL_PIXELS * i + 1.5)), abs(column - (CELL_PIXELS * j + 1.5))]
+                        strength[bin_, i, j] += share * np.prod(
+                            [max(1 - d / CELL_PIXELS, 0) / CELL_PIXELS for d in away]
+                        )
     relative = np.zeros_like(strength)
     for i in range(N_CELLS):
         for j in range(N_CELLS):
             around = strength[:, max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]
             relative[:, i, j] = strength[:, i, j] / (np.sqrt((around**2).sum(0).mean()) + 0.05)
-    means = image.reshape(len(image), N_CELLS, CELL, N_CELLS, CELL).mean((2, 4))
+    means = image.reshape(len(image), N_CELLS, CELL_PIXELS, N_CELLS, CELL_PIXELS).mean((2, 4))
     return np.concatenate([np.sqrt(relative + 1e-4), means])
 
 
@@ -47,7 +49,7 @@ def images():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_features_are_those_of_the_definition(channels):
-    image = np.random.default_rng(0).random((channels, SIDE, SIDE))
+    image = np.random.default_rng(0).random((channels, SIDE_PIXELS, SIDE_PIXELS))
     found = hog(torch.from_numpy(image)[None]).reshape(-1, N_CELLS, N_CELLS)
     assert found.numel() == n_hog_features(channels)
     np.testing.assert_allclose(found, reference(image), atol=1e-9)
@@ -55,8 +57,14 @@ def test_features_are_those_of_the_definition(channels):
 
 def test_an_edge_is_told_by_its_direction():
     """A gradient across goes to orientation 0, one down to 4, one between to 2."""
-    ramp = torch.linspace(0, 1, SIDE, dtype=torch.float64)
-    images = torch.stack([ramp.expand(SIDE, SIDE), ramp[:, None].expand(SIDE, SIDE), (ramp[:, None] + ramp) / 2])
+    ramp = torch.linspace(0, 1, SIDE_PIXELS, dtype=torch.float64)
+    images = torch.stack(
+        [
+            ramp.expand(SIDE_PIXELS, SIDE_PIXELS),
+            ramp[:, None].expand(SIDE_PIXELS, SIDE_PIXELS),
+            (ramp[:, None] + ramp) / 2,
+        ]
+    )
     found = hog(images[:, None]).view(3, N_ORIENTATIONS + 1, -1)[:, :N_ORIENTATIONS, 27]  # a cell off the border
     assert found.argmax(1).tolist() == [0, 4, 2]
     assert (found.sort(dim=1).values[:, :-1] < 0.011).all()
@@ -71,7 +79,7 @@ def test_every_item_has_one_answer_whatever_stands_beside_it(images):
 
 
 def test_contrast_and_a_small_shift_change_features_less_than_pixels(images):
-    x = torch.nn.functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear")
+    x = torch.nn.functional.interpolate(images, size=(SIDE_PIXELS, SIDE_PIXELS), mode="bilinear")
 
     def change(other, describe):
         """The distance to a changed copy, as a share of that to another image."""

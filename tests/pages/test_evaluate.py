@@ -19,7 +19,7 @@ def test_evaluate_shows_accuracies_and_classes(trained: Project) -> None:
 
     shown = {metric.label: metric.value for metric in app.metric}
     assert shown["Clusters, best naming"] == f"{0.95:.1%}"
-    assert shown["Your classes"].endswith("%")
+    assert shown["Predicted classes"].endswith("%")
     assert len(app.dataframe[0].value) == 10
 
 

@@ -30,8 +30,8 @@ def test_the_images_to_label_stay_while_a_run_is_at_work_and_are_chosen_anew_whe
         assert app.session_state[Key.QUEUE].queued is not first
         first = app.session_state[Key.QUEUE].queued
         notes = [one.note for one in first]
-        assert notes[: _queue.FEW] == [_queue.EARLIER] * _queue.FEW
-        assert _queue.EARLIER not in notes[_queue.FEW :]
+        assert notes[: _queue.MIN_QUEUED] == [_queue.EARLIER_NOTE] * _queue.MIN_QUEUED
+        assert _queue.EARLIER_NOTE not in notes[_queue.MIN_QUEUED :]
 
 
 def test_other_images_are_others_until_all_have_been_in_view(trained: Project) -> None:
@@ -120,7 +120,7 @@ def test_training_is_offered_once_something_new_is_known(trained: Project) -> No
 def test_names_that_may_be_wrong_stand_with_the_labels_that_may_be(doubted: tuple[Project, list[str]]) -> None:
     app = opened("label", doubted[0])
     assert "may be wrong" not in texts(app)
-    app.selectbox(key=Key.SOURCE).set_value(_queue.Source.SUSPECTS).run()
+    app.selectbox(key=Key.SOURCE).set_value(_queue.QueueKind.SUSPECTS).run()
     told = "The name “five” of cluster 5 may be wrong: 3 answers say “seven”, 1 agrees."
     assert told in texts(without_fault(app))
     app.button(key="rename_5").click().run()

@@ -13,7 +13,7 @@ from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Anchored, Use
 from dgm_engine.services import jobs, labelling, layouts, mapping, viewing
-from dgm_engine.services.palette import UNKNOWN, cluster_colour
+from dgm_engine.services.palette import NO_CLASS_COLOUR, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.training.planning import TrainRequest
@@ -132,7 +132,7 @@ def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: P
     assert live is not None
     sample = mapping.followed(where, seen, live)
     assert sample is not None
-    wanted = [UNKNOWN if name in ("", "x < y") else seen.colours[name] for name in sample.class_name.tolist()]
+    wanted = [NO_CLASS_COLOUR if name in ("", "x < y") else seen.colours[name] for name in sample.class_name.tolist()]
     assert _map._hues(seen, sample, Colour.CLASS) == wanted
     assert _map._hues(seen, sample, Colour.CLUSTER) == [cluster_colour(0)] * n
     assert _map._hues(seen, sample, Colour.STATE) is None

@@ -106,7 +106,7 @@ def test_a_missing_peer_says_how_to_get_it_and_the_others_run(dgm, monkeypatch, 
     assert code == 0
     rows = {row["row"]: row["note"] for row in json.loads(out)["rows"]}
     assert rows["dec-10"] == "not installed: pip install 'dgm-studio[dev]'"
-    assert rows["dec-30"] == report.NOT_RUN
+    assert rows["dec-30"] == report.NOT_RUN_NOTE
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_the_report_has_mean_sd_and_worst_of_each_row_and_variant():
     assert (statistic.mean, statistic.sd, statistic.worst) == pytest.approx((74.0, 4.0, 70.0))
     assert (paper.runs, paper.ours["overall"].sd, paper.epochs) == (1, None, "2000")
     assert [line.note for line in found if line.row == "vade-10"] == ["not installed"]
-    assert sum(line.note == report.NOT_RUN for line in found) == len(TABLE_1.rows) - 2
+    assert sum(line.note == report.NOT_RUN_NOTE for line in found) == len(TABLE_1.rows) - 2
 
     text = report.to_markdown(TABLE_1, found)
     line = next(line for line in text.splitlines() if "| 74.0 ± 4.0 |" in line)

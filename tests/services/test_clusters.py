@@ -181,7 +181,7 @@ def test_what_cannot_be_done_is_refused_and_leaves_no_trace(trained: Project, ac
         act(trained, EMPTY, ANN)
     before = take(trained)
     fabricate_run(trained, 2, lineage=2)
-    with pytest.raises(StateError, match="found anew"):
+    with pytest.raises(StateError, match="found again"):
         act(trained, 3, ANN, before)
     assert trained.labels.version() == 0
 

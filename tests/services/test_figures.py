@@ -165,7 +165,7 @@ def test_units_come_in_the_order_of_their_weighted_kl(modelled: Project):
     assert found.count.sum() == 360
     assert found.count.sum(0).tolist() == np.bincount(modelled.pool.truth[1437:]).tolist()
     assert (np.diff(found.overall[found.order]) <= 0).all()
-    assert found.n_active == sum(value > figures.ACTIVE_KL for value in found.overall.tolist()) > 0
+    assert found.n_active == sum(value > figures.MIN_ACTIVE_KL for value in found.overall.tolist()) > 0
     assert figures.divergence(take(modelled)).order.tolist() == found.order.tolist()
 
 
@@ -191,7 +191,9 @@ def test_what_the_model_imagines_is_drawn_for_the_components_in_use(modelled: Pr
     sizes = [s.size for s in strips]
     assert sizes == sorted(sizes, reverse=True)
     assert {s.component for s in strips} == set(range(11))  # 11 is empty
-    assert all(s.samples.shape == (imagining.SAMPLES, 8, 8, 1) and s.samples.dtype == np.uint8 for s in strips)
+    assert all(
+        s.samples.shape == (imagining.SAMPLES_PER_COMPONENT, 8, 8, 1) and s.samples.dtype == np.uint8 for s in strips
+    )
     typical = imagining.exemplars(take(modelled))
     component = made_up_components(modelled)
     assert all(component[modelled.pool.rows([item])[0]] == k for k, item in typical.items())

@@ -12,7 +12,7 @@ from dgm_engine.services import labelling, viewing
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.services.viewing import View
-from dgm_engine.training.naming import N_ANCHORS
+from dgm_engine.training.naming import MAX_ANCHORS
 from dgm_engine.training.results import load_results, save_results
 from tests.fabricated import fabricate_run
 
@@ -80,7 +80,7 @@ def test_a_name_for_a_cluster_that_is_no_more_is_refused(trained: Project):
     labelling.name_component(trained, 3, "three", "ann", first)  # of the same lineage
     second = take(trained)
     fabricate_run(trained, 3, lineage=3)
-    with pytest.raises(StateError, match="found anew"):
+    with pytest.raises(StateError, match="found again"):
         labelling.name_component(trained, 4, "four", "ann", second)
     assert trained.labels.state(3).names == {}
 
@@ -208,4 +208,4 @@ def test_images_that_kept_another_name_in_a_large_cluster_take_the_new_one_too(t
     anchors = trained.labels.state(1).anchors
     as_before = [item for item in earlier if anchors[item].sure == 0.5]  # the others are among those chosen now
     assert 0 < len(as_before) < len(earlier)
-    assert len(anchors) == N_ANCHORS + len(as_before)
+    assert len(anchors) == MAX_ANCHORS + len(as_before)

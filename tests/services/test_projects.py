@@ -114,7 +114,7 @@ def test_the_list_tells_how_far_each_project_is(home: Path, pile: Path):
     (home / "bad" / "project.json").write_text("{")
     cards = {card.root.name: card for card in projects.list_projects()}
     assert {name: card.state for name, card in cards.items()} == {
-        projects.EXAMPLE: "clustered",
+        projects.EXAMPLE_NAME: "clustered",
         "fresh": "new",
         "bad": "damaged",
     }

@@ -70,7 +70,7 @@ def test_an_unknown_selection_selects_nothing_nor_does_a_path(trained: Project) 
 
 
 def test_old_selections_make_room(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoping, "KEPT", 3)
+    monkeypatch.setattr(scoping, "SELECTIONS_KEPT", 3)
     view = viewing.view(take(trained))
     scopes = [scoping.pick(take(trained), Scope(), view.component == k) for k in range(5)]
     assert [scoping.picked(take(trained), scope).any() for scope in scopes] == [False, False, True, True, True]

@@ -20,8 +20,8 @@ from dgm_engine.training.fitting import predict
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import (
     FINAL_RATE,
-    GIVES_WAY,
-    HELD_WEIGHT,
+    PINNING_EXPONENT,
+    PINNING_WEIGHT,
     Schedule,
     TrainingState,
     _Step,
@@ -129,7 +129,7 @@ def test_held_images_are_held_as_far_as_what_is_known_of_them_leaves_that():
     assert both.rows.tolist() == [7, 3, 3, 9]  # of 7 a person said that it is no 1
     assert both.allowed.int().tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 0]]
     assert both.position[[3, 7, 9, 8]].tolist() == [2, 0, 3, -1]
-    assert (both.n_labelled, both.n_held) == (2, 2)
+    assert (both.n_labelled, both.n_pinned) == (2, 2)
 
 
 def test_held_images_take_nothing_from_the_labels(table):
@@ -159,7 +159,7 @@ def test_images_are_held_twice_in_a_row_each_as_firmly_as_it_was_said():
     assert twice.allowed[twice.position[[3, 4, 7, 9]]].int().tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]
     assert twice.firmness is not None
     assert twice.firmness.tolist() == [0.5, 0.25, 1, 1, 1]
-    assert (twice.n_labelled, twice.n_held) == (1, 5)
+    assert (twice.n_labelled, twice.n_pinned) == (1, 5)
     last = known.holding(np.array([3]), two[:1]).holding(np.array([7, 5]), ~two, np.array([0.75, 0.125]))
     assert last.rows.tolist() == [7, 3, 5]  # of 7 nothing is left, nor of how firmly it would be held
     assert last.firmness is not None
@@ -188,7 +188,7 @@ def pulls(probability: list[float], firmness: list[float], weight: float | None 
 def q_loss(logits: np.ndarray) -> float:
     """What an image held in the first component costs, as Zhang and Sabuncu have it."""
     p = np.exp(logits[0]) / np.exp(logits).sum()
-    return (1 - p**GIVES_WAY) / GIVES_WAY
+    return (1 - p**PINNING_EXPONENT) / PINNING_EXPONENT
 
 
 def test_held_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_held():
@@ -197,24 +197,24 @@ def test_held_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_held(
     for image, (p, firm) in enumerate(zip(probability, firmness, strict=True)):
         logits, change = np.log([p, 0.25 * (1 - p), 0.75 * (1 - p)]), 1e-6 * np.eye(K)
         slope = [(q_loss(logits + step) - q_loss(logits - step)) / 2e-6 for step in change]
-        weight = HELD_WEIGHT * 30 * firm / sum(firmness)
+        weight = PINNING_WEIGHT * 30 * firm / sum(firmness)
         np.testing.assert_allclose(found[image], -weight * np.array(slope), rtol=1e-6, atol=1e-8)
 
 
 def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_held_like_a_label():
     by_label = np.array([1, -0.25, -0.75])  # the gradient of log p is (1 - p) times this
     for p, least, most in ((1e-12, 0.0, 1e-3), (0.999, 0.999, 1.0)):
-        share = pulls([p], [0.7])[0] / (HELD_WEIGHT * 30 * (1 - p) * by_label)
+        share = pulls([p], [0.7])[0] / (PINNING_WEIGHT * 30 * (1 - p) * by_label)
         assert ((least <= share) & (share <= most)).all()
     strength = [np.abs(pulls([p], [1.0])).max() for p in (1e-12, 1e-8, 1e-4, 1e-2)]
     assert strength == sorted(strength)  # that of a label falls as the probability grows
-    assert strength[0] < HELD_WEIGHT * 30 * 1e-3
+    assert strength[0] < PINNING_WEIGHT * 30 * 1e-3
 
 
 def test_how_much_held_images_pull_grows_with_the_pool_and_falls_with_how_many_they_are():
     """Without a weight in the configuration, after Kingma: 0.1 N / H for each, which are averaged."""
     one, two = pulls([0.5], [1.0], None), pulls([0.5, 0.5], [1.0, 1.0], None)
-    by_label = HELD_WEIGHT * 0.5**GIVES_WAY * np.array([0.5, -0.125, -0.375])
+    by_label = PINNING_WEIGHT * 0.5**PINNING_EXPONENT * np.array([0.5, -0.125, -0.375])
     np.testing.assert_allclose(one[0], 0.1 * 2 * by_label)
     np.testing.assert_allclose(two[0], 0.1 * 3 / 2 / 2 * by_label)
 

@@ -11,15 +11,15 @@ from dgm_engine.labels.state import Anchor
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.training import naming
 from dgm_engine.training.naming import (
-    CLAIM,
-    N_ANCHORS,
-    OUTGROWN,
+    MAX_ANCHORS,
+    MIN_CLAIM_SHARE,
+    MIN_SHARE_OF_COMPONENT,
     Overruled,
     chosen_anchors,
     claims,
-    held_by_names,
     overruled_from_json,
     overruled_to_json,
+    pinned_by_names,
     spoken_against,
     still_named,
     still_overruled,
@@ -48,17 +48,17 @@ def rows(items):
 # Which images keep a name
 
 
-@pytest.mark.parametrize("n", [0, 1, 7, N_ANCHORS])
+@pytest.mark.parametrize("n", [0, 1, 7, MAX_ANCHORS])
 def test_all_images_of_a_small_cluster_keep_its_name(n):
     order = np.random.default_rng(0).permutation(n)
     assert (10 * order)[chosen_anchors(10 * order)].tolist() == list(range(0, 10 * n, 10))
 
 
 def test_of_a_large_cluster_it_is_some_evenly_spread_over_the_pool():
-    n = 5 * N_ANCHORS
+    n = 5 * MAX_ANCHORS
     pool_rows = np.random.default_rng(0).permutation(2 * n)[:n]
     chosen = chosen_anchors(pool_rows)
-    assert len(set(chosen.tolist())) == N_ANCHORS
+    assert len(set(chosen.tolist())) == MAX_ANCHORS
     place = np.searchsorted(np.sort(pool_rows), pool_rows[chosen])  # among the cluster's, in the order of the pool
     assert (place[0], place[-1]) == (0, n - 1)
     assert set(np.diff(place).tolist()) == {5, 6}
@@ -86,7 +86,7 @@ def test_a_name_goes_where_its_images_go():
     ("beside", "expected"), [(5, ("cat", "cat")), (2, ("cat", "cat")), (1, ("cat", None)), (0, ("cat", None))]
 )
 def test_two_components_have_a_name_whose_images_lie_in_both(beside, expected):
-    assert 1 / 10 < CLAIM <= 2 / 10
+    assert 1 / 10 < MIN_CLAIM_SHARE <= 2 / 10
     assert have([0] * (10 - beside) + [1] * beside, anchors(*["cat"] * 10), sizes=(0, 0)) == expected
 
 
@@ -108,15 +108,15 @@ def test_images_in_many_components_leave_the_name_to_the_one_with_most():
     ],
 )
 def test_a_few_images_do_not_name_a_much_larger_component_that_they_came_to_lie_in(components, sizes, expected):
-    assert 4 / 500 < OUTGROWN <= 4 / 80 < CLAIM <= 1 / 5
+    assert 4 / 500 < MIN_SHARE_OF_COMPONENT <= 4 / 80 < MIN_CLAIM_SHARE <= 1 / 5
     assert have(components, anchors(*["cat"] * 5), sizes=sizes) == expected
 
 
 def test_of_a_large_cluster_only_some_images_keep_the_name_and_they_stand_for_all():
-    many = anchors(*["cat"] * N_ANCHORS)
-    assert have([0] * N_ANCHORS, many, sizes=(100 * N_ANCHORS, 0)) == ("cat", None)
-    halves = [0, 1] * (N_ANCHORS // 2)
-    assert have(halves, many, sizes=(50 * N_ANCHORS, 50 * N_ANCHORS)) == ("cat", "cat")
+    many = anchors(*["cat"] * MAX_ANCHORS)
+    assert have([0] * MAX_ANCHORS, many, sizes=(100 * MAX_ANCHORS, 0)) == ("cat", None)
+    halves = [0, 1] * (MAX_ANCHORS // 2)
+    assert have(halves, many, sizes=(50 * MAX_ANCHORS, 50 * MAX_ANCHORS)) == ("cat", "cat")
 
 
 def test_of_two_names_in_a_component_the_one_with_more_images_has_it():
@@ -182,10 +182,10 @@ def claimed(components, said, overruled, sizes):
         most = min(k for k, n in there.items() if n == max(there.values()))
         for k, n in there.items():
             sure = sum(anchor.sure for anchor, other in mine if other == k)
-            part = 1.0 if named >= N_ANCHORS else n / max(sizes[k], n)
-            if k == most and part >= OUTGROWN:
+            part = 1.0 if named >= MAX_ANCHORS else n / max(sizes[k], n)
+            if k == most and part >= MIN_SHARE_OF_COMPONENT:
                 first[k, name] += sure
-            elif k != most and n >= CLAIM * named and part >= CLAIM:
+            elif k != most and n >= MIN_CLAIM_SHARE * named and part >= MIN_CLAIM_SHARE:
                 second[k, name] += sure
     found = []
     for k in range(len(sizes)):
@@ -201,7 +201,7 @@ def claimed(components, said, overruled, sizes):
 def test_claims_equal_those_that_are_counted_one_by_one(seed):
     rng = np.random.default_rng(seed)
     names = {event: rng.choice(["cat", "dog", "cow", ""]).item() for event in range(1, 7)}
-    named = {event: rng.choice([5, 8, 12, N_ANCHORS]).item() for event in names}
+    named = {event: rng.choice([5, 8, 12, MAX_ANCHORS]).item() for event in names}
     said = [Anchor(names[e], rng.random() + 0.01, e, named[e]) for e in rng.integers(1, 7, 40).tolist()]
     components = rng.choice(5, 40, p=rng.dirichlet(np.full(5, 0.5)))
     sizes = rng.integers(0, 200, 5)
@@ -332,14 +332,14 @@ def test_images_are_held_in_the_components_of_their_name_as_firmly_as_the_model_
     name(store, 2, "cow", [3])
     labels = store.state(1)
     owner = ("cat", "dog", None, "cat")  # no component is a cow's
-    positions, within, firmness = held_by_names(labels, np.array([True, False, True, True]), owner)
+    positions, within, firmness = pinned_by_names(labels, np.array([True, False, True, True]), owner)
     assert positions.tolist() == [0, 2]
     assert within.tolist() == [[True, False, False, True], [False, True, False, False]]
     np.testing.assert_allclose(firmness, [(1 + 0.25) / 2, (1 + 0.81) / 2])
 
 
 def test_where_no_image_has_a_name_nothing_is_held(store):
-    positions, within, firmness = held_by_names(store.state(1), np.zeros(0, dtype=bool), ("cat", None))
+    positions, within, firmness = pinned_by_names(store.state(1), np.zeros(0, dtype=bool), ("cat", None))
     assert (positions.shape, within.shape, firmness.shape) == ((0,), (0, 2), (0,))
     name(store, 0, "cat", [0])
-    assert held_by_names(store.state(1), np.array([False]), ("cat", None))[1].shape == (0, 2)
+    assert pinned_by_names(store.state(1), np.array([False]), ("cat", None))[1].shape == (0, 2)

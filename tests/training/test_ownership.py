@@ -17,7 +17,7 @@ from dgm_engine.training.ownership import (
     give_components,
     held_out_items,
 )
-from dgm_engine.training.splits import HELD_IMAGES, kept_apart
+from dgm_engine.training.splits import PINNED_PER_HALF, kept_apart
 
 ME = "tester"
 ITEMS = [f"i{n}" for n in range(6)]
@@ -47,7 +47,7 @@ HELD = {1: members(np.arange(100, 200), np.arange(100) < 70)}
 
 def test_images_of_both_halves_of_a_split_are_held_in_their_half():
     rows, allowed = kept_apart((SPLIT,), HELD, np.arange(0, 200, 2), 3)
-    assert len(rows) == len(set(rows.tolist())) == HELD_IMAGES + 15
+    assert len(rows) == len(set(rows.tolist())) == PINNED_PER_HALF + 15
     assert not (rows % 2).any()  # the others are not trained on
     assert np.array_equal(allowed, np.stack([rows >= 170, rows < 0, rows < 170], axis=1))
 
@@ -67,7 +67,7 @@ def test_images_of_both_halves_of_a_split_are_held_in_their_half():
 def test_a_half_is_held_until_a_later_edit_takes_it_apart(later, held):
     rows, allowed = kept_apart((SPLIT, later), HELD, np.arange(200), 3)
     assert sorted({*allowed.argmax(1).tolist()}) == held
-    assert len(rows) == HELD_IMAGES * len(held)
+    assert len(rows) == PINNED_PER_HALF * len(held)
 
 
 def test_a_split_of_which_nothing_is_known_holds_nothing():

@@ -38,16 +38,16 @@ def test_neighbours_are_the_nearest_other_points(points):
     np.testing.assert_array_equal(start.find_neighbours(points), nearest(points))
 
 
-@pytest.mark.parametrize("limit", [start.EXACT_LIMIT, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("limit", [start.MAX_EXACT_SEARCH, pytest.param(10, marks=pytest.mark.slow)])
 def test_none_of_many_equals_is_its_own_neighbour(points, monkeypatch, limit):
-    monkeypatch.setattr(start, "EXACT_LIMIT", limit)
+    monkeypatch.setattr(start, "MAX_EXACT_SEARCH", limit)
     found = start.find_neighbours(np.repeat(points[:20], 30, axis=0))
     assert (found != np.arange(600)[:, None]).all()
     assert (found // 30 == np.arange(600)[:, None] // 30).mean() > 0.99
 
 
 def test_among_very_many_points_nearly_all_neighbours_are_the_nearest(points, monkeypatch):
-    monkeypatch.setattr(start, "EXACT_LIMIT", 10)
+    monkeypatch.setattr(start, "MAX_EXACT_SEARCH", 10)
     found, expected = start.find_neighbours(points), nearest(points)
     assert np.mean([np.isin(a, b).mean() for a, b in zip(found, expected, strict=True)]) > 0.95
 
@@ -59,7 +59,7 @@ def test_where_the_search_finds_too_few_a_point_stands_for_itself(points, monkey
             found[:, 0], found[:, 1] = np.arange(len(points)), (np.arange(len(points)) + 1) % len(points)
             self.neighbor_graph = (found, None)
 
-    monkeypatch.setattr(start, "EXACT_LIMIT", 10)
+    monkeypatch.setattr(start, "MAX_EXACT_SEARCH", 10)
     monkeypatch.setattr("pynndescent.NNDescent", Search)
     itself = np.arange(600)
     expected = np.stack([(itself + 1) % 600, *[itself] * (N_NEIGHBOURS - 1)], axis=1)
