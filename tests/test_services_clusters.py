@@ -14,7 +14,7 @@ from dgm_engine.discovery.edits import Contained
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.labels.schema import Kind
-from dgm_engine.services import clusters, evaluating, exploring, exporting, labelling
+from dgm_engine.services import clusters, evaluating, exploring, exporting, labelling, outcomes
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training.checkpoint import load_model, read_checkpoint
@@ -283,13 +283,13 @@ def items_of(project: Project, *wanted: int) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "left"),
     [
-        ({7: "seven"}, {7: "seven"}),
+        ({7: "seven"}, {3: "seven", 7: "seven"}),
         ({3: "three"}, {3: "three", 7: "three"}),
         ({3: "t", 7: "s"}, {3: "t", 7: "t"}),
         ({}, {}),
     ],
 )
-def test_a_merge_gives_its_name_to_the_images_that_come_in(trained: Project, given, left):
+def test_the_name_that_a_merge_leaves_is_that_of_the_images_of_both(trained: Project, given, left):
     for component, name in given.items():
         labelling.name_component(trained, component, name, ANN)
     before = names(trained)
@@ -299,6 +299,42 @@ def test_a_merge_gives_its_name_to_the_images_that_come_in(trained: Project, giv
     assert trained.labels.state(1).classes == tuple(sorted({*left.values()}))
     labelling.undo(trained, ANN)
     assert names(trained) == before
+
+
+@pytest.fixture
+def few_and_many(trained: Project) -> tuple[Project, int, int]:
+    """A cluster of 6 images, and one of more than 280."""
+    run = trained.paths.run(1)
+    results, before = load_results(run), components(trained)
+    few, many = 7, 3
+    rows, q_y = results.shown, np.array(results.q_y)
+    joined = np.isin(before, [few, many, 5])
+    joined[np.flatnonzero(before == few)[:6]] = False
+    q_y[rows[joined]] = np.where(np.arange(q_y.shape[1]) == many, 0.9, 0.1 / (q_y.shape[1] - 1))
+    save_results(run, replace(results, q_y=q_y, step=results.step + 1))
+    count = np.bincount(components(trained))
+    assert (count[few], count[many] > 280) == (6, True)
+    return trained, few, many
+
+
+@pytest.mark.parametrize("few_come_in", [True, False])
+@pytest.mark.parametrize("few_are_named", [True, False])
+@pytest.mark.parametrize("by_number", [True, False])
+def test_a_merge_of_a_few_images_and_many_leaves_the_name_whoever_had_it(
+    few_and_many, few_come_in, few_are_named, by_number
+):
+    project, few, many = few_and_many
+    named = few if few_are_named else many
+    if by_number:
+        project.labels.name_component(1, named, "mine", annotator=ANN)
+    else:
+        labelling.name_component(project, named, "mine", ANN)
+    both = items_of(project, few, many)
+    first, second = (few, many) if few_come_in else (many, few)
+    clusters.merge(project, first, second, ANN)
+    assert exploring.view(project).owner[second] == "mine"
+    assert outcomes.moved_names(project) == ()
+    assert names(project) == dict.fromkeys(both, "mine")
 
 
 def test_a_cluster_without_a_name_on_purpose_takes_that_of_one_that_is_merged_into_it(trained: Project):

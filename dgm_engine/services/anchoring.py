@@ -10,17 +10,18 @@ from dgm_engine.services.projects import Project
 from dgm_engine.training.naming import chosen_anchors
 
 
-def named(project: Project, seen: View, component: int) -> tuple[Anchored, ...]:
-    """The images that a new name of a cluster is kept by: some of those that it holds, and those that kept another one.
+def named(project: Project, seen: View, *components: int) -> tuple[Anchored, ...]:
+    """The images that a new name of clusters is kept by: some of those that they hold, and those that kept another one.
 
     Args:
-        project: whose cluster it is.
+        project: whose clusters they are.
         seen: the view that the person saw.
-        component: its number.
+        components: their numbers.
     """
-    place = np.flatnonzero(seen.component == component)
+    inside = np.isin(seen.component, components)
+    place = np.flatnonzero(inside)
     sure = seen.confidence[place].astype(np.float64)  # as they saw it: the run may have left other results since
-    images = {one.item: one for one in earlier(project, seen, seen.component == component)}
+    images = {one.item: one for one in earlier(project, seen, inside)}
     for position in chosen_anchors(seen.rows[place]).tolist():
         item = str(seen.items[place[position]])
         images[item] = Anchored(item, round(float(min(max(sure[position], 1e-3), 1.0)), 3))

@@ -54,7 +54,7 @@ def merge(project: Project, component: int, into: int, annotator: str, seen: Vie
     """Gives all images of a cluster to another one, which keeps its name, or takes the first one's if it has none.
 
     The first one is closed, so that a later split may use it. (To name two clusters alike makes them one class of two
-    components.) Arguments are those of `split`.
+    components.) The name then belongs to the images of both. Arguments are those of `split`.
 
     Raises:
         StateError: the project has no clusters yet, or others than the person saw; or one of the two holds no images.
@@ -65,12 +65,13 @@ def merge(project: Project, component: int, into: int, annotator: str, seen: Vie
     component_seen(project, into, seen)
     if component == into:
         raise InputError(f"cluster {component} cannot be merged with itself; choose another one")
-    name, kept = _filled(clusters, component).class_name, _filled(clusters, into).class_name
+    first, second = _filled(clusters, component), _filled(clusters, into)
+    name = second.class_name or first.class_name
     view = exploring.view(project) if seen is None else seen
-    images = anchoring.named(project, view, component) if name or kept else ()
-    if name and not kept:  # the other may have been left without a name on purpose
-        images += anchoring.earlier(project, view, view.component == into)
-    project.labels.edit_component(Kind.MERGE, lineage, component, into, kept or name, images, annotator=annotator)
+    # What comes into a cluster whose name no image of its own has could be too few to name it.
+    new_to_it = (component,) if second.named else (component, into)
+    images = anchoring.named(project, view, *new_to_it) if name else ()
+    project.labels.edit_component(Kind.MERGE, lineage, component, into, name, images, annotator=annotator)
 
 
 def dissolve(project: Project, component: int, annotator: str, seen: View | None = None) -> None:
