@@ -82,6 +82,30 @@ def test_of_a_name_whose_images_are_in_two_clusters_the_other_one_keeps_it(store
     assert said(store) == {**dict.fromkeys("abcde", "dog"), **dict.fromkeys("fgh", "cat")}
 
 
+def test_what_splits_took_from_a_name_does_not_make_a_remnant_of_the_rest_and_what_other_names_took_does(store):
+    store.name_component(1, 3, "cat", images(*"abcdefghijkl"), annotator=ANN)
+    for taken in ("abcdef", "ghi", "j"):
+        store.edit_component(Kind.SPLIT, 1, 3, 5, None, images(*taken), annotator=ANN)
+        store.name_component(1, 5, "dog", images(*taken), annotator=ANN)
+    assert said(store) == {**dict.fromkeys("abcdefghij", "dog"), "k": "cat", "l": "cat"}
+    store.name_component(1, 3, "cow", images("k"), annotator=ANN)
+    assert said(store)["l"] == "cat"  # half of what it had
+    for _ in range(5):
+        store.undo(annotator=ANN)
+    assert said(store) == {**dict.fromkeys("abcdef", "dog"), **dict.fromkeys("ghijkl", "cat")}
+    store.name_component(1, 3, "cow", images(*"ghijk"), annotator=ANN)
+    assert "cat" not in said(store).values()
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Kind.DISSOLVE, None), (Kind.MERGE, 5)])
+def test_of_images_that_had_left_a_cluster_before_it_was_closed_nothing_is_left_of_its_name(store, kind, other):
+    """Otherwise training would make a component for a class that a person did away with."""
+    store.name_component(1, 3, "cat", images(*"abcdefgh"), annotator=ANN)
+    store.edit_component(kind, 1, 3, other, None, images(*"abcdefg"), annotator=ANN)
+    assert said(store) == {}
+    assert store.state(1).classes == ()
+
+
 @pytest.mark.parametrize(("kind", "other"), [(Kind.SPLIT, 5), (Kind.DISSOLVE, None), (Kind.MERGE, 5)])
 def test_an_edit_that_leaves_no_name_takes_it_from_its_images(store, kind, other):
     store.name_component(1, 0, "cat", images("a", "b", "c"), annotator=ANN)

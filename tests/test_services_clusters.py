@@ -14,6 +14,7 @@ from dgm_engine.discovery.edits import Contained
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.labels.schema import Kind
+from dgm_engine.labels.state import REMNANT
 from dgm_engine.services import clusters, evaluating, exploring, exporting, labelling, outcomes
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
@@ -369,6 +370,27 @@ def test_the_new_half_of_a_split_has_no_name_and_the_other_keeps_its_own(trained
     assert (owner[4], owner[EMPTY]) == ("four", None)
     labelling.name_component(trained, EMPTY, "other", ANN)
     assert {names(trained)[item] for item in items_of(trained, EMPTY)} == {"other"}
+
+
+def test_a_named_cluster_keeps_its_name_however_often_it_is_split(trained: Project):
+    labelling.name_component(trained, 4, "four", ANN)
+    for k in (9, 10, 8, 7, 6):
+        clusters.merge(trained, k, 3, ANN)
+    kept, before = names(trained), exploring.view(trained).clusters[4].size
+    for _ in range(5):
+        half = clusters.split(trained, 4, ANN)
+        assert exploring.view(trained).owner[4] == "four"
+        assert names(trained) == dict.fromkeys(items_of(trained, 4), "four")
+        clusters.merge(trained, half, 3, ANN)
+    assert exploring.view(trained).clusters[4].size < REMNANT * before
+    for _ in range(10):
+        labelling.undo(trained, ANN)
+    assert names(trained) == kept
+    for _ in range(10):
+        labelling.redo(trained, ANN)
+    assert names(trained) == dict.fromkeys(items_of(trained, 4), "four")
+    labelling.name_component(trained, 4, "vier", ANN)
+    assert {*names(trained).values()} == {"vier"}
 
 
 def test_images_of_a_dissolved_cluster_keep_no_name_of_it(trained: Project):

@@ -138,7 +138,8 @@ class Judgement(NamedTuple):
 
 NOTHING = Judgement()
 REMNANT = 0.2
-"""Where the images of a name were named anew, but for less than this share of them, that name says nothing any more."""
+"""Where the images of a name were named anew, but for less than this share of them, that name says nothing any more.
+Those that splits took from it do not count: what is left of their cluster keeps the name, however small it is."""
 _USE = "run"
 _VIEWS = {
     "positive": "positive",
@@ -178,7 +179,7 @@ def judge(before: Judgement, event: Event) -> Judgement:
 class Step:
     """A batch on one of the two stacks.
 
-    `items`, `names`, `anchors`, `edits`, `ignored` and `used` hold what to exchange at the next undo or redo; None
+    The mappings, but for `classes`, hold what to exchange at the next undo or redo; None
     stands for an absent key. A name of "" is a component un-named on purpose. `classes` are those that no earlier batch
     brought, with their numbers. `known` is that of `LabelState` as long as this batch is the newest that holds.
     """
@@ -189,6 +190,7 @@ class Step:
     items: dict[str, Judgement | None] = field(default_factory=dict[str, Judgement | None])
     names: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], str | None])
     anchors: dict[tuple[int, str], Anchor | None] = field(default_factory=dict[tuple[int, str], Anchor | None])
+    split_off: dict[int, int | None] = field(default_factory=dict[int, int | None])
     anchored: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], bool | None])
     used: dict[str, Use | None] = field(default_factory=dict[str, Use | None])
     edits: dict[tuple[int, int], Edit | None] = field(default_factory=dict[tuple[int, int], Edit | None])
@@ -231,6 +233,7 @@ class Fold:
         self._changed: dict[str, None] = {}  # items that the views do not know of yet, in their order
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
         self._anchors: dict[tuple[int, str], Anchor] = {}  # by lineage and item
+        self._split_off: dict[int, int] = {}  # by naming event, how many of its images splits took from it
         self._anchored: dict[tuple[int, int], bool] = {}  # by lineage and component
         self._used: dict[str, Use] = {}  # under one key
         self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
@@ -293,7 +296,11 @@ class Fold:
     def _standing_anchors(self) -> dict[tuple[int, str], Anchor]:
         """The anchors without remnants: the few images that had left a cluster before its name was changed."""
         left = Counter(anchor.event for anchor in self._anchors.values())
-        return {key: one for key, one in self._anchors.items() if left[one.event] >= REMNANT * one.named}
+        return {key: one for key, one in self._anchors.items() if left[one.event] >= REMNANT * self._not_split_off(one)}
+
+    def _not_split_off(self, anchor: Anchor) -> int:
+        """How many images the event of an anchor named, without those that splits took from it since."""
+        return anchor.named - self._split_off.get(anchor.event, 0)
 
     def _hold(self, item: str, judgement: Judgement | None) -> None:
         """Makes this what holds of an item."""
@@ -362,6 +369,10 @@ class Fold:
         keeps = event.kind is Kind.NAME or event.class_name
         for item, sure in event.images:
             anchor = Anchor(event.class_name or "", sure, event.id, len(event.images)) if keeps else None
+            before = self._anchors.get((lineage, item))
+            if event.kind is Kind.SPLIT and before is not None:
+                taken = self._split_off.get(before.event, 0) + 1
+                _change(self._split_off, step.split_off, before.event, taken)
             _change(self._anchors, step.anchors, (lineage, item), anchor)
 
     def _move(self, source: list[Step], target: list[Step], event: Event) -> None:
@@ -377,6 +388,7 @@ class Fold:
             self._hold(item, judgement)
         _exchange(self._names, step.names)
         _exchange(self._anchors, step.anchors)
+        _exchange(self._split_off, step.split_off)
         _exchange(self._anchored, step.anchored)
         _exchange(self._used, step.used)
         _exchange(self._edits, step.edits)
