@@ -523,7 +523,7 @@ def _outcome_in_words(project: Project, run: RunPaths) -> list[str]:
             f"{_percent(after.coverage)}; run {down.in_use} stays; `dgm use {root} {run.number}` shows it all the same"
         )
     lines += [
-        f"{name} cannot be predicted: no cluster is its own; label more of it, or name its cluster, and train again"
+        f"{name} cannot be predicted: no image came out as one; label more of it, or name its cluster, and train again"
         for name in unlearned(run)
     ]
     return lines

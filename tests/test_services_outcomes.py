@@ -8,7 +8,7 @@ from dgm_engine import jobs as engine_jobs
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Anchored
 from dgm_engine.paths import RunPaths, read_json, write_json
-from dgm_engine.services import jobs, labelling, outcomes
+from dgm_engine.services import exploring, jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
@@ -196,3 +196,12 @@ def test_classes_that_cannot_be_predicted_are_told_while_somebody_speaks_of_them
     write_json(run.results, {**read_json(run.results), "unlearned": []})
     labelling.undo(trained, "ann")
     assert outcomes.unlearned(trained) == ()
+
+
+@pytest.mark.parametrize(("component", "told"), [(11, ("rare",)), (8, ())])
+def test_a_class_that_owns_no_images_cannot_be_predicted(trained: Project, component: int, told: tuple[str, ...]):
+    """Component 11 is empty."""
+    trained.labels.name_component(1, component, "rare", annotator="ann")
+    fabricate_comparison(fabricate_run(trained, 2), 0.9, 0.9, unlearned=("rare",))
+    assert "rare" in exploring.view(trained).owner
+    assert outcomes.unlearned(trained) == told

@@ -325,6 +325,22 @@ def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
     assert {results.owner[k] for k in used} == {"a digit"}
 
 
+def test_a_run_tells_which_classes_it_predicts_of_no_image_whether_they_own_a_component_or_not(
+    digits_template, tmp_path
+):
+    """After a pass from random weights most components are empty."""
+    from dgm_engine.services.projects import open_project
+
+    project = open_project(shutil.copytree(digits_template, tmp_path / "digits"))
+    for k in range(12):
+        project.labels.name_component(1, k, f"class {k}", annotator="tester")
+    run = runs.create_run(project.paths, project.pool, TrainRequest(preset=Preset.PAPER, n_components=12, epochs=1))
+    Worker(Setting.of(run)).work()
+    used = {*load_results(run).q_y[project.pool.shown].argmax(1).tolist()}
+    assert 0 < len(used) < 12
+    assert runs.unlearned(run) == tuple(f"class {k}" for k in range(12) if k not in used)
+
+
 def test_a_run_stopped_after_its_last_step_still_tells_what_it_did(copied):
     run = runs.latest_results(copied.paths)
     runs.jobs.write_status(run.status, replace(runs.status(run), state=JobState.STOPPED, details={}))

@@ -10,7 +10,7 @@ from dgm_engine.services import exploring
 from dgm_engine.services.latest import choice, latest_run, results_of, run_in_use
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
-from dgm_engine.training.comparing import Comparison
+from dgm_engine.training.comparing import Comparison, unpredicted
 from dgm_engine.training.naming import still_overruled
 
 
@@ -128,14 +128,14 @@ def moved_names(project: Project) -> tuple[Moved, ...]:
 
 
 def unlearned(project: Project) -> tuple[str, ...]:
-    """The classes that people speak of and the results in use cannot predict, though training knew of them.
+    """The classes that people speak of and the results in use predict of no image, though training knew of them.
 
     Raises:
         StateError: nothing was trained yet.
     """
     without = runs.unlearned(latest_run(project))
     seen = exploring.view(project) if without else None
-    return tuple(name for name in without if seen and name in seen.classes and name not in seen.owner)
+    return () if seen is None else unpredicted((name for name in without if name in seen.classes), seen.predicted)
 
 
 def _finished_by_another(project: Project, run: RunPaths) -> bool:

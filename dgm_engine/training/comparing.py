@@ -4,7 +4,7 @@ People named clusters and labelled images, and see the classes of the others. So
 carry a name still carry it, whether labels that training did not see are predicted, and how many images have a class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -91,3 +91,14 @@ class Comparison:
     def from_json(cls, value: dict[str, Any]) -> Self:
         """What `to_json` wrote."""
         return cls(value["run"], Standing(**value["before"]), Standing(**value["after"]))
+
+
+def unpredicted(classes: Iterable[str], predicted: NDArray[np.str_]) -> tuple[str, ...]:
+    """Those of the classes that are predicted of no image: they own nothing, or nothing that images come out in.
+
+    Args:
+        classes: their names.
+        predicted: (M,) the classes of the images, "" for none.
+    """
+    found = {*np.unique(predicted).tolist()}
+    return tuple(name for name in classes if name not in found)

@@ -1,4 +1,4 @@
-"""A run's results beside those that it went on from, over a project."""
+"""A run's results beside what people said, and beside those that it went on from, over a project."""
 
 from collections.abc import Collection
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.labels.state import LabelState
-from dgm_engine.training.comparing import Comparison, Standing
-from dgm_engine.training.naming import Rows, still_overruled
+from dgm_engine.training.comparing import Comparison, Standing, unpredicted
+from dgm_engine.training.naming import Rows, spoken_of, still_overruled
 from dgm_engine.training.ownership import class_probabilities, unseen_items
 from dgm_engine.training.results import Results
 
@@ -40,6 +40,12 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
     )
     number = after.config.parent
     return Comparison(0 if number is None else number, *standings)
+
+
+def unlearned(results: Results, labels: LabelState, rows: Rows, named: Collection[str]) -> tuple[str, ...]:
+    """The classes that images stand for and results predict of none. Arguments are those of `compare`."""
+    predicted = _predicted(results, results.edited(labels.edits)[0], labels, rows)
+    return unpredicted(spoken_of(labels, named), predicted)
 
 
 def _refused(results: Results, labels: LabelState) -> list[int]:

@@ -49,7 +49,7 @@ class Results:
         contained: what people did with clusters that its model knows of.
         overruled: by component, where labels spoke against the names that its images have.
         compared: with the results that the run went on from; None where there are none.
-        unlearned: classes that people speak of and no component predicts.
+        unlearned: classes that people speak of and no shown image is predicted as.
     """
 
     q_y: NDArray[np.float16]

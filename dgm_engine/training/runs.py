@@ -268,7 +268,7 @@ def comparison(run: RunPaths) -> Comparison | None:
 
 
 def unlearned(run: RunPaths) -> tuple[str, ...]:
-    """The classes that people speak of and a run's results cannot predict."""
+    """The classes that people speak of and a run's results predict of no image."""
     return tuple(read_json(run.results).get("unlearned", ())) if has_results(run) else ()
 
 

@@ -43,7 +43,7 @@ from dgm_engine.training.checkpoint import (
 )
 from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
-from dgm_engine.training.judging import compare
+from dgm_engine.training.judging import compare, unlearned
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
 from dgm_engine.training.naming import Overruled, spoken_of
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
@@ -469,8 +469,7 @@ class Worker:
     def _judged(self, results: Results) -> Results:
         """The results with what they cannot predict, and how they stand beside those that the run went on from."""
         labels, pool = self.setting.label_state(), self.setting.pool
-        owner = results.owners(labels, results.edited(labels.edits)[0], pool.rows)
-        results = replace(results, unlearned=tuple(c for c in spoken_of(labels, self.named) if c not in owner))
+        results = replace(results, unlearned=unlearned(results, labels, pool.rows, self.named))
         if self.setting.config.parent is None:
             return results
         before = load_results(self.setting.project.run(self.setting.config.parent))
