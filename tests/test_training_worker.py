@@ -18,7 +18,7 @@ from dgm_engine import jobs
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
-from dgm_engine.labels.schema import Anchored
+from dgm_engine.labels.schema import Anchored, Kind
 from dgm_engine.training import runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
@@ -727,3 +727,60 @@ def test_a_class_that_comes_late_is_learned_and_nothing_else_is_lost(copied):
     assert runs.read_config(again).parent == run.number
     assert wait(again, seconds=240).state is JobState.FINISHED, jobs.tail(again.log)
     assert recall(again)[0][9] > 0.8
+
+
+def label_late(project):
+    """Labels a few images as of a class that nobody spoke of before, though all clusters have names."""
+    pool, first = project.pool, runs.latest_results(project.paths)
+    for k in range(12):
+        name_images(project, k, f"cluster {k}", members(project, first, k))
+    rows = pool.shown[pool.truth[pool.shown] == 9][:5]
+    project.labels.label(pool.items[rows].tolist(), "late", annotator="tester")
+
+
+def n_components(run):
+    checkpoint = read_checkpoint(run)
+    return 0 if checkpoint is None else len(checkpoint.owner)
+
+
+def trained_on(run, passes=2):
+    """Waits until a run that is at work did so many passes more, with what is said by now."""
+    version = Setting.of(run).labels.version()
+    epoch = wait(run, lambda s: s.details.get("labels_version") == version).details["epoch"]
+    assert wait(run, lambda s: s.details["epoch"] > epoch + passes).alive, jobs.tail(run.log)
+
+
+def stopped(run):
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED, jobs.tail(run.log)
+    return run
+
+
+@pytest.mark.slow
+def test_a_component_that_was_made_for_a_class_and_closed_is_not_made_once_more_when_the_run_is_continued(copied):
+    label_late(copied)
+    run = start(copied, TrainRequest(minutes=5))
+    trained_on(run)
+    copied.labels.edit_component(Kind.DISSOLVE, 1, 12, annotator="tester")
+    trained_on(run)
+    assert n_components(stopped(run)) == 13
+    runs.resume(run)
+    trained_on(run)
+    assert n_components(stopped(run)) == 13
+    after = start(copied, runs.as_before(copied.paths))
+    assert runs.read_config(after).goes_on
+    trained_on(after)
+    assert n_components(stopped(after)) == 13
+
+
+@pytest.mark.slow
+def test_a_component_that_could_not_be_made_is_made_once_it_can_be(copied):
+    """Somebody closed a component of that number, of a run that was not gone on from, and takes that back."""
+    label_late(copied)
+    copied.labels.edit_component(Kind.DISSOLVE, 1, 12, annotator="tester")
+    run = start(copied, TrainRequest(minutes=5))
+    trained_on(run)
+    copied.labels.undo(annotator="tester")
+    trained_on(run)
+    assert n_components(stopped(run)) == 13
+    assert runs.unlearned(run) == ()

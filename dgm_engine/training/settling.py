@@ -22,6 +22,7 @@ from dgm_engine.discovery.halves import halves
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.batches import Table
+from dgm_engine.training.checkpoint import Cause
 from dgm_engine.training.fitting import Learned, evident, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled, Rows, named_by, spoken_of
@@ -59,8 +60,8 @@ class NewComponent:
     answers: frozenset[str] = frozenset()
 
     @property
-    def cause(self) -> tuple[int | None, str]:
-        """What it is made for, once in a run."""
+    def cause(self) -> Cause:
+        """What it is made for, once in a schedule."""
         return (self.source if self.answers else None, self.class_name)
 
 

@@ -34,6 +34,7 @@ from dgm_engine.paths import ProjectPaths, RunPaths
 from dgm_engine.progress import watched
 from dgm_engine.training.batches import Table
 from dgm_engine.training.checkpoint import (
+    Cause,
     Checkpoint,
     model_of,
     new_state,
@@ -208,7 +209,7 @@ class Worker:
         self.edits: tuple[Edit, ...] = ()  # what people did with clusters that the model knows of
         self.overruled: dict[int, Overruled] = {}  # by component, where labels spoke against names
         self.named: frozenset[str] = frozenset()  # images that still have the name of their cluster
-        self.made: set[tuple[int | None, str]] = set()  # what components were made for: `NewComponent.cause`
+        self.made: set[Cause] = set()  # what components were made for in this schedule
         self.settled = -1  # the version of the labels that was last held against the names
         self.state, self.given = self._state(checkpoint)
         self.work_began = self.clock() - self.state.work
@@ -270,11 +271,12 @@ class Worker:
                 raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
             self.edits, self.overruled = parent.edits, parent.overruled
             if config.goes_on:
+                self.made = parent.made
                 return replace(restore_state(parent, config, len(table.rows), device), seconds=0.0), parent.owner
             model = model_of(parent, config.model).to(device)
             return new_state(model, self.config, len(table.rows)), parent.owner
         if checkpoint is not None:
-            self.edits, self.overruled = checkpoint.edits, checkpoint.overruled
+            self.edits, self.overruled, self.made = checkpoint.edits, checkpoint.overruled, checkpoint.made
             return restore_state(checkpoint, config, len(table.rows), device), checkpoint.owner
         self.needs_start = self.config.clustering_start
         return fresh_state(config.model, self.config, table, device), (None,) * config.model.n_components
@@ -346,7 +348,7 @@ class Worker:
             self._note_time()
             self._check_stop()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled)
+                save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled, self.made)
                 saved = time.monotonic()
         if self.setting.config.parent is None and not self.config.clustering_start:
             self._carry_over()  # from random weights, components mean something only now
@@ -403,13 +405,15 @@ class Worker:
         found = settle(scene)
         for component, said in found.overruled.items():
             self.overruled[component] = said
+        made: set[Cause] = set()
         if new := [one for one in found.new if one.cause not in self.made]:
             whom = new[0].class_name if len(new) == 1 else f"{len(new)} classes"
             self.reporter.phase(f"Making room for {whom}".rstrip(), self.reporter.progress)
-            make_components(scene, new, edits, self.overruled)
-            self.made |= {one.cause for one in new}
+            numbers = make_components(scene, new, edits, self.overruled)
+            made = {one.cause for one, number in zip(new, numbers, strict=True) if number is not None}
+        self.made |= made
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
-        return bool(found.overruled or found.new)
+        return bool(found.overruled or made)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Makes the model what people made of the clusters that they saw."""
@@ -446,7 +450,7 @@ class Worker:
         """Checkpoint and results."""
         began = time.monotonic()
         self._note_time()
-        save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled)
+        save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled, self.made)
         q_y, z = predict(self.state.model, self.setting.table, np.arange(self.setting.pool.n_items))
         shown = self.setting.pool.shown
         used = len(np.unique(q_y[shown].argmax(1)))
