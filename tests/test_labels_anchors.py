@@ -138,13 +138,19 @@ def test_a_class_is_in_use_while_an_image_has_its_name_whatever_its_number_has(s
     assert store.state().classes == ("cow", "ape", "gnu")
 
 
-def test_names_of_one_lineage_are_none_of_another(store):
-    store.name_component(1, 0, "cat", images("a"), annotator=ANN)
+def test_images_keep_their_name_in_a_lineage_whose_clusters_are_others(store):
+    store.name_component(1, 0, "cat", images("a", "c"), annotator=ANN)
     store.name_component(2, 0, "dog", images("a", "b"), annotator=ANN)
     store.edit_component(Kind.DISSOLVE, 2, 0, images=images("b"), annotator=ANN)
-    assert [said(store, lineage) for lineage in (1, 2, 3, None)] == [{"a": "cat"}, {"a": "dog"}, {}, {}]
+    for lineage in (1, 2, 3, None):
+        assert said(store, lineage) == {"a": "dog", "c": "cat"}
+    assert [store.state(lineage).names for lineage in (1, 2, 3, None)] == [{0: "cat"}, {}, {}, {}]
     assert [store.state(lineage).anchored for lineage in (1, 2, 3)] == [{0}, frozenset(), frozenset()]
+    assert [len(store.state(lineage).edits) for lineage in (1, 2, 3)] == [0, 1, 0]
     assert store.state(3).classes == ("cat", "dog")
+    for _ in range(2):
+        store.undo(annotator=ANN)
+    assert said(store, 3) == {"a": "cat", "c": "cat"}
 
 
 def test_images_come_back_from_the_table_as_they_were(store, tmp_path):

@@ -313,16 +313,41 @@ def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied)
     assert sum(name is not None for name in load_results(run).owner) >= 8
 
 
-def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
+@pytest.mark.parametrize("by_number", [True, False])
+def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied, by_number):
     first = runs.latest_results(copied.paths)
     for k in range(12):
-        copied.labels.name_component(first.number, k, "a digit", annotator="tester")
+        name_images(copied, k, "a digit", [] if by_number else members(copied, first, k))
     run = start(copied, TrainRequest(preset=Preset.PAPER, epochs=1))
     assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
     results = load_results(run)
     assert runs.read_config(run).parent is None
     used = np.unique(results.q_y[copied.pool.shown].argmax(1))
-    assert {results.owner[k] for k in used} == {"a digit"}
+    owner = results.owners(copied.labels.state(run.number), results.q_y, copied.pool.rows)
+    assert {owner[k] for k in used} == {"a digit"}
+
+
+def test_names_of_images_hold_in_a_fresh_run_until_they_are_taken_back(copied):
+    """Two clusters have the same name, and only one of them is to lose it."""
+    first, pool = runs.latest_results(copied.paths), copied.pool
+    one, other = (members(copied, first, k) for k in (3, 5))
+    name_images(copied, 3, "mine", one)
+    name_images(copied, 5, "mine", other)
+    run = start(copied, TrainRequest(epochs=2, fresh=True, n_components=10, seed=1))
+    assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
+    assert runs.read_config(run).lineage == run.number
+    results = load_results(run)
+
+    def shares():
+        owner = results.owners(copied.labels.state(run.number), results.q_y, pool.rows)
+        return [(class_probabilities(results.q_y[rows], owner).predicted() == "mine").mean() for rows in (one, other)]
+
+    assert min(shares()) > 0.95
+    copied.labels.undo(annotator="tester")
+    assert shares()[0] > 0.95
+    assert shares()[1] < 0.2
+    copied.labels.redo(annotator="tester")
+    assert min(shares()) > 0.95
 
 
 def test_a_run_tells_which_classes_it_predicts_of_no_image_whether_they_own_a_component_or_not(

@@ -108,7 +108,7 @@ class Event(NamedTuple):
         target: for undo and redo, the batch that is meant.
         other: for a split or a merge, the component that gets images, as in `Edit`.
         images: of what is said of a cluster, the images that it is said of. A name, and the name that a merge leaves,
-            hold for them; where a split or a dissolved cluster leaves none, they have none any more.
+            hold for them, in any lineage; where a split or a dissolved cluster leaves none, they have none any more.
         run: for `USE`, the run whose results are shown from now on.
         newest: for `USE`, the newest run at the time.
     """

@@ -51,11 +51,12 @@ class LabelState:
         none_of_named: items said to be of none of the named classes.
         skipped: items passed over and not judged since.
         names: component to its class in the lineage asked for, as it was last said of that number, None where it was
-            un-named on purpose. This and the next four are empty where no lineage was asked for.
-        anchors: item to what a cluster's name says of it: a name belongs to images, wherever the model moves them.
+            un-named on purpose. This and the next three are empty where no lineage was asked for.
         anchored: the components among `names` whose names belong to images; the others hold for the number.
         edits: what people did with the components of that lineage, in this order.
         ignored: the components of that lineage that people do not care for.
+        anchors: item to what a cluster's name says of it, whatever the lineage of the cluster: a name belongs to
+            images, wherever a model has them, and so to those of a model that was trained anew.
         classes: the classes that label an item or name a component, of any lineage, in the order in which they first
             appeared.
         numbers: these classes, and those that label and name nothing any more, in that order, to a number that stays
@@ -189,7 +190,7 @@ class Step:
     mixed: bool = False
     items: dict[str, Judgement | None] = field(default_factory=dict[str, Judgement | None])
     names: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], str | None])
-    anchors: dict[tuple[int, str], Anchor | None] = field(default_factory=dict[tuple[int, str], Anchor | None])
+    anchors: dict[str, Anchor | None] = field(default_factory=dict[str, Anchor | None])
     split_off: dict[int, int | None] = field(default_factory=dict[int, int | None])
     anchored: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], bool | None])
     used: dict[str, Use | None] = field(default_factory=dict[str, Use | None])
@@ -232,7 +233,7 @@ class Fold:
         self._views: dict[str, dict[str, Any]] = {name: {} for name in _VIEWS}
         self._changed: dict[str, None] = {}  # items that the views do not know of yet, in their order
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
-        self._anchors: dict[tuple[int, str], Anchor] = {}  # by lineage and item
+        self._anchors: dict[str, Anchor] = {}  # by item
         self._split_off: dict[int, int] = {}  # by naming event, how many of its images splits took from it
         self._anchored: dict[tuple[int, int], bool] = {}  # by lineage and component
         self._used: dict[str, Use] = {}  # under one key
@@ -288,15 +289,17 @@ class Fold:
             annotators=dict(views["annotators"]),
             confirmed=frozenset(views["confirmed"]),
             said=dict(views["said"]),
-            anchors={item: anchor for (of, item), anchor in anchors.items() if of == lineage},
+            anchors=anchors,
             anchored=frozenset(component for of, component in self._anchored if of == lineage),
             use=self._used.get(_USE),
         )
 
-    def _standing_anchors(self) -> dict[tuple[int, str], Anchor]:
+    def _standing_anchors(self) -> dict[str, Anchor]:
         """The anchors without remnants: the few images that had left a cluster before its name was changed."""
         left = Counter(anchor.event for anchor in self._anchors.values())
-        return {key: one for key, one in self._anchors.items() if left[one.event] >= REMNANT * self._not_split_off(one)}
+        return {
+            item: one for item, one in self._anchors.items() if left[one.event] >= REMNANT * self._not_split_off(one)
+        }
 
     def _not_split_off(self, anchor: Anchor) -> int:
         """How many images the event of an anchor named, without those that splits took from it since."""
@@ -343,7 +346,7 @@ class Fold:
 
     def _do_to_component(self, step: Step, event: Event, key: tuple[int, int]) -> None:
         """One event about a cluster, whose lineage and component are the key."""
-        self._anchor(step, event, key[0])
+        self._anchor(step, event)
         if event.kind is Kind.NAME:
             _change(self._names, step.names, key, event.class_name or "")
             _change(self._anchored, step.anchored, key, True if event.images else None)
@@ -364,16 +367,16 @@ class Fold:
         else:
             raise CorruptError(f"label event {event.id} is a {event.kind} of a cluster; restore the store from a copy")
 
-    def _anchor(self, step: Step, event: Event, lineage: int) -> None:
+    def _anchor(self, step: Step, event: Event) -> None:
         """Gives the name that an event leaves to its images, or takes the one that they have."""
         keeps = event.kind is Kind.NAME or event.class_name
         for item, sure in event.images:
             anchor = Anchor(event.class_name or "", sure, event.id, len(event.images)) if keeps else None
-            before = self._anchors.get((lineage, item))
+            before = self._anchors.get(item)
             if event.kind is Kind.SPLIT and before is not None:
                 taken = self._split_off.get(before.event, 0) + 1
                 _change(self._split_off, step.split_off, before.event, taken)
-            _change(self._anchors, step.anchors, (lineage, item), anchor)
+            _change(self._anchors, step.anchors, item, anchor)
 
     def _move(self, source: list[Step], target: list[Step], event: Event) -> None:
         if not source or source[-1].first.batch != event.target:

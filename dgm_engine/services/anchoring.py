@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.labels.schema import Anchored
-from dgm_engine.services import exploring
 from dgm_engine.services.exploring import View
 from dgm_engine.services.projects import Project
 from dgm_engine.training.naming import chosen_anchors
@@ -36,8 +35,7 @@ def earlier(project: Project, seen: View, which: NDArray[np.bool_]) -> tuple[Anc
         seen: the view that the person saw.
         which: (M,) bool.
     """
-    lineage = exploring.lineage_of(project, seen)
-    anchors = project.labels.state(lineage).anchors
+    anchors = project.labels.state().anchors
     rows = project.pool.rows(list(anchors))
     inside = np.isin(rows, seen.rows[which])
     pairs = zip(anchors.items(), inside.tolist(), strict=True)

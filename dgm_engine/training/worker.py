@@ -46,7 +46,7 @@ from dgm_engine.training.edges import stored_edges
 from dgm_engine.training.fitting import Learned, default_epochs, fresh_state, learn, predict
 from dgm_engine.training.judging import compare, unlearned
 from dgm_engine.training.loop import Knowledge, Record, Schedule, TrainingState, bfloat16, train
-from dgm_engine.training.naming import Overruled, spoken_of
+from dgm_engine.training.naming import NONE_OVERRULED, Overruled, claims, spoken_of
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, class_probabilities, kept_apart, unowned
 from dgm_engine.training.results import (
     LiveMap,
@@ -212,6 +212,10 @@ class Worker:
         self.made: set[Cause] = set()  # what components were made for in this schedule
         self.settled = -1  # the version of the labels that was last held against the names
         self.state, self.given = self._state(checkpoint)
+        # Which random component holds most of a name's images says nothing.
+        self.random = (
+            setting.config.parent is None and not self.config.clustering_start and not has_results(setting.run)
+        )
         self.work_began = self.clock() - self.state.work
         epochs = self.state.epoch + self.state.batch / setting.table.batches_per_epoch(self.config.batch_size)
         self.reporter.phase("Opening the images", self.reporter.progress, epoch=round(epochs, 2), **machine.describe())
@@ -310,7 +314,11 @@ class Worker:
         self._check_stop()
 
     def _carry_over(self) -> None:
-        """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
+        """Gives the new components the names of the clusters of an earlier lineage that they came out of.
+
+        Names that belong to images are theirs in this lineage too (`LabelState.anchors`), until they are taken back. So
+        components that those have a say in are not given any.
+        """
         before = latest_results(self.setting.project, self.setting.label_state().use)
         if before is None or before.number == self.setting.run.number:
             return
@@ -323,7 +331,11 @@ class Worker:
         q_y = earlier.edited(labels.edits)[0]
         owner = earlier.owners(labels, q_y, pool.rows)
         component = predict(self.state.model, self.setting.table, pool.shown)[0].argmax(1)
-        self.given = carried_over(q_y[pool.shown], owner, component, len(self.given))
+        carried = carried_over(q_y[pool.shown], owner, component, len(self.given))
+        named = predict(self.state.model, self.setting.table, pool.rows(list(labels.anchors)))[0].argmax(1)
+        sizes = np.bincount(component, minlength=len(carried))
+        claimed = claims(named, list(labels.anchors.values()), NONE_OVERRULED, sizes)
+        self.given = tuple(name if said is None else None for name, said in zip(carried, claimed, strict=True))
 
     def _train(self) -> None:
         """The loop, with reports, checkpoints and an ear for the person."""
@@ -350,6 +362,7 @@ class Worker:
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_checkpoint(self.setting.run, self.state, self.given, self.edits, self.overruled, self.made)
                 saved = time.monotonic()
+        self.random = False
         if self.setting.config.parent is None and not self.config.clustering_start:
             self._carry_over()  # from random weights, components mean something only now
         learned = self.labels_version
@@ -364,7 +377,7 @@ class Worker:
 
     def _learn(self) -> Knowledge:
         """Gives components to classes, and allowed sets to items."""
-        said = self.setting.label_state()
+        said = self._said()
         labels = said.within(len(self.given))
         self.labels_version = labels.version
         if labels.edits != self.edits:
@@ -377,6 +390,11 @@ class Worker:
         halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
         self.learn_again = self.state.step + LEARN_STEPS
         return learned.known.holding(*halves)
+
+    def _said(self) -> LabelState:
+        """What people have said by now, as far as it means anything to the model."""
+        said = self.setting.label_state()
+        return replace(said, anchors={}) if self.random else said
 
     def _learned(self, labels: LabelState) -> Learned:
         table, rows = self.setting.table, self.setting.pool.rows
