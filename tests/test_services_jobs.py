@@ -222,7 +222,7 @@ def test_training_goes_on_from_the_run_in_use(trained: Project, monkeypatch: pyt
 
 
 def test_what_is_told_of_an_image_and_which_names_hold_are_of_the_run_in_use(trained: Project):
-    labelling.name_component(trained, 3, "three", "ann")
+    trained.labels.name_component(1, 3, "three", annotator="ann")  # of the number: it holds in that lineage only
     fabricate_run(trained, 2, lineage=2)
     item = str(trained.pool.items[0])
     assert [name for name, _ in exploring.item_details(trained, item).posterior] == [""]
