@@ -64,7 +64,7 @@ from dgm_engine.training.results import (
     save_results,
 )
 from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
-from dgm_engine.training.settling import Scene, make_components, settle
+from dgm_engine.training.settling import Scene, make_components, settle, taken_by_names
 from dgm_engine.training.start import clustering_start, nearest_rows
 from dgm_engine.training.takeover import take_over
 
@@ -417,10 +417,9 @@ class Worker:
         given_one = (name for source, name in self.made if source is None)
         waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
         if not waiting and labels.known == self.settled:
-            return False
+            return self._give_back(labels, learned)
         self.settled = labels.known
-        scene = Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
-        found = settle(scene)
+        found = settle(scene := self._scene(labels, learned))
         for component, said in found.overruled.items():
             self.overruled[component] = said
         made: set[Cause] = set()
@@ -432,6 +431,18 @@ class Worker:
         self.made |= made
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
         return bool(found.overruled or made)
+
+    def _give_back(self, labels: LabelState, learned: Learned) -> bool:
+        """Gives components back to the classes of their labels where names came to lie in them; whether any."""
+        pairs = zip(learned.claims, learned.given, strict=True)
+        if not any(claim and given not in (None, claim) for claim, given in pairs):
+            return False
+        taken = taken_by_names(self._scene(labels, learned))
+        self.overruled |= taken
+        return bool(taken)
+
+    def _scene(self, labels: LabelState, learned: Learned) -> Scene:
+        return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Makes the model what people made of the clusters that they saw."""
