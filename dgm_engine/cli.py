@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from tqdm import tqdm
 
+from dgm_engine import machine
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.sources import ClassFolders, SourceRequest
@@ -209,7 +210,7 @@ def use(
     as_json: Json = False,
 ) -> None:
     """Go back to a run, which training then goes on from. Labels stay as they are."""
-    jobs.use_run(projects.open_project(project), run, _annotator())
+    jobs.use_run(projects.open_project(project), run, machine.user())
     _show(as_json, {"run": run}, [f"run {run} is in use"])
 
 
@@ -247,11 +248,15 @@ def name(
     class_name: Annotated[
         str, typer.Argument(metavar="CLASS", help='The class that owns it from now on; "" takes its name away.')
     ],
+    run: Annotated[
+        int | None,
+        typer.Option(help="The run that clusters printed, if another may have come since: its images are named."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Give a cluster to a class; a class may have several clusters."""
-    owner = class_name.strip() or None
-    labelling.name_component(projects.open_project(project), component, owner, _annotator())
+    owner, opened = class_name.strip() or None, projects.open_project(project)
+    labelling.name_component(opened, component, owner, machine.user(), exploring.view(opened, run))
     done = f"cluster {component} has no name any more" if owner is None else f"cluster {component} is {owner}"
     _show(as_json, {"component": component, "class": owner}, [done])
 
@@ -266,7 +271,7 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Take in labels of single items from a file."""
-    report = labelling.import_labels(projects.open_project(project), csv, _annotator())
+    report = labelling.import_labels(projects.open_project(project), csv, machine.user())
     rejected = [{"row": row.row, "reason": row.reason} for row in report.rejected]
     taken = f"{report.accepted} label{'s' * (report.accepted != 1)} taken"
     lines = [taken, *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]
@@ -586,11 +591,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if found is None:
         raise InputError(f"--size is {text!r}; give height and width in pixels, as in 28x32, or one number for both")
     return int(found[1]), int(found[2] or found[1])
-
-
-def _annotator() -> str:
-    """Who sits at the terminal."""
-    return os.environ.get("USER") or os.environ.get("USERNAME") or "command line"
 
 
 if __name__ == "__main__":

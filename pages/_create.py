@@ -71,7 +71,8 @@ def form() -> None:
     ready = bool(name and (source or upload is not None))
     if st.button("Create project", type="primary", icon=":material/add:", disabled=not ready):
         with _state.errors_shown():
-            _start(name, _kept(upload) if upload is not None else source, upload is not None, options)
+            with _state.to_the_end():  # a second press in the meantime must not make a second project
+                _start(name, _kept(upload) if upload is not None else source, upload is not None, options)
             st.rerun()
 
 

@@ -83,7 +83,8 @@ _ADVANCED = (
     _Setting(
         "held_out_fraction",
         "Labels kept aside",
-        "Share of your labels that training does not see, so that it can be checked on them.",
+        "Share of your labels that training does not see, so that it can be checked on them. Of classes with 20 labels "
+        "or more it never sees one in 20, which tells whether a new run is worse than the one before.",
         0.0,
         0.9,
     ),
@@ -153,7 +154,8 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
         # No callback, which would be given the settings as they were when the page was drawn.
         if st.button("Train" if latest else "Find clusters", type="primary", icon=":material/play_arrow:", key="start"):
-            _state.start_training(project, request)
+            with _state.to_the_end():
+                _state.start_training(project, request)
             st.rerun()
 
 

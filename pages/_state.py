@@ -1,7 +1,6 @@
 """What a page knows of its session: the open project, the person at the keyboard, the images picked out."""
 
 import functools
-import getpass
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from dgm_engine import machine
 from dgm_engine.errors import DgmError, in_words
 from dgm_engine.services import exploring, jobs, labelling, projects, scoping
 from dgm_engine.services.scoping import Scope
@@ -24,6 +24,8 @@ Arguments = ParamSpec("Arguments")
 _log = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
+_BROKEN_OFF_AT = "_yield_callback"
+"""The attribute of Streamlit's session state that ends a script for the next one; private, as no public way exists."""
 
 
 class Key(StrEnum):
@@ -170,16 +172,7 @@ def empty(title: str, text: str, page: str, link: str) -> NoReturn:
 
 def annotator() -> str:
     """Who labels; the name of the computer's user until somebody says otherwise."""
-    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or default_annotator()
-
-
-@functools.cache
-def default_annotator() -> str:
-    """The name of the computer's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "anonymous"
+    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or machine.user()
 
 
 def default(key: Key, value: object) -> Key:
@@ -280,7 +273,7 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @functools.wraps(function)
     def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with _to_the_end():
+        with to_the_end():
             try:
                 function(*args, **kwargs)
             except Exception as error:
@@ -290,24 +283,25 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
 
 @contextmanager
-def _to_the_end() -> Generator[None]:
-    """Keeps Streamlit from breaking a callback off, and so from losing what somebody said.
+def to_the_end() -> Generator[None]:
+    """Keeps Streamlit from breaking off what somebody asked for at a use of the session's state.
 
-    Streamlit (1.67) ends a callback at its next use of the session's state where the browser has asked for another run
-    of the page meanwhile, and that run does not call it again: it takes the widget's value for one that is known. Here
-    what was asked for waits until the callback is done.
+    Streamlit (1.67) ends a callback, or a script, there if the browser has asked for another run of the page meanwhile,
+    and that run does not call it again: it takes the widget's value for one that is known. Here what was asked for
+    waits. It still ends what sends something to the browser, as a change of the page's address does; such a step comes
+    last. If Streamlit has renamed its attribute, all is as Streamlit has it.
     """
     context = get_script_run_ctx()
-    if context is None:
+    state = None if context is None else context.session_state
+    broken_off_at = getattr(state, _BROKEN_OFF_AT, None)
+    if state is None or broken_off_at is None:
         yield
         return
-    state, name = context.session_state, "_yield_callback"
-    broken_off_at = getattr(state, name)
-    object.__setattr__(state, name, lambda: None)  # its own setattr would set a value of the session
+    object.__setattr__(state, _BROKEN_OFF_AT, lambda: None)  # its own setattr would set a value of the session
     try:
         yield
     finally:
-        object.__setattr__(state, name, broken_off_at)
+        object.__setattr__(state, _BROKEN_OFF_AT, broken_off_at)
 
 
 def _told(error: Exception) -> str:

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from dgm_engine import cli
+from dgm_engine import cli, machine
 from dgm_engine.config import Preset, TrainingConfig
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus, write_status
@@ -24,6 +25,7 @@ from dgm_engine.paths import write_json
 from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.training import runs as training_runs
+from dgm_engine.training.results import load_results, save_results
 from dgm_engine.training.runs import TrainRequest, read_config
 from tests.fabricated import N_COMPONENTS, fabricate_comparison, fabricate_run
 
@@ -119,7 +121,21 @@ def test_naming_labelling_and_evaluating(asked, trained: Project, tmp_path: Path
     assert 0 < scores["accuracy_named"] < scores["all"] <= scores["old"]
     assert {"accuracy_hungarian", "new"} <= scores.keys()
     assert asked("name", root, 0, "")["class"] is None
+    assert open_project(root).labels.history()[-1].annotator == machine.user()
     assert asked("clusters", root)["clusters"][0]["class"] is None
+
+
+def test_a_cluster_is_named_as_it_was_in_the_run_that_was_looked_at(asked, dgm, trained: Project):
+    root, run = trained.paths.root, fabricate_run(trained, 2)
+    results = load_results(run)
+    save_results(run, replace(results, q_y=np.roll(results.q_y, 1, axis=1)))  # cluster 3 is component 4 there
+    asked("name", root, 3, "three", "--run", 1)
+    assert [c["component"] for c in asked("clusters", root)["clusters"] if c["class"] == "three"] == [4]
+    fabricate_run(trained, 3, lineage=3)
+    code, _, err = dgm("name", root, 3, "three", "--run", 1)
+    assert (code, "found anew" in err) == (2, True)
+    code, _, err = dgm("name", root, 3, "three", "--run", 9)
+    assert (code, "no run 9" in err) == (2, True)
 
 
 def test_a_label_file_of_which_no_row_can_be_taken_in_is_an_error_that_says_why(dgm, trained: Project, tmp_path: Path):

@@ -204,6 +204,8 @@ def test_state_equals_the_reference_after_every_step(store, path, seed):
         assert other.state(lineage) == store.state(lineage)
     for version, expected in seen[::7]:
         assert as_dict(other.state_at(version, 1)) == expected
+    versions = [version for version, _ in reversed(seen[::5])]
+    assert [as_dict(state) for state in other.states_at(versions, 1)] == [expected for _, expected in seen[::5]]
     other.close()
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
+from dgm_engine import machine
 from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.clusters import Cluster
@@ -25,11 +26,11 @@ from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.training.results import LiveMap, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
-from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
+from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue, _state
 from pages._board import Mode
 from pages._colours import Colour
 from pages._create import _folder_name
-from pages._state import Key, Panel, default_annotator
+from pages._state import Key, Panel
 from pages._text import plain
 from tests.fabricated import fabricate_comparison, fabricate_model, fabricate_run
 
@@ -98,6 +99,21 @@ def test_a_callback_comes_to_its_end_though_the_browser_asks_for_another_run() -
     for n in (1, 2):
         app.button[0].click().run()
         assert app.session_state["counted"] == n
+
+
+def test_without_streamlits_attribute_a_callback_is_called_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page() -> None:
+        import streamlit as st
+
+        from pages import _state
+
+        st.button("Say", on_click=_state.callback(lambda: _state.notify("said")))
+
+    monkeypatch.setattr(_state, "_BROKEN_OFF_AT", "renamed")
+    app = AppTest.from_function(page).run()
+    app.button[0].click().run()
+    assert not app.exception
+    assert app.session_state[Key.NOTICE][0] == "said"
 
 
 def texts(app: AppTest) -> str:
@@ -301,7 +317,7 @@ def _polled() -> None:
 
 
 def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) -> None:
-    labelling.name_component(mapped, 3, "three", default_annotator())
+    labelling.name_component(mapped, 3, "three", machine.user())
     before = mapped.labels.version()
 
     app = opened("discover", mapped)
@@ -698,11 +714,11 @@ def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: s
 @pytest.fixture
 def doubted(mapped: Project) -> tuple[Project, list[str]]:
     """Cluster 5 is named "five"; one answer agrees and three, of the images returned, say "seven"."""
-    labelling.name_component(mapped, 5, "five", default_annotator())
+    labelling.name_component(mapped, 5, "five", machine.user())
     view = exploring.view(mapped)
     first, *others = view.items[view.component == 5][-4:].tolist()
-    labelling.label_items(mapped, [first], "five", default_annotator())
-    labelling.label_items(mapped, others, "seven", default_annotator())
+    labelling.label_items(mapped, [first], "five", machine.user())
+    labelling.label_items(mapped, others, "seven", machine.user())
     return mapped, others
 
 

@@ -1,6 +1,6 @@
 """How good the model is: against ground truth where the source has it, against later labels where it has not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ from dgm_engine.services.latest import owners_of, q_y_of, results_of, results_st
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.training import runs
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
+from dgm_engine.training.results import Results
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,16 @@ def held_out_agreement(project: Project) -> tuple[Agreement, ...]:
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     trained = [run for n in project.paths.run_numbers() if runs.is_readable(run := project.paths.run(n))]
-    ends = [results_of(run).labels_version for run in trained[1:]] + [project.labels.version()]
-    return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
+    results = {run.number: results_of(run) for run in trained}
+    later = [results[run.number].labels_version for run in trained[1:]] + [project.labels.version()]
+    until = dict(zip(results, later, strict=True))
+    seen, found = _seen(project, results), dict[int, Agreement]()
+    for lineage in {one.config.lineage for one in results.values()}:
+        mine = sorted((n for n, one in results.items() if one.config.lineage == lineage), key=until.__getitem__)
+        states = project.labels.states_at([until[n] for n in mine], lineage)
+        for n, state in zip(mine, states, strict=True):
+            found[n] = _agreement(project, project.paths.run(n), seen[n], state)
+    return tuple(found[n] for n in results)
 
 
 @lru_cache(maxsize=8)
@@ -182,20 +191,30 @@ def _as_in_truth(name: str, classes: Sequence[str]) -> str:
     return alike[0] if len(alike) == 1 else name
 
 
-def _seen(project: Project, run: RunPaths) -> set[tuple[str, str]]:
-    """The labels (item, class) that a run or one that it continued was trained on."""
-    results = results_of(run)
-    known = project.labels.state_at(results.labels_version)
+def _seen(project: Project, results: Mapping[int, Results]) -> dict[int, set[tuple[str, str]]]:
+    """By run, the labels (item, class) that it or one that it went on from was trained on."""
+    known = dict(results)
+    for one in results.values():
+        while (parent := one.config.parent) is not None and parent not in known:
+            known[parent] = one = results_of(project.paths.run(parent))
+    order = sorted(known, key=lambda n: known[n].labels_version)
+    states = project.labels.states_at([known[n].labels_version for n in order])
+    learned = {n: _learned(known[n], state) for n, state in zip(order, states, strict=True)}
+    seen: dict[int, set[tuple[str, str]]] = {}
+    for n in sorted(known):  # a run is younger than its parent
+        parent = known[n].config.parent
+        seen[n] = learned[n] if parent is None else learned[n] | seen[parent]
+    return seen
+
+
+def _learned(results: Results, known: LabelState) -> set[tuple[str, str]]:
+    """The labels (item, class) that a run was trained on, of those that it knew."""
     left_alone = unseen_items(known, results.config.training)
-    seen = {(item, name) for item, name in known.positive.items() if item not in left_alone}
-    parent = results.config.parent
-    return seen if parent is None else seen | _seen(project, project.paths.run(parent))
+    return {(item, name) for item, name in known.positive.items() if item not in left_alone}
 
 
-def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
-    results = results_of(run)
-    seen = _seen(project, run)
-    state = project.labels.state_at(end, results.config.lineage)
+def _agreement(project: Project, run: RunPaths, seen: set[tuple[str, str]], state: LabelState) -> Agreement:
+    """What a run says of the labels in `state` that neither it nor one that it went on from was trained on."""
     given = {item: name for item, name in state.positive.items() if (item, name) not in seen}
     owner = owners_of(project, run, state)
     asked = {item: name for item, name in given.items() if name in owner}
