@@ -97,7 +97,11 @@ def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_
         (0.2, {}, True),
         (0.89, {}, True),
         (0.95, {}, False),
-        (0.902, {"epoch": 34.4, "of_epochs": 40.0, "of_seconds": None}, True),  # a first run's start is a part of its bar
+        (
+            0.902,
+            {"epoch": 34.4, "of_epochs": 40.0, "of_seconds": None},
+            True,
+        ),  # a first run's start is a part of its bar
         (0.86, {"epoch": 34.4, "of_epochs": 40.0, "of_seconds": None}, True),
         (0.5, {"epoch": 37.0, "of_epochs": 40.0, "of_seconds": None}, False),
         (0.95, {"epoch": 3.0, "of_epochs": None, "of_seconds": 60.0, "work": 50.0}, True),

@@ -34,7 +34,7 @@ def stop(run: RunPaths, details: dict[str, object], seconds: float = 60.0, progr
 def test_worse_results_are_turned_down_until_a_person_decides_and_again_when_that_is_undone(worse: Project):
     down = outcomes.turned_down(worse)
     assert down is not None
-    assert (down.run, down.in_use, down.comparison.after.agreement) == (2, 1, 0.4)
+    assert (down.run, down.in_use, down.comparison.after.named.share) == (2, 1, 0.4)
     for choice in (1, 2):
         jobs.use_run(worse, choice, "ann")
         assert outcomes.turned_down(worse) is None
