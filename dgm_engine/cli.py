@@ -507,6 +507,8 @@ def _outcome(run: RunPaths) -> dict[str, Any]:
     return {
         "named_before": None if compared is None else compared.before.agreement,
         "named_after": None if compared is None else compared.after.agreement,
+        "held_out_before": None if compared is None else compared.before.held_out.share,
+        "held_out_after": None if compared is None else compared.after.held_out.share,
         "kept": is_kept(run),
         "unlearned": list(unlearned(run)),
     }
@@ -518,14 +520,15 @@ def _outcome_in_words(project: Project, run: RunPaths) -> list[str]:
     compared, down = comparison(run), outcomes.turned_down(project)
     if compared is not None and down is not None and down.run == run.number:
         before, after, root = compared.before, compared.after, project.paths.root
-        named = (
-            ""
-            if None in (before.agreement, after.agreement)
-            else (f"named {_percent(before.agreement)} -> {_percent(after.agreement)}, ")
-        )
+        shares = [
+            ("named", before.named.share, after.named.share),
+            (f"of {after.held_out.n} labels kept aside", before.held_out.share, after.held_out.share),
+            ("with a class", before.coverage, after.coverage),
+        ]
+        told = [f"{of} {_percent(then)} -> {_percent(now)}" for of, then, now in shares if now is not None]
         lines.append(
-            f"run {run.number} is not shown: {named}with a class {_percent(before.coverage)} -> "
-            f"{_percent(after.coverage)}; run {down.in_use} stays; `dgm use {root} {run.number}` shows it all the same"
+            f"run {run.number} is not shown: {', '.join(told)}; run {down.in_use} stays; `dgm use {root} {run.number}` "
+            "shows it all the same"
         )
     lines += [
         f"{name} cannot be predicted: no image came out as one; label more of it, or name its cluster, and train again"

@@ -5,6 +5,7 @@ import streamlit as st
 from dgm_engine.services import jobs, outcomes
 from dgm_engine.services.outcomes import Left, Moved, TurnedDown
 from dgm_engine.services.projects import Project
+from dgm_engine.training.comparing import Comparison
 from pages import _state
 from pages._state import Key
 from pages._text import count, plain
@@ -45,18 +46,10 @@ def duration(seconds: float) -> str:
 
 
 def _turned_down(project: Project, down: TurnedDown) -> None:
-    before, after = down.comparison.before, down.comparison.after
     with st.container(border=True, key="turned_down", gap="small"):
-        told = ""
-        if before.agreement is not None and after.agreement is not None:
-            told = (
-                f"Of {count(after.n, 'image')} that it is checked on it predicts **{after.agreement:.0%}** as you "
-                f"said, run {down.comparison.run} {before.agreement:.0%}. "
-            )
         st.markdown(
-            f":orange[:material/history:] **Run {down.run} came out worse: you still see run {down.in_use}.** {told}"
-            f"It gives a class to **{after.coverage:.0%}** of all images, run {down.comparison.run} to "
-            f"{before.coverage:.0%}."
+            f":orange[:material/history:] **Run {down.run} came out worse: you still see run {down.in_use}.** "
+            + _side_by_side(down.comparison)
         )
         with st.container(horizontal=True, gap="small"):
             st.button(
@@ -74,6 +67,21 @@ def _turned_down(project: Project, down: TurnedDown) -> None:
                 on_click=use,
                 args=(project, down.run),
             )
+
+
+def _side_by_side(compared: Comparison) -> str:
+    """The figures that results are kept or turned down by, each by itself."""
+    before, after, earlier = compared.before, compared.after, f"run {compared.run}"
+    told = [
+        f"Of {count(now.n, what)} {which} it predicts **{now.share:.0%}** as you said, {earlier} {then.share:.0%}."
+        for what, which, then, now in (
+            ("image", "under your names", before.named, after.named),
+            ("label", "kept aside", before.held_out, after.held_out),
+        )
+        if then.share is not None and now.share is not None
+    ]
+    told.append(f"It gives a class to **{after.coverage:.0%}** of all images, {earlier} to {before.coverage:.0%}.")
+    return " ".join(told)
 
 
 @_state.callback

@@ -297,9 +297,11 @@ def test_runs_are_listed_and_one_can_be_gone_back_to(asked, dgm, trained: Projec
 def run_that_ends(trained: Project, monkeypatch: pytest.MonkeyPatch):
     """Has the next run end at once, with results that compare so to those before."""
 
-    def ends(before: float, after: float, unlearned: tuple[str, ...] = ()) -> None:
+    def ends(
+        before: float, after: float, unlearned: tuple[str, ...] = (), held_out: tuple[int, int] | None = None
+    ) -> None:
         def launch(run):
-            fabricate_comparison(fabricate_run(trained, run.number), before, after, unlearned)
+            fabricate_comparison(fabricate_run(trained, run.number), before, after, unlearned, held_out)
             write_status(run.status, JobStatus(JobState.FINISHED, "Finished", 1.0, 2.0, {"epoch": 5}))
 
         monkeypatch.setattr(training_runs, "launch", launch)
@@ -313,11 +315,14 @@ def test_train_tells_that_its_results_are_not_shown_and_what_it_could_not_learn(
     root = trained.paths.root
     run_that_ends(0.85, 0.34, ("rare",))
     told = asked("train", root)
-    assert {key: told[key] for key in ("run", "epochs", "named_before", "named_after", "kept", "unlearned")} == {
+    shares = ("named_before", "named_after", "held_out_before", "held_out_after")
+    assert {key: told[key] for key in ("run", "epochs", *shares, "kept", "unlearned")} == {
         "run": 2,
         "epochs": 5,
         "named_before": 0.85,
         "named_after": 0.34,
+        "held_out_before": None,
+        "held_out_after": None,
         "kept": False,
         "unlearned": ["rare"],
     }
@@ -328,6 +333,12 @@ def test_train_tells_that_its_results_are_not_shown_and_what_it_could_not_learn(
         "the same" in out
     )
     assert "rare cannot be predicted" in out
+
+    run_that_ends(1.0, 1.0, held_out=(35, 7))
+    told = asked("train", root)
+    assert (told["held_out_before"], told["held_out_after"], told["kept"]) == (1.0, 0.2, False)
+    assert told["named_after"] == pytest.approx(57 / 85)
+    assert "named 100% -> 100%, of 35 labels kept aside 100% -> 20%, with a class 90% -> 90%;" in dgm("train", root)[1]
 
     run_that_ends(0.85, 0.86)
     told = asked("train", root)

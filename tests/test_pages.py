@@ -685,7 +685,7 @@ def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
 ) -> None:
     fabricate_comparison(fabricate_run(mapped, 2), 0.85, 0.34)
     app = opened(page, mapped)
-    told = "**Run 2 came out worse: you still see run 1.** Of 50 images that it is checked on it predicts **34%**"
+    told = "**Run 2 came out worse: you still see run 1.** Of 50 images under your names it predicts **34%**"
     assert told in texts(app)
     assert in_use(mapped) == 1
     app.button(key=choice).click().run()
@@ -695,6 +695,13 @@ def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
     press(app, "Undo")
     assert told in texts(app)
     assert in_use(mapped) == 1
+
+
+def test_labels_kept_aside_that_a_run_lost_are_told_by_themselves(mapped: Project) -> None:
+    fabricate_comparison(fabricate_run(mapped, 2), 1.0, 1.0, held_out=(35, 7))
+    told = texts(opened("train", mapped))
+    assert "Of 50 images under your names it predicts **100%** as you said, run 1 100%." in told
+    assert "Of 35 labels kept aside it predicts **20%** as you said, run 1 100%." in told
 
 
 @pytest.mark.parametrize("page", ["train", "discover"])

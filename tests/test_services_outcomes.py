@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dgm_engine import jobs as engine_jobs
+from dgm_engine.config import batches_per_epoch
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Anchored
 from dgm_engine.paths import RunPaths, read_json, write_json
@@ -33,7 +34,7 @@ def stop(run: RunPaths, details: dict[str, object], seconds: float = 60.0, progr
 def test_worse_results_are_turned_down_until_a_person_decides_and_again_when_that_is_undone(worse: Project):
     down = outcomes.turned_down(worse)
     assert down is not None
-    assert (down.run, down.in_use, down.comparison.after.agreement) == (2, 1, 0.4)
+    assert (down.run, down.in_use, down.comparison.after.named.share) == (2, 1, 0.4)
     for choice in (1, 2):
         jobs.use_run(worse, choice, "ann")
         assert outcomes.turned_down(worse) is None
@@ -107,21 +108,40 @@ def test_only_the_run_in_use_has_anything_left_to_do(trained: Project):
     assert found.run == 1
 
 
+def goes_on_with_the_rest(project: Project) -> bool:
+    """Whether the next training goes on with a stopped schedule, which is just what the screens say is left to do."""
+    found = outcomes.left_to_do(project)
+    config = read_config(runs.create_run(project.paths, project.pool, runs.as_before(project.paths)))
+    assert config.parent == 1
+    assert config.goes_on == (found is not None)
+    briefly = runs.WARM_STEPS / batches_per_epoch(len(project.pool.shown), config.training.batch_size)
+    assert config.training.max_epochs == (None if config.goes_on else briefly)
+    return config.goes_on
+
+
 @pytest.mark.parametrize(("goes_on", "state"), [(True, JobState.STOPPED), (False, JobState.FINISHED)])
 def test_what_a_later_run_came_to_the_end_of_is_not_left_to_do(trained: Project, goes_on, state):
     stop(trained.paths.run(1), {"epoch": 10.0, "of_epochs": 40.0})
     later = fabricate_run(trained, 2)
     fabricate_comparison(later, 0.9, 0.1)
+    config = {**read_config(later).to_json(), "parent": 1}
+    write_json(later.config, {**config, "goes_on": True})
+    assert not goes_on_with_the_rest(trained)
+    engine_jobs.write_status(later.status, replace(runs.status(later), state=state, details={}, progress=0.3))
+    write_json(later.config, {**config, "goes_on": goes_on})
+    assert goes_on_with_the_rest(trained)
 
-    def left(**changes: object) -> bool:
-        write_json(later.config, {**read_config(later).to_json(), "parent": 1, **changes})
-        found = outcomes.left_to_do(trained)
-        assert found is None or found.run == 1
-        return found is not None
 
-    assert not left(goes_on=True)
-    engine_jobs.write_status(later.status, replace(runs.status(later), state=state))
-    assert left(goes_on=goes_on)
+def test_nor_is_what_a_run_came_to_the_end_of_that_took_it_up_from_another(trained: Project):
+    stop(trained.paths.run(1), {"epoch": 10.0, "of_epochs": 40.0})
+    for number in (2, 3):
+        later = fabricate_run(trained, number)
+        write_json(later.config, {**read_config(later).to_json(), "goes_on": True})
+        fabricate_comparison(later, 0.9, 0.1)
+    stop(trained.paths.run(2), {"epoch": 20.0, "of_epochs": 40.0})
+    assert not goes_on_with_the_rest(trained)
+    trained.paths.run(3).results.write_text("{")  # nobody can use it any more
+    assert goes_on_with_the_rest(trained)
 
 
 def test_what_is_new_is_what_the_results_in_use_have_not_learned(trained: Project):

@@ -644,7 +644,9 @@ def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stoppe
     assert float(ours.tensors["adam.0.step"]) == load_results(whole).step
     assert all(torch.equal(value, theirs.tensors[name]) for name, value in ours.tensors.items())
 
-    runs.jobs.write_status(after.status, replace(status, state=JobState.STOPPED, progress=0.5))
+    runs.jobs.write_status(
+        after.status, replace(status, state=JobState.STOPPED, details={**status.details, "epoch": 3})
+    )
     for asked, goes_on in ((TrainRequest(), True), (TrainRequest(epochs=1), False), (TrainRequest(minutes=1), False)):
         assert runs.read_config(runs.create_run(copied.paths, copied.pool, asked)).goes_on == goes_on
 

@@ -122,7 +122,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
 def retrain(project: Project) -> RunPaths:
     """Goes on from the results in use, with the settings they were trained with; else a first run.
 
-    A schedule that was stopped is continued to its end; after a finished one it takes `training.runs.WARM_STEPS`.
+    A schedule that is unfinished is continued to its end; else it takes `training.runs.WARM_STEPS`.
 
     Raises:
         StateError: another run is at work.

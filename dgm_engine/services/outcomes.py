@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from dgm_engine.jobs import JobState
 from dgm_engine.paths import RunPaths
 from dgm_engine.services import exploring
 from dgm_engine.services.latest import choice, latest_run, results_of, run_in_use
@@ -86,12 +85,9 @@ def something_new(project: Project) -> bool:
 
 
 def left_to_do(project: Project) -> Left | None:
-    """What the run in use did not get to; None where it came to its end, is at work, or there is none.
-
-    None too where a later run came to that end: if it is not in use, it was worse, and would be so again.
-    """
+    """What the run in use did not get to; None where it is not `unfinished`, or there is none."""
     run = run_in_use(project)
-    if run is None or not runs.unfinished(run) or _finished_by_another(project, run):
+    if run is None or not runs.unfinished(run):
         return None
     status = runs.status(run)
     done, of_epochs = status.details.get("epoch") or 0.0, status.details.get("of_epochs")
@@ -136,12 +132,6 @@ def unlearned(project: Project) -> tuple[str, ...]:
     without = runs.unlearned(latest_run(project))
     seen = exploring.view(project) if without else None
     return () if seen is None else unpredicted((name for name in without if name in seen.classes), seen.predicted)
-
-
-def _finished_by_another(project: Project, run: RunPaths) -> bool:
-    later = (project.paths.run(number) for number in project.paths.run_numbers() if number > run.number)
-    with_results = [(runs.read_config(one), runs.status(one)) for one in later if runs.has_results(one)]
-    return any(c.parent == run.number and c.goes_on and s.state is JobState.FINISHED for c, s in with_results)
 
 
 def _newest_results(project: Project) -> RunPaths | None:

@@ -123,7 +123,7 @@ def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use 
     """Makes the folder of a new run; `launch` starts it.
 
     The run continues from the results in use where those have the shape that is asked for, unless `request.fresh`. A
-    schedule that was stopped is continued to its end, unless passes or minutes are asked for.
+    schedule that is `unfinished` is continued to its end, unless passes or minutes are asked for.
 
     Raises:
         StateError: another run is at work.
@@ -163,12 +163,15 @@ def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use |
 
 
 def unfinished(run: RunPaths) -> bool:
-    """Whether a run that has results was ended before its schedule was, and not just before its end.
+    """Whether a run that has results was ended before its schedule was, and no later run has come to that end for it.
 
-    There the learning rate has all but come to nothing, and to go on at it would teach the model no new label.
+    Just before the end counts as the end: there the learning rate has all but come to nothing, and to go on at it would
+    teach the model no new label. Nor is a schedule gone on with twice. Where the run that came to its end is not in use
+    its results were worse, or a person went back from them, and the same steps would lead there again.
     """
     now = status(run)
-    return not now.alive and now.state is not jobs.JobState.FINISHED and now.progress < NEARLY_DONE
+    ended = now.alive or now.state is jobs.JobState.FINISHED or _share_done(now) >= NEARLY_DONE
+    return not ended and not _finished_by_another(run)
 
 
 def as_before(paths: ProjectPaths, use: Use | None = None) -> TrainRequest:
@@ -289,6 +292,33 @@ def active_run(paths: ProjectPaths) -> RunPaths | None:
     """The run that is at work now, or None."""
     runs = (paths.run(number) for number in reversed(paths.run_numbers()))
     return next((run for run in runs if status(run).alive), None)
+
+
+def _share_done(now: jobs.JobStatus) -> float:
+    """The share of its schedule that a run has behind it, by passes or by time, whichever is further.
+
+    Not that of its progress bar, a part of which a first run spends on its start; that stands in for runs of earlier
+    versions.
+    """
+    told = (("epoch", "of_epochs"), ("work", "of_seconds"))
+    done = [now.details[part] / now.details[of] for part, of in told if part in now.details and now.details.get(of)]
+    return max(done, default=now.progress)
+
+
+def _finished_by_another(run: RunPaths) -> bool:
+    """Whether a later run took up the schedule of this one, or of one that had taken it up, and came to its end."""
+    paths = ProjectPaths(run.root.parent.parent)
+    same_schedule = {run.number}
+    for number in paths.run_numbers():
+        later = paths.run(number)
+        if number <= run.number or not is_readable(later):
+            continue
+        config = read_config(later)
+        if config.goes_on and config.parent in same_schedule:
+            if status(later).state is jobs.JobState.FINISHED:
+                return True
+            same_schedule.add(number)
+    return False
 
 
 def _plan(
