@@ -42,6 +42,7 @@ with _state.errors_shown():
     if "--example" in sys.argv:
         _state.open_example_first()
     _header.show(_state.current_project())
+with _state.errors_shown():  # also where the line above has one
     _state.show_notice()
     page.run()
     _state.scope_in_address()

@@ -3,6 +3,7 @@
 A file of ours appears whole or not at all: it is written beside its target, flushed to disk and renamed over it.
 """
 
+import io
 import json
 import os
 import uuid
@@ -11,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dgm_engine.errors import CorruptError
 
@@ -70,6 +74,11 @@ class RunPaths:
     def neighbours(self) -> Path:
         """The pool rows nearest each; found by the fresh run of a lineage, for all of it."""
         return self.arrays / "neighbours.npy"
+
+    @property
+    def moves_seen(self) -> Path:
+        """The names that moved and of which people know, by person; of a lineage, beside its fresh run."""
+        return self.root / "moves_seen.json"
 
     def array(self, name: str, step: int) -> Path:
         """One of the arrays that the model gave after so many steps."""
@@ -166,6 +175,25 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - JSON is what it is; callers 
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CorruptError(f"{path} cannot be read ({error}); restore it from a copy or delete its folder") from error
+
+
+def save_array(path: Path, array: NDArray[np.generic]) -> None:
+    """Writes one .npy file, atomically and without pickle."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_array(path: Path) -> NDArray[Any]:
+    """One .npy file, memory-mapped and without pickle; whether it is as long as it should be shows at once.
+
+    Raises:
+        CorruptError: it is missing or damaged.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise CorruptError(f"{path} cannot be read ({error}); train again") from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,7 +7,6 @@ from dgm_engine.services.outcomes import Left, Moved, TurnedDown
 from dgm_engine.services.projects import Project
 from dgm_engine.training.comparing import Comparison
 from pages import _state
-from pages._state import Key
 from pages._text import count, plain
 
 _MOST = 4
@@ -93,9 +92,8 @@ def use(project: Project, number: int) -> None:
 
 def _moved(project: Project, moved: list[Moved]) -> None:
     """Says where names went, until the person has seen it."""
-    place = str(project.paths.root)
-    known: set[tuple[str, Moved]] = st.session_state.setdefault(Key.MOVES_SEEN, set())
-    new = [move for move in moved if (place, move) not in known]
+    known = outcomes.moves_known(project, _state.annotator()) if moved else frozenset()
+    new = [move for move in moved if move not in known]
     if not new:
         return
     lines = [_where_to(move) for move in new[:_MOST]]
@@ -103,12 +101,12 @@ def _moved(project: Project, moved: list[Moved]) -> None:
         lines.append(f"The same goes for {count(len(new) - _MOST, 'other name')}.")
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="moved_names"):
         st.markdown(":blue[:material/label:] " + "  \n".join(lines), width="stretch")
-        st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))
+        st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(project, new))
 
 
 @_state.callback
-def _saw(place: str, moved: list[Moved]) -> None:
-    st.session_state[Key.MOVES_SEEN] |= {(place, move) for move in moved}
+def _saw(project: Project, moved: list[Moved]) -> None:
+    outcomes.know_moves(project, _state.annotator(), moved)
 
 
 def _where_to(moved: Moved) -> str:

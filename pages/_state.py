@@ -55,7 +55,6 @@ class Key(StrEnum):
     IMPORTED = "imported"  # the report on a label file that was just taken in
     LOOK = "look"  # widget: which figure Evaluate shows
     FORMAT = "format"  # widget: what a chart is saved as
-    MOVES_SEEN = "moves_seen"  # names that moved, of which the person knows
     TASK = "task"  # folder of the background task that this session waits for
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from dgm_engine.services import auditing, exploring
 from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
-from pages import _board, _details, _queue, _standing, _state, _suspect_names
+from pages import _board, _details, _outcome, _queue, _standing, _state, _suspect_names
 from pages._board import Mode, Shown
 from pages._queue import Queued, Source
 from pages._state import Key
@@ -56,6 +56,7 @@ def _images(project: Project, source: Source, mode: Mode, audit: int) -> None:
     queued = _queue.queue(project, source, BATCH[mode], _board.looked(key) if mode is Mode.SINGLE else None)
     waiting = _queue.waiting(project, source, queued)
     if not waiting:
+        _outcome.show(project)
         if queued or source is not Source.AUDIT:
             st.success(_none_left(project, source))
         return
@@ -63,7 +64,8 @@ def _images(project: Project, source: Source, mode: Mode, audit: int) -> None:
     images, beside = st.columns([8, 5], gap="medium")
     with images:
         looked = _board.board(project, view, _shown(queued, waiting, audit), (source, audit), key, mode)
-    with beside:
+    with beside:  # where it moves neither the image nor its keys
+        _outcome.show(project)
         if looked is not None and source is not Source.AUDIT:
             _details.show(project, view, looked, picture=mode is Mode.GRID)
 

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from dgm_engine.config import TrainingConfig
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Anchored, Use
 from dgm_engine.services import jobs, labelling
+from dgm_engine.services.latest import latest_run
 from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs
@@ -350,8 +353,28 @@ def test_a_choice_among_runs_without_results_chooses_nothing(three: Project):
     assert in_use(three, Use(2, 3), upto=0) is None
 
 
-def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Project):
-    three.paths.run(3).results.write_text("{")
+def nothing_left(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def half_left(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def nearly_all_left(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+CUT = (nothing_left, half_left)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [*product(["results"], CUT), *product(runs.ARRAYS, (*CUT, nearly_all_left, Path.unlink))],
+)
+def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Project, file, damage):
+    run = three.paths.run(3)
+    damage(run.results if file == "results" else run.array(file, 0))
     assert in_use(three) == 1
     found = {run.number: run for run in jobs.runs(three)}
     assert [found[n].damaged for n in (1, 2, 3)] == [False, False, True]
@@ -361,6 +384,18 @@ def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Projec
         jobs.use_run(three, 3, "ann")
     jobs.use_run(three, 2, "ann")
     assert in_use(three, three.labels.state().use) == 2
+    assert in_use(three, Use(3, 3)) == 1
+    request = runs.as_before(three.paths)
+    assert runs.read_config(runs.create_run(three.paths, three.pool, request)).parent == 1
+
+
+def test_where_no_results_can_be_read_none_are_in_use_and_training_begins_anew(three: Project):
+    for number in (1, 2, 3):
+        half_left(three.paths.run(number).array("q_y", 0))
+    assert in_use(three) is None
+    with pytest.raises(CorruptError, match=r"run 3 of digits are damaged; .* train again \(dgm train"):
+        latest_run(three)
+    assert runs.read_config(runs.create_run(three.paths, three.pool, runs.as_before(three.paths))).parent is None
 
 
 def test_runs_of_before_results_were_compared_count_as_kept(three: Project):

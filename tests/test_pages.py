@@ -25,7 +25,7 @@ from dgm_engine.services.palette import UNKNOWN, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.training.results import LiveMap, save_live_map
-from dgm_engine.training.runs import TrainRequest, read_config
+from dgm_engine.training.runs import ARRAYS, TrainRequest, read_config
 from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue, _state
 from pages._board import Mode
 from pages._colours import Colour
@@ -678,7 +678,12 @@ def test_each_run_can_be_gone_back_to_but_not_while_one_is_at_work(mapped: Proje
 
 @pytest.mark.parametrize(
     ("page", "choice", "chosen"),
-    [("train", "keep_earlier", 1), ("train", "use_later", 2), ("discover", "use_later", 2)],
+    [
+        ("train", "keep_earlier", 1),
+        ("train", "use_later", 2),
+        ("discover", "use_later", 2),
+        ("label", "keep_earlier", 1),
+    ],
 )
 def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
     mapped: Project, page: str, choice: str, chosen: int
@@ -697,6 +702,34 @@ def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
     assert in_use(mapped) == 1
 
 
+def badges(app: AppTest) -> str:
+    """How the header says that the last run ended, and where that leads to."""
+    links = [f"{link.proto.label} -> {link.proto.page}" for link in app.main.get("page_link")]
+    return " ".join([*links, *(said.value for said in app.main.markdown if "-badge[" in said.value)])
+
+
+@pytest.mark.parametrize("page", ["projects", "discover", "label", "train", "evaluate", "export"])
+def test_every_page_says_that_a_run_came_out_worse_and_leads_to_the_decision(mapped: Project, page: str) -> None:
+    assert "Trained" in badges(opened(page, mapped))
+    fabricate_comparison(fabricate_run(mapped, 2), 0.85, 0.34)
+    told = badges(opened(page, mapped))
+    assert "Came out worse] -> train" in told
+    assert "Trained" not in told
+    third = mapped.paths.run(3)  # it fails, and the decision about the second is still to be made
+    write_json(third.config, read_config(mapped.paths.run(2)).to_json())
+    engine_jobs.write_status(third.status, JobStatus(JobState.FAILED, "Training", 0.1, 9))
+    told = badges(opened(page, mapped))
+    assert "Came out worse] -> train" in told
+    assert "Training failed" in told
+    third.config.unlink()
+    third.status.unlink()
+    third.root.rmdir()
+    jobs.use_run(mapped, 1, "ann")
+    told = badges(opened(page, mapped))
+    assert "Came out worse" not in told
+    assert "Trained" in told
+
+
 def test_labels_kept_aside_that_a_run_lost_are_told_by_themselves(mapped: Project) -> None:
     fabricate_comparison(fabricate_run(mapped, 2), 1.0, 1.0, held_out=(35, 7))
     told = texts(opened("train", mapped))
@@ -704,7 +737,7 @@ def test_labels_kept_aside_that_a_run_lost_are_told_by_themselves(mapped: Projec
     assert "Of 35 labels kept aside it predicts **20%** as you said, run 1 100%." in told
 
 
-@pytest.mark.parametrize("page", ["train", "discover"])
+@pytest.mark.parametrize("page", ["train", "discover", "label"])
 def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: str) -> None:
     view = exploring.view(mapped)
     images = [Anchored(str(item), 0.9) for item in view.items[view.component == 7][:30]]
@@ -715,7 +748,10 @@ def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: s
     assert "“RBC” follows its images: from cluster 3 to cluster 7." in texts(app)
     press(app, "Understood")
     assert "follows its images" not in texts(app)
-    assert "follows its images" in texts(opened(page, mapped))  # another person has not seen it
+    app = opened(page, mapped)  # as after a refresh
+    assert "follows its images" not in texts(app)
+    app.text_input(key=Key.ANNOTATOR).set_value("somebody else").run()
+    assert "follows its images" in texts(without_fault(app))
 
 
 @pytest.fixture
@@ -775,14 +811,50 @@ def test_names_that_may_be_wrong_stand_with_the_labels_that_may_be(doubted: tupl
     assert "may be wrong" not in texts(without_fault(app))
 
 
-@pytest.mark.parametrize("page", ["discover", "label", "train", "evaluate", "export"])
-def test_damaged_results_of_a_later_run_leave_those_before_in_use(mapped: Project, page: str) -> None:
-    fabricate_run(mapped, 2).results.write_text("{", encoding="utf-8")
+PAGES = ("discover", "label", "train", "evaluate", "export")
+
+
+def cut(path: Path) -> None:
+    """Leaves the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("file", ["results", *ARRAYS])
+def test_damaged_results_of_a_later_run_leave_those_before_in_use(mapped: Project, page: str, file: str) -> None:
+    run = fabricate_run(mapped, 2)
+    cut(run.results if file == "results" else run.array(file, 0))
     app = opened(page, mapped)
     assert [said.value for said in app.error] == []
     assert exploring.view(mapped).run == 1
+    assert "Results damaged] -> train" in badges(app)
     if page == "train":
         assert "its results are damaged" in texts(app)
+        assert "The results of run 2 cannot be read." in texts(app)
+        assert "use_2" not in [button.key for button in app.button]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_where_all_results_are_damaged_every_page_offers_to_train(mapped: Project, page: str) -> None:
+    cut(mapped.paths.run(1).array("q_y", 0))
+    app = opened(page, mapped)
+    assert [said.value for said in app.error] == []
+    assert "Results damaged] -> train" in badges(app)
+    assert "header_undo" in [button.key for button in app.button]
+    offers = [button.label for button in app.button]
+    assert "Find clusters" in offers
+    assert "Train with the new labels" not in offers  # which would promise a short training
+    if page == "train":
+        assert "its results are damaged" in texts(app)
+
+
+def test_the_list_of_runs_stands_though_something_else_on_the_page_cannot_be_read(trained: Project) -> None:
+    fabricate_run(trained, 2)
+    live = trained.paths.run(2).root / "live.npy"
+    live.write_bytes(b"")
+    app = opened("train", trained)
+    assert "live.npy cannot be read" in texts(app)
+    assert [button.key for button in app.button if button.label == "Go back to this run"] == ["use_1"]
 
 
 def test_the_cards_say_that_they_do_not_follow_the_run_at_work(mapped: Project) -> None:
@@ -833,7 +905,7 @@ def traces(app: AppTest) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("page", ["train", "discover"])
+@pytest.mark.parametrize("page", ["train", "discover", "label"])
 def test_a_class_that_cannot_be_predicted_is_told(mapped: Project, page: str) -> None:
     run = fabricate_run(mapped, 2)
     fabricate_comparison(run, 0.9, 0.9)

@@ -11,7 +11,7 @@ from dgm_engine.labels.schema import Anchored
 from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services import exploring, jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
-from dgm_engine.services.projects import Project
+from dgm_engine.services.projects import Project, open_project
 from dgm_engine.training import runs
 from dgm_engine.training.naming import Overruled, overruled_to_json
 from dgm_engine.training.results import append_metrics
@@ -190,6 +190,25 @@ def test_a_name_whose_images_are_elsewhere_has_moved(trained: Project):
     trained.labels.undo(annotator="ann")
     trained.labels.undo(annotator="ann")
     assert outcomes.moved_names(trained) == ()
+
+
+def test_each_person_is_told_once_that_a_name_moved(trained: Project):
+    name_images(trained, 5, "five", of=7)
+    name_images(trained, 3, "three", of=8)
+    moved = outcomes.moved_names(trained)
+    assert outcomes.moves_known(trained, "ann") == frozenset()
+    outcomes.know_moves(trained, "ann", moved[:1])
+    outcomes.know_moves(trained, "bob", moved)
+    outcomes.know_moves(trained, "ann", [Moved(9, "nine", (), "")])
+    again = open_project(trained.paths.root)
+    assert outcomes.moves_known(again, "ann") == {moved[0], Moved(9, "nine", (), "")}
+    assert outcomes.moves_known(again, "bob") == set(moved)
+    fabricate_run(trained, 2)
+    assert outcomes.moves_known(trained, "bob") == set(moved)  # of the lineage
+    fabricate_run(trained, 3, lineage=3)
+    assert outcomes.moves_known(trained, "bob") == frozenset()
+    trained.paths.run(3).moves_seen.write_text("[")
+    assert outcomes.moves_known(trained, "bob") == frozenset()
 
 
 def test_a_name_that_was_given_up_or_that_answers_took_is_not_said_to_have_lost_its_images(trained: Project):

@@ -152,7 +152,9 @@ def use_run(project: Project, number: int, annotator: str) -> None:
             raise StateError(f"run {active.number} is still at work; stop it or wait for it, and then go back")
         wanted = run_of(project, number)
         if training_runs.is_damaged(wanted):
-            raise CorruptError(f"{wanted.results} cannot be read; restore it from a copy, or choose another run")
+            raise CorruptError(
+                f"the results of run {number} are damaged; restore {wanted.arrays} from a copy, or choose another run"
+            )
         if wanted == latest_run(project) and turned_down(project) is None:
             raise StateError(f"run {number} is in use already; choose another one")
         newest = max(n for n in project.paths.run_numbers() if training_runs.has_results(project.paths.run(n)))

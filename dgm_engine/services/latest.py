@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dgm_engine.errors import NotFoundError, StateError
+from dgm_engine.errors import CorruptError, NotFoundError, StateError
 from dgm_engine.labels.schema import Edit, Use
 from dgm_engine.labels.state import LabelState
 from dgm_engine.paths import RunPaths
@@ -37,8 +37,14 @@ def latest_run(project: Project) -> RunPaths:
 
     Raises:
         StateError: nothing was trained yet.
+        CorruptError: something was, and nothing of it can be read.
     """
     run = run_in_use(project)
+    if run is None and (damaged := [n for n in project.paths.run_numbers() if runs.is_damaged(project.paths.run(n))]):
+        raise CorruptError(
+            f"the results of run {damaged[-1]} of {project.name} are damaged; restore "
+            f"{project.paths.run(damaged[-1]).arrays} from a copy, or train again (dgm train {project.paths.root})"
+        )
     if run is None:
         raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
     return run

@@ -1,10 +1,13 @@
 """What came of training: whether the newest results are shown, what is left to do, what could not be learned."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from dgm_engine.paths import RunPaths
+from dgm_engine.errors import CorruptError
+from dgm_engine.paths import RunPaths, read_json, write_json
 from dgm_engine.services import exploring
 from dgm_engine.services.latest import choice, latest_run, results_of, run_in_use
 from dgm_engine.services.projects import Project
@@ -123,6 +126,23 @@ def moved_names(project: Project) -> tuple[Moved, ...]:
     )
 
 
+def moves_known(project: Project, person: str) -> frozenset[Moved]:
+    """The moved names that somebody said they know of.
+
+    Raises:
+        StateError: nothing was trained yet.
+    """
+    known = _known_moves(_moves_seen(project)).get(person, ())
+    return frozenset(Moved(component, name, tuple(now), answered) for component, name, now, answered in known)
+
+
+def know_moves(project: Project, person: str, moved: Iterable[Moved]) -> None:
+    """Notes that somebody knows of these; raises as `moves_known`."""
+    path = _moves_seen(project)
+    known = moves_known(project, person).union(moved)
+    write_json(path, {**_known_moves(path), person: sorted(known, key=repr)})
+
+
 def unlearned(project: Project) -> tuple[str, ...]:
     """The classes that people speak of and the results in use predict of no image, though training knew of them.
 
@@ -132,6 +152,18 @@ def unlearned(project: Project) -> tuple[str, ...]:
     without = runs.unlearned(latest_run(project))
     seen = exploring.view(project) if without else None
     return () if seen is None else unpredicted((name for name in without if name in seen.classes), seen.predicted)
+
+
+def _moves_seen(project: Project) -> Path:
+    """The numbers of clusters mean something within a lineage."""
+    return project.paths.run(results_of(latest_run(project)).config.lineage).moves_seen
+
+
+def _known_moves(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except CorruptError:  # there is none yet, or it is damaged, and then people are told once more
+        return {}
 
 
 def _newest_results(project: Project) -> RunPaths | None:

@@ -1,12 +1,10 @@
 """What a run leaves for the screens: arrays over the whole pool, read by memory map."""
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from dgm_engine.discovery.edits import NOTHING, Contained, difference, edited
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState, possible_edits
-from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_atomic, write_json
+from dgm_engine.paths import ProjectPaths, RunPaths, load_array, read_json, save_array, write_atomic, write_json
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.naming import (
     Overruled,
@@ -27,10 +25,7 @@ from dgm_engine.training.naming import (
     still_overruled,
 )
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
-from dgm_engine.training.runs import RunConfig, read_config
-
-_ARRAYS = ("q_y", "z", "shown", "prototypes")
-"""The fields of `Results` that are files."""
+from dgm_engine.training.runs import ARRAYS, RunConfig, read_config
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ def load_results(run: RunPaths) -> Results:
     compared = about.get("compared")
     edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
-        **{name: load_array(run.array(name, about["step"])) for name in _ARRAYS},
+        **{name: load_array(run.array(name, about["step"])) for name in ARRAYS},
         owner=tuple(about["owner"]),
         labels_version=about["labels_version"],
         config=config,
@@ -145,7 +140,7 @@ def results_step(run: RunPaths) -> int | None:
 def save_results(run: RunPaths, results: Results) -> None:
     """Writes the arrays, and then what they are of; the arrays before stay for those who are about to read them."""
     before = results_step(run)
-    for name in _ARRAYS:
+    for name in ARRAYS:
         save_array(run.array(name, results.step), getattr(results, name))
     about = {
         "owner": results.owner,
@@ -157,7 +152,7 @@ def save_results(run: RunPaths, results: Results) -> None:
         "unlearned": results.unlearned,
     }
     write_json(run.results, about)
-    for name in _ARRAYS:
+    for name in ARRAYS:
         kept = [run.array(name, step) for step in (results.step, before) if step is not None]
         for old in run.arrays.glob(f"{name}-*.npy"):
             if old not in kept:
@@ -223,22 +218,3 @@ def keep_metrics(run: RunPaths, step: int) -> None:
 
 def _held_path(run: RunPaths, lineage: int, event: int) -> Path:
     return ProjectPaths(run.root.parent.parent).run(lineage).arrays / f"held-{event}.npy"
-
-
-def save_array(path: Path, array: NDArray[np.generic]) -> None:
-    """Writes one .npy file, atomically and without pickle."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    write_atomic(path, buffer.getvalue())
-
-
-def load_array(path: Path) -> NDArray[Any]:
-    """One .npy file, memory-mapped and without pickle.
-
-    Raises:
-        CorruptError: it is missing or damaged.
-    """
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise CorruptError(f"{path} cannot be read ({error}); train again") from error

@@ -12,7 +12,7 @@ from dgm_engine.config import LikelihoodName, ModelConfig, ModelName, Preset, Tr
 from dgm_engine.data.pool import Pool
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.labels.schema import Use
-from dgm_engine.paths import ProjectPaths, RunPaths, read_json, write_json
+from dgm_engine.paths import ProjectPaths, RunPaths, load_array, read_json, write_json
 from dgm_engine.training.comparing import Comparison
 
 WORKER = "dgm_engine.training.worker"
@@ -25,6 +25,8 @@ WARM_STEPS = 100
 a loaded machine it takes longer and gives the same model."""
 NEARLY_DONE = 0.9
 """A run that was stopped beyond this share of its schedule is not gone on with."""
+ARRAYS = ("q_y", "z", "shown", "prototypes")
+"""The fields of `results.Results` that are files."""
 _NOT_TAKEN_OVER = frozenset({"seed", "max_minutes", "max_epochs", "n_classes", "checked_fraction"})
 """The fields of a training's configuration that have one of their own in a `TrainRequest`, and what is left aside to
 compare runs by: of runs of earlier versions nothing was."""
@@ -227,33 +229,35 @@ def metrics(run: RunPaths) -> list[dict[str, Any]]:
 
 
 def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | None:
-    """The run whose results are in use, or None where none has any.
+    """The run whose results are in use, or None where none has any that can be read.
 
     It is the newest one whose results were kept (see `comparing`) and, where a person chose one, the chosen one until a
     later one is kept.
     """
-    with_results = [run for number in reversed(paths.run_numbers()) if has_results(run := paths.run(number))]
-    kept = (run for run in with_results if is_kept(run))
-    newest = next(kept, next(iter(with_results), None))
+    found = [paths.run(number) for number in reversed(paths.run_numbers())]
+    newest = next(filter(is_kept, found), None) or next(filter(is_readable, found), None)
     if use is None or newest is None or newest.number > use.newest:
         return newest
-    return next((run for run in with_results if run.number == use.run), newest)
+    return next((run for run in found if run.number == use.run and is_readable(run)), newest)
 
 
 def is_kept(run: RunPaths) -> bool:
     """Whether a run's results took the place of those before; not so damaged ones, or where there are none."""
-    try:
-        compared = comparison(run)
-    except CorruptError:
+    if not is_readable(run):
         return False
-    return has_results(run) and (compared is None or compared.kept)
+    compared = comparison(run)
+    return compared is None or compared.kept
 
 
 def is_damaged(run: RunPaths) -> bool:
-    """Whether the results of a run cannot be read."""
+    """Whether the results of a run cannot be read: what they are of, or an array that is lost or was cut short."""
     try:
         comparison(run)
         model_now(run)
+        if has_results(run):
+            step = read_json(run.results)["step"]
+            for name in ARRAYS:
+                load_array(run.array(name, step))
     except CorruptError:
         return True
     return False
