@@ -569,6 +569,12 @@ def test_a_card_says_what_nobody_named_and_what_has_grown_since(mapped: Project)
     assert "named by training" not in five
     assert "named by training" in four
     assert "when it was named" not in four
+    fours = view.items[view.component == 4].tolist()
+    for labelled, said_of_it in ((fours[:1], "named by training, from 1 label<"), (fours[1:3], "from 3 labels<")):
+        labelling.label_items(mapped, labelled, "four", "ann")
+        assert any(said_of_it in card.proto.body for card in opened("discover", mapped).get("html"))
+    labelling.label_items(mapped, fours[3:4], "nine", "ann")
+    assert any("from 3 of 4 labels<" in card.proto.body for card in opened("discover", mapped).get("html"))
     labelling.name_component(mapped, 5, "five", "ann")
     labelling.name_component(mapped, 4, "four", "ann")
     said = " ".join(card.proto.body for card in opened("discover", mapped).get("html"))
