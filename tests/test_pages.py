@@ -1,13 +1,17 @@
 """Every page, run without a browser on a real small project."""
 
 import base64
+import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner import script_runner
+from streamlit.runtime.state import safe_session_state
 from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
@@ -98,6 +102,60 @@ def test_a_callback_comes_to_its_end_though_the_browser_asks_for_another_run() -
     for n in (1, 2):
         app.button[0].click().run()
         assert app.session_state["counted"] == n
+
+
+def a_button_that_closes_the_project() -> None:
+    """A page: while the callback of its button is at work, the browser asks for another run."""
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+
+    from pages import _state
+
+    @_state.callback
+    def close() -> None:
+        context = get_script_run_ctx()
+        assert context is not None
+        assert context.script_requests is not None
+        context.script_requests.request_rerun(RerunData(query_string=context.query_string))
+        _state.close_project()
+        _state.notify("It is closed")
+
+    project = _state.current_project()
+    st.write("Nothing is open" if project is None else project.name)
+    st.button("Close", on_click=close)
+    _state.show_notice()
+
+
+def test_a_project_is_closed_to_the_end_though_the_browser_asks_for_another_run(project: Project) -> None:
+    app = AppTest.from_function(a_button_that_closes_the_project)
+    app.query_params[Key.PROJECT] = str(project.paths.root)
+    assert project.name in texts(app.run())
+    app.button[0].click().run()
+    assert [said.value for said in app.toast] == ["It is closed"]
+    assert "Nothing is open" in texts(app)
+    assert Key.PROJECT not in app.query_params
+    assert "Nothing is open" in texts(app.run())
+
+
+def test_where_streamlit_no_longer_breaks_off_there_callbacks_run_as_it_runs_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = inspect.getsource(safe_session_state).replace("_yield_callback", "_give_way")
+    newer = ModuleType("newer")
+    exec(compile(source, "newer", "exec"), vars(newer))  # noqa: S102 - Streamlit's own module, with one name changed
+    monkeypatch.setattr(script_runner, "SafeSessionState", newer.SafeSessionState)
+
+    def page() -> None:
+        import streamlit as st
+
+        from pages import _state
+
+        st.button("Name", on_click=_state.callback(lambda: st.session_state.update(named="shoe")))
+
+    app = AppTest.from_function(page).run()
+    without_fault(app.button[0].click().run())
+    assert app.session_state["named"] == "shoe"
+    assert "its session has no _yield_callback" in caplog.text
 
 
 def texts(app: AppTest) -> str:
