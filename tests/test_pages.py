@@ -137,12 +137,57 @@ def test_a_project_is_closed_to_the_end_though_the_browser_asks_for_another_run(
     assert "Nothing is open" in texts(app.run())
 
 
+def what_can_be_done_with_a_cluster(root: str, component: int) -> None:
+    """A page: where "asked" is set, the browser asks for another run before this one has drawn its buttons."""
+    from pathlib import Path
+
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+
+    from dgm_engine.services import exploring, projects
+    from pages import _cluster_actions
+
+    project = projects.open_project(Path(root))
+    view = exploring.view(project)
+    context = get_script_run_ctx()
+    if st.session_state.pop("asked", False) and context is not None and context.script_requests is not None:
+        context.script_requests.request_rerun(RerunData())
+    _cluster_actions._actions(project, view, view.clusters[component])
+
+
+@pytest.mark.parametrize(
+    ("button", "kind"),
+    [
+        ("Merge", Kind.MERGE),
+        ("Split it in two", Kind.SPLIT),
+        ("Dissolve it", Kind.DISSOLVE),
+        ("Ignore it", Kind.IGNORE),
+    ],
+)
+def test_what_is_done_with_a_cluster_is_done_though_the_browser_asks_for_another_run(
+    trained: Project, button: str, kind: Kind
+) -> None:
+    app = AppTest.from_function(what_can_be_done_with_a_cluster, args=(str(trained.paths.root), 3), default_timeout=20)
+    chosen = app.run().selectbox[0].options[4]
+    app.selectbox[0].set_value(number_in(chosen))  # and pressed before the page has been drawn with it
+    app.session_state["asked"] = True
+    press(app, button)
+    said = trained.labels.history()[-1]
+    assert said.kind is kind
+    if kind is Kind.MERGE:
+        assert exploring.view(trained).edits[-1].other == number_in(chosen)
+
+
+def number_in(title: str) -> int:
+    return int(title.removeprefix("Cluster "))
+
+
 def test_where_streamlit_no_longer_breaks_off_there_callbacks_run_as_it_runs_them(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = inspect.getsource(safe_session_state).replace("_yield_callback", "_give_way")
     newer = ModuleType("newer")
-    exec(compile(source, "newer", "exec"), vars(newer))  # noqa: S102 - Streamlit's own module, with one name changed
+    exec(compile(source, "newer", "exec"), vars(newer))  # Streamlit's own, with one name changed
     monkeypatch.setattr(script_runner, "SafeSessionState", newer.SafeSessionState)
 
     def page() -> None:
@@ -262,8 +307,7 @@ def test_another_project_opens_on_its_clusters(mapped: Project) -> None:
     app.segmented_control(key=Key.PANEL).set_value(Panel.IMAGES).run()
     assert "No images are picked out" in "".join(said.value for said in app.info)
     app.switch_page("pages/projects.py").run()
-    app.button(key=f"open_{mapped.paths.root}").click().run()
-    app.switch_page("pages/discover.py").run()
+    app.button(key=f"open_{mapped.paths.root}").click().run()  # which leads to Discover
     assert "0 of 11 clusters have a class" in texts(without_fault(app))
 
 
