@@ -209,7 +209,7 @@ def use(
     as_json: Json = False,
 ) -> None:
     """Go back to a run, which training then goes on from. Labels stay as they are."""
-    jobs.use_run(projects.open_project(project), run, _annotator())
+    jobs.use_run(projects.open_project(project), run, labelling.default_annotator())
     _show(as_json, {"run": run}, [f"run {run} is in use"])
 
 
@@ -231,7 +231,7 @@ def clusters(project: ProjectFolder, as_json: Json = False) -> None:
         }
         for cluster in view.clusters
     ]
-    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars"]
+    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars of run {view.run}"]
     lines += [
         f"{row['component']:>9}  {row['size']:>7}  {row['confidence']:>10.2f}  {row['class'] or '-':<20}  "
         + " ".join(row["exemplars"][:3])
@@ -247,11 +247,20 @@ def name(
     class_name: Annotated[
         str, typer.Argument(metavar="CLASS", help='The class that owns it from now on; "" takes its name away.')
     ],
+    run: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="The run whose clusters you looked at; without it the one in use."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give a cluster to a class; a class may have several clusters."""
-    owner = class_name.strip() or None
-    labelling.name_component(projects.open_project(project), component, owner, _annotator())
+    """Give a cluster to a class; a class may have several clusters.
+
+    The name is of the images that the cluster holds, and stays with them. A run that ends after you looked may have put
+    others there: --run names those that you saw.
+    """
+    opened, owner = projects.open_project(project), class_name.strip() or None
+    seen = None if run is None else exploring.view(opened, run)
+    labelling.name_component(opened, component, owner, labelling.default_annotator(), seen)
     done = f"cluster {component} has no name any more" if owner is None else f"cluster {component} is {owner}"
     _show(as_json, {"component": component, "class": owner}, [done])
 
@@ -266,7 +275,7 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Take in labels of single items from a file."""
-    report = labelling.import_labels(projects.open_project(project), csv, _annotator())
+    report = labelling.import_labels(projects.open_project(project), csv, labelling.default_annotator())
     rejected = [{"row": row.row, "reason": row.reason} for row in report.rejected]
     taken = f"{report.accepted} label{'s' * (report.accepted != 1)} taken"
     lines = [taken, *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]
@@ -586,11 +595,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if found is None:
         raise InputError(f"--size is {text!r}; give height and width in pixels, as in 28x32, or one number for both")
     return int(found[1]), int(found[2] or found[1])
-
-
-def _annotator() -> str:
-    """Who sits at the terminal."""
-    return os.environ.get("USER") or os.environ.get("USERNAME") or "command line"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What a page knows of its session: the open project, the person at the keyboard, the images picked out."""
 
 import functools
-import getpass
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -170,16 +169,7 @@ def empty(title: str, text: str, page: str, link: str) -> NoReturn:
 
 def annotator() -> str:
     """Who labels; the name of the computer's user until somebody says otherwise."""
-    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or default_annotator()
-
-
-@functools.cache
-def default_annotator() -> str:
-    """The name of the computer's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "anonymous"
+    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or labelling.default_annotator()
 
 
 def default(key: Key, value: object) -> Key:

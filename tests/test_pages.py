@@ -33,7 +33,7 @@ from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
 from pages._board import Mode
 from pages._colours import Colour
 from pages._create import _folder_name
-from pages._state import Key, Panel, default_annotator
+from pages._state import Key, Panel
 from pages._text import plain
 from tests.fabricated import fabricate_comparison, fabricate_model, fabricate_run
 
@@ -403,7 +403,7 @@ def _polled() -> None:
 
 
 def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) -> None:
-    labelling.name_component(mapped, 3, "three", default_annotator())
+    labelling.name_component(mapped, 3, "three", labelling.default_annotator())
     before = mapped.labels.version()
 
     app = opened("discover", mapped)
@@ -800,11 +800,11 @@ def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: s
 @pytest.fixture
 def doubted(mapped: Project) -> tuple[Project, list[str]]:
     """Cluster 5 is named "five"; one answer agrees and three, of the images returned, say "seven"."""
-    labelling.name_component(mapped, 5, "five", default_annotator())
+    labelling.name_component(mapped, 5, "five", labelling.default_annotator())
     view = exploring.view(mapped)
     first, *others = view.items[view.component == 5][-4:].tolist()
-    labelling.label_items(mapped, [first], "five", default_annotator())
-    labelling.label_items(mapped, others, "seven", default_annotator())
+    labelling.label_items(mapped, [first], "five", labelling.default_annotator())
+    labelling.label_items(mapped, others, "seven", labelling.default_annotator())
     return mapped, others
 
 

@@ -174,13 +174,18 @@ class ItemDetails:
     history: tuple[Event, ...]
 
 
-def view(project: Project) -> View:
-    """The results in use under the current labels; cached on both, so that a page may ask on every rerun.
+def view(project: Project, number: int | None = None) -> View:
+    """A run's results under the current labels; cached on both, so that a page may ask on every rerun.
+
+    Args:
+        project: whose run it is.
+        number: the run's; None is the one in use.
 
     Raises:
         StateError: nothing was trained yet.
+        NotFoundError: there is no such run, or it has no results.
     """
-    run = latest_run(project)
+    run = run_of(project, number)
     return _view(project, run, results_stamp(run), project.labels.version())
 
 
