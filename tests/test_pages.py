@@ -3,7 +3,9 @@
 import base64
 import inspect
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +21,7 @@ from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.discovery.projections import Method
+from dgm_engine.errors import DgmError
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.schema import Anchored, Kind, Use
 from dgm_engine.paths import read_json, write_json
@@ -29,7 +32,7 @@ from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.training.results import LiveMap, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
-from pages import _bulk, _figures, _keys, _map, _plotly_map, _queue
+from pages import _board, _bulk, _figures, _keys, _map, _plotly_map, _queue
 from pages._board import Mode
 from pages._colours import Colour
 from pages._create import _folder_name
@@ -553,6 +556,16 @@ def test_statements_are_taken_once_in_order_and_each_can_be_undone(trained: Proj
     assert trained.labels.history()[-1].kind is Kind.CLEAR
 
 
+def test_what_one_browser_says_waits_for_no_other() -> None:
+    heard, both_at_work = _board._Heard(), threading.Barrier(2)
+
+    def say(client: str) -> list[DgmError]:
+        return heard.take({"client": client, "statements": [{"seq": 1}]}, lambda _: both_at_work.wait(10))
+
+    with ThreadPoolExecutor() as browsers:
+        assert list(browsers.map(say, ("one", "another"))) == [[], []]
+
+
 def test_classes_accepted_for_several_images_are_one_step(trained: Project) -> None:
     items = ["train/00001", "train/00002", "train/00003"]
     accepted = {"kind": "label", "items": items, "names": ["a", "b", "a"]}
@@ -727,6 +740,7 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
     assert app.slider[0].value == 12
     assert app.select_slider[0].value == "as long as it needs"
     assert "**Run 1**  :gray[finished · a fresh start · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(app)
+    assert "sets 5% of the labels of every class with 20 or more aside in any case" in texts(app)
 
 
 def test_the_list_says_which_passes_are_of_the_run_before(trained: Project) -> None:
