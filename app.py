@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dgm_engine import machine
+from dgm_engine.services import labelling
 from pages import _component, _header, _state
 from pages._state import Key
 
@@ -31,7 +31,7 @@ st.session_state[Key.FRAMED] = True
 with st.sidebar:
     st.text_input(
         "Labels are signed by",
-        value=machine.user(),
+        value=labelling.default_annotator(),
         key=Key.ANNOTATOR,
         max_chars=60,
         persist_state="session",

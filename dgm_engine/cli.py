@@ -210,7 +210,7 @@ def use(
     as_json: Json = False,
 ) -> None:
     """Go back to a run, which training then goes on from. Labels stay as they are."""
-    jobs.use_run(projects.open_project(project), run, machine.user())
+    jobs.use_run(projects.open_project(project), run, labelling.default_annotator())
     _show(as_json, {"run": run}, [f"run {run} is in use"])
 
 
@@ -232,7 +232,7 @@ def clusters(project: ProjectFolder, as_json: Json = False) -> None:
         }
         for cluster in view.clusters
     ]
-    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars"]
+    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars of run {view.run}"]
     lines += [
         f"{row['component']:>9}  {row['size']:>7}  {row['confidence']:>10.2f}  {row['class'] or '-':<20}  "
         + " ".join(row["exemplars"][:3])
@@ -250,13 +250,18 @@ def name(
     ],
     run: Annotated[
         int | None,
-        typer.Option(help="The run that clusters printed, if another may have come since: its images are named."),
+        typer.Option(metavar="N", min=1, help="The run whose clusters you looked at; without it the one in use."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give a cluster to a class; a class may have several clusters."""
-    owner, opened = class_name.strip() or None, projects.open_project(project)
-    labelling.name_component(opened, component, owner, machine.user(), exploring.view(opened, run))
+    """Give a cluster to a class; a class may have several clusters.
+
+    The name is of the images that the cluster holds, and stays with them. A run that ends after you looked may have put
+    others there: --run names those that you saw.
+    """
+    opened, owner = projects.open_project(project), class_name.strip() or None
+    seen = None if run is None else exploring.view(opened, run)
+    labelling.name_component(opened, component, owner, labelling.default_annotator(), seen)
     done = f"cluster {component} has no name any more" if owner is None else f"cluster {component} is {owner}"
     _show(as_json, {"component": component, "class": owner}, [done])
 
@@ -271,7 +276,7 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Take in labels of single items from a file."""
-    report = labelling.import_labels(projects.open_project(project), csv, machine.user())
+    report = labelling.import_labels(projects.open_project(project), csv, labelling.default_annotator())
     rejected = [{"row": row.row, "reason": row.reason} for row in report.rejected]
     taken = f"{report.accepted} label{'s' * (report.accepted != 1)} taken"
     lines = [taken, *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]

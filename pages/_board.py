@@ -71,34 +71,43 @@ class Shown:
     pages: int = 1
 
 
+@dataclass
+class _Client:
+    """What was heard of a page load of a browser.
+
+    Attributes:
+        last: the number of the last statement taken; 0 where none was.
+        refused: those that could not be acted on.
+        lock: held while statements are acted on, which may take long where a project is locked: others need not wait.
+    """
+
+    last: int = 0
+    refused: list[int] = field(default_factory=list[int])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class _Heard:
-    """The number of the last statement taken from each page load of a browser, whatever its session is now."""
+    """What was heard of each page load of a browser, whatever its session is now."""
 
     def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-        self._refused: dict[str, list[int]] = {}
-        self._lock = threading.Lock()
+        self._clients: dict[str, _Client] = {}
 
-    def last(self, client: str) -> int:
-        """0 where none was."""
-        return self._last.get(client, 0)
-
-    def refused(self, client: str) -> list[int]:
-        """The statements of a page that could not be acted on."""
-        return self._refused.get(client, [])
+    def of(self, client: str) -> _Client:
+        """What was heard of a page load."""
+        return self._clients.setdefault(client, _Client())
 
     def take(self, said: dict[str, Any], act: Callable[[dict[str, Any]], None]) -> list[DgmError]:
         """Acts on the statements that were not taken yet, in their order; returns why some could not be."""
-        errors: list[DgmError] = []
-        with self._lock:
+        errors, client = list[DgmError](), self.of(said["client"])
+        with client.lock:
             for statement in said["statements"]:
-                if statement["seq"] <= self.last(said["client"]):
+                if statement["seq"] <= client.last:
                     continue
-                self._last[said["client"]] = statement["seq"]
+                client.last = statement["seq"]
                 try:
                     act(statement)
                 except Exception as error:
-                    self._refused.setdefault(said["client"], []).append(statement["seq"])
+                    client.refused.append(statement["seq"])
                     if not isinstance(error, DgmError):
                         raise
                     errors.append(error)
@@ -143,7 +152,7 @@ def board(project: Project, view: View, shown: Shown, choice: object, key: str, 
     position = exploring.positions(project, view.rows, shown.items)
     state = st.session_state.get(key) or {}
     client = (state.get("said") or {}).get("client", "")
-    labels = project.labels.state()
+    labels, heard = project.labels.state(), _heard().of(client)
     cell = exploring.own_size(project, _LARGEST[mode])
     sprite = token_of(source(project), mode, *shown.items)
     with st.container(gap=None):
@@ -174,7 +183,7 @@ def board(project: Project, view: View, shown: Shown, choice: object, key: str, 
                 "order": "" if shown.where is None else shown.where.order_token,
                 "project": str(project.paths.root),
                 "audit": shown.audit,
-                "heard": {"client": client, "seq": _heard().last(client), "refused": _heard().refused(client)},
+                "heard": {"client": client, "seq": heard.last, "refused": heard.refused},
                 "classes": [
                     {"name": name, "key": pressed, "colour": class_colour(name, view.colours)}
                     for name, pressed in keys_for(labels.classes, labels.numbers).items()

@@ -9,6 +9,7 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset, TrainingConfig
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
+from dgm_engine.training.ownership import CHECKED_FROM
 from dgm_engine.training.runs import DEFAULT_COMPONENTS, TrainRequest
 from pages import _state
 
@@ -83,8 +84,9 @@ _ADVANCED = (
     _Setting(
         "held_out_fraction",
         "Labels kept aside",
-        "Share of your labels that training does not see, so that it can be checked on them. Of classes with 20 labels "
-        "or more it never sees one in 20, which tells whether a new run is worse than the one before.",
+        "Share of your labels that training does not see, so that it can be checked on them. To compare a run with the "
+        f"one before, the fast way of training sets {TrainingConfig.checked_fraction:.0%} of the labels of every class "
+        f"with {CHECKED_FROM} or more aside in any case.",
         0.0,
         0.9,
     ),

@@ -83,21 +83,21 @@ def open_example_first() -> None:
 
 
 def close_project() -> None:
-    """Forgets the open project."""
+    """Forgets the open project; the page's address does so when it is next drawn."""
     st.session_state[Key.PROJECT] = None
-    st.query_params.pop(Key.PROJECT, None)
 
 
 def current_project() -> projects.Project | None:
     """The open project: this session's, else the one in the page's address, so that a refresh keeps it."""
-    root = st.session_state.get(Key.PROJECT) or st.query_params.get(Key.PROJECT)
-    if not root:
-        return None
+    root = st.session_state.get(Key.PROJECT, st.query_params.get(Key.PROJECT))
     try:
-        project = projects.open_project(Path(root))
+        project = projects.open_project(Path(root)) if root else None
     except DgmError as error:
         close_project()
         st.toast(str(error), icon=":material/error:")
+        project = None
+    if project is None:
+        st.query_params.pop(Key.PROJECT, None)
         return None
     st.session_state[Key.PROJECT] = str(root)
     if st.query_params.get(Key.PROJECT) != str(root):
@@ -120,7 +120,7 @@ def _run_in_frame() -> None:
     Streamlit takes a folder named pages for its old kind of application until app.py has called st.navigation once, so
     that the first requests to a new server, if they are for a page's own address, would run that page alone.
     """
-    if PagesManager.uses_pages_directory or Key.FRAMED not in st.session_state:
+    if getattr(PagesManager, "uses_pages_directory", False) or Key.FRAMED not in st.session_state:
         PagesManager.uses_pages_directory = False
         st.rerun()
 
@@ -171,7 +171,7 @@ def empty(title: str, text: str, page: str, link: str) -> NoReturn:
 
 def annotator() -> str:
     """Who labels; the name of the computer's user until somebody says otherwise."""
-    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or machine.user()
+    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or labelling.default_annotator()
 
 
 def default(key: Key, value: object) -> Key:
@@ -283,24 +283,30 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
 @contextmanager
 def to_the_end() -> Generator[None]:
-    """Keeps Streamlit from breaking off what somebody asked for at a use of the session's state.
+    """Keeps Streamlit from breaking off what a person asked for with a button, and so from losing it, or half of it.
 
-    Streamlit (1.67) ends a callback, or a script, there if the browser has asked for another run of the page meanwhile,
-    and that run does not call it again: it takes the widget's value for one that is known. Here what was asked for
-    waits. It still ends what sends something to the browser, as a change of the page's address does; such a step comes
-    last. If Streamlit has renamed its attribute, all is as Streamlit has it.
+    Streamlit (1.67) ends a callback at its next use of the session's state where the browser has asked for another run
+    of the page meanwhile, and that run does not call it again: it takes the widget's value for one that is known. Here
+    what was asked for waits until the callback is done. Streamlit ends it at a message to the browser too, which is not
+    held back here: callbacks send none, but for going to another page at their end. What they have to say waits in the
+    session for the next run (`notify`).
+
+    Streamlit has no public way to do this. Where its own has changed, callbacks run as it runs them.
     """
-    context = get_script_run_ctx()
-    state = None if context is None else context.session_state
-    broken_off_at = getattr(state, _BROKEN_OFF_AT, None)
-    if state is None or broken_off_at is None:
-        yield
-        return
-    object.__setattr__(state, _BROKEN_OFF_AT, lambda: None)  # its own setattr would set a value of the session
+    context, name = get_script_run_ctx(), "_yield_callback"
+    state = getattr(context, "session_state", None)
+    try:  # past its own getattr and setattr, which are about values of the session
+        broken_off_at = object.__getattribute__(state, name)
+        object.__setattr__(state, name, lambda: None)
+    except AttributeError:
+        broken_off_at = None
+        if context is not None:
+            _log.warning("This version of Streamlit may break off what a person says: its session has no %s", name)
     try:
         yield
     finally:
-        object.__setattr__(state, _BROKEN_OFF_AT, broken_off_at)
+        if broken_off_at is not None:
+            object.__setattr__(state, name, broken_off_at)
 
 
 def _told(error: Exception) -> str:

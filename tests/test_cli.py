@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from dgm_engine import cli, machine
 from dgm_engine.config import Preset, TrainingConfig
@@ -125,17 +126,36 @@ def test_naming_labelling_and_evaluating(asked, trained: Project, tmp_path: Path
     assert asked("clusters", root)["clusters"][0]["class"] is None
 
 
-def test_a_cluster_is_named_as_it_was_in_the_run_that_was_looked_at(asked, dgm, trained: Project):
-    root, run = trained.paths.root, fabricate_run(trained, 2)
-    results = load_results(run)
-    save_results(run, replace(results, q_y=np.roll(results.q_y, 1, axis=1)))  # cluster 3 is component 4 there
-    asked("name", root, 3, "three", "--run", 1)
+def test_a_name_is_of_the_clusters_of_the_run_that_was_looked_at(asked, dgm, trained: Project):
+    root = trained.paths.root
+    looked_at = asked("clusters", root)["run"]
+    assert f"of run {looked_at}" in dgm("clusters", root)[1]
+    results = load_results(trained.paths.run(1))
+    later = fabricate_run(trained, 2)  # in which cluster 3 is number 4
+    save_results(later, replace(load_results(later), q_y=np.roll(results.q_y, 1, axis=1)))
+    asked("name", root, 3, "three", "--run", looked_at)
     assert [c["component"] for c in asked("clusters", root)["clusters"] if c["class"] == "three"] == [4]
+    asked("name", root, 6, "five")
+    assert [c["component"] for c in asked("clusters", root)["clusters"] if c["class"] == "five"] == [6]
     fabricate_run(trained, 3, lineage=3)
-    code, _, err = dgm("name", root, 3, "three", "--run", 1)
-    assert (code, "found anew" in err) == (2, True)
-    code, _, err = dgm("name", root, 3, "three", "--run", 9)
-    assert (code, "no run 9" in err) == (2, True)
+    code, _, err = dgm("name", root, 3, "three", "--run", looked_at)
+    assert (code, "found anew since you saw them" in err) == (2, True)
+    code, _, err = dgm("name", root, 3, "three", "--run", 7)
+    assert (code, "no run 7 with results" in err) == (2, True)
+
+
+def test_the_terminal_and_the_app_sign_alike_so_that_one_undoes_what_the_other_said(
+    asked, trained: Project, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):  # as in a container, or a service
+        monkeypatch.delenv(name, raising=False)
+    asked("name", trained.paths.root, 3, "three")
+    app = AppTest.from_file(str(Path(cli.__file__).parents[1] / "app.py"), default_timeout=60)
+    app.session_state["project"] = str(trained.paths.root)
+    app.run().switch_page("pages/label.py").run()
+    app.button(key="header_undo").click().run()
+    assert "Undone" in app.toast[0].value
+    assert asked("clusters", trained.paths.root)["clusters"][3]["class"] is None
 
 
 def test_a_label_file_of_which_no_row_can_be_taken_in_is_an_error_that_says_why(dgm, trained: Project, tmp_path: Path):

@@ -175,7 +175,11 @@ class ItemDetails:
 
 
 def view(project: Project, number: int | None = None) -> View:
-    """The results of a run, those in use by default, under the current labels; cached, so pages may ask on every rerun.
+    """A run's results under the current labels; cached on both, so that a page may ask on every rerun.
+
+    Args:
+        project: whose run it is.
+        number: the run's; None is the one in use.
 
     Raises:
         StateError: nothing was trained yet.

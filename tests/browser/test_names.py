@@ -25,7 +25,7 @@ def test_a_page_that_is_drawn_again_and_again_takes_no_name_away(address: str, p
     fields = page.get_by_role("combobox", name="Name of cluster")
     expect(fields.first).to_have_value("5")
     for colour, hesitates in zip(("Class", "Cluster") * 3, (20, 100, 200, 300, 450, 600), strict=True):
-        jobs.use_run(named, 1, machine.user())
+        jobs.use_run(named, 1, labelling.default_annotator())
         page.wait_for_timeout(2_500)
         settled(page)
         page.get_by_role("button", name="Undo").first.click()
