@@ -13,7 +13,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from tqdm import tqdm
 
-from dgm_engine import machine
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.data.pool import Quarantined
 from dgm_engine.data.sources import ClassFolders, SourceRequest

@@ -1,7 +1,6 @@
 """What a process runs on and with."""
 
 import functools
-import getpass
 import platform
 import shutil
 import subprocess
@@ -26,15 +25,6 @@ def describe() -> dict[str, str]:
         return {"device": torch.cuda.get_device_name(), "version": version()}
     threads = torch.get_num_threads()
     return {"device": f"{_processor()}, {threads} thread{'' if threads == 1 else 's'}", "version": version()}
-
-
-@functools.cache
-def user() -> str:
-    """The name of the computer's user, by which steps are signed until somebody says otherwise."""
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # no variable says so, and no list of users either
-        return "anonymous"
 
 
 @functools.cache

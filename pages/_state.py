@@ -13,7 +13,6 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from dgm_engine import machine
 from dgm_engine.errors import DgmError, in_words
 from dgm_engine.services import exploring, jobs, labelling, projects, scoping
 from dgm_engine.services.scoping import Scope
@@ -24,8 +23,6 @@ Arguments = ParamSpec("Arguments")
 _log = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 0.5
-_BROKEN_OFF_AT = "_yield_callback"
-"""The attribute of Streamlit's session state that ends a script for the next one; private, as no public way exists."""
 
 
 class Key(StrEnum):

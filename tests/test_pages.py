@@ -17,7 +17,6 @@ from streamlit.runtime.state import safe_session_state
 from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
-from dgm_engine import machine
 from dgm_engine.config import ModelName, Preset, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.clusters import Cluster
@@ -32,7 +31,7 @@ from dgm_engine.services.palette import UNKNOWN, cluster_colour
 from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.training.results import LiveMap, save_live_map
-from dgm_engine.training.runs import TrainRequest, read_config
+from dgm_engine.training.runs import ARRAYS, TrainRequest, read_config
 from pages import _board, _bulk, _figures, _keys, _map, _plotly_map, _queue
 from pages._board import Mode
 from pages._colours import Colour

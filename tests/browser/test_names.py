@@ -3,7 +3,6 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from dgm_engine import machine
 from dgm_engine.labels.schema import Kind
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.projects import Project
