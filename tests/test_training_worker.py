@@ -19,7 +19,7 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Anchored, Kind
-from dgm_engine.training import runs, worker
+from dgm_engine.training import fitting, runs, worker
 from dgm_engine.training.checkpoint import load_model, read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.results import load_live_map, load_results, save_results
@@ -661,6 +661,33 @@ def members(project, run, component, n=40):
     """Pool rows of the first images that results have in a component."""
     shown = project.pool.shown
     return shown[load_results(run).q_y[shown].argmax(1) == component][:n]
+
+
+def test_a_name_that_comes_to_lie_in_a_component_while_it_trains_leaves_it_to_the_class_of_its_labels(
+    copied, monkeypatch
+):
+    first = runs.latest_results(copied.paths)
+    name_images(copied, 0, "named", members(copied, first, 0))
+    copied.labels.label(copied.pool.items[members(copied, first, 3, 13)].tolist(), "labelled", annotator="tester")
+    Worker(Setting.of(runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=1)))).work()
+    before = load_results(runs.latest_results(copied.paths))
+    assert before.owner[3] == "labelled"
+    assert 3 not in before.overruled
+    real, asked = fitting.claims, []
+
+    def moved(component, anchors, overruled, sizes):
+        """As if most of the name's images had come to lie in component 3, once the run is on its way."""
+        found = list(real(component, anchors, overruled, sizes))
+        asked.append(found[3])
+        if len(asked) > 1 and found[3] is None:
+            found[3] = "named"
+        return tuple(found)
+
+    monkeypatch.setattr(fitting, "claims", moved)
+    run = runs.create_run(copied.paths, copied.pool, TrainRequest(epochs=1))
+    Worker(Setting.of(run)).work()
+    assert len(asked) > 1
+    assert load_results(run).overruled[3].class_name == "labelled"
 
 
 @pytest.mark.slow

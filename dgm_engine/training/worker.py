@@ -383,8 +383,11 @@ class Worker:
         if labels.edits != self.edits:
             self._take_over(labels.edits)
         learned = self._learned(labels)
-        if self.config.clustering_start and self._settle(labels, learned, said.edits):
-            learned = self._learned(labels)
+        if self.config.clustering_start:
+            if self._give_back(labels, learned):
+                learned = self._learned(labels)
+            if self._settle(labels, learned, said.edits):
+                learned = self._learned(labels)
         self.given, self.owner, self.named = learned.given, learned.owner, learned.named
         held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
         halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
@@ -417,7 +420,7 @@ class Worker:
         given_one = (name for source, name in self.made if source is None)
         waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
         if not waiting and labels.known == self.settled:
-            return self._give_back(labels, learned)
+            return False
         self.settled = labels.known
         found = settle(scene := self._scene(labels, learned))
         for component, said in found.overruled.items():
@@ -434,8 +437,8 @@ class Worker:
 
     def _give_back(self, labels: LabelState, learned: Learned) -> bool:
         """Gives components back to the classes of their labels where names came to lie in them; whether any."""
-        pairs = zip(learned.claims, learned.given, strict=True)
-        if not any(claim and given not in (None, claim) for claim, given in pairs):
+        pairs = enumerate(zip(learned.claims, learned.given, strict=True))
+        if not any(name and given not in (None, name) and labels.names.get(k) != name for k, (name, given) in pairs):
             return False
         taken = taken_by_names(self._scene(labels, learned))
         self.overruled |= taken
