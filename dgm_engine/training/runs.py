@@ -5,6 +5,8 @@ No torch here: pages and the command line import this module; the work is done b
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Self
 
 from dgm_engine import jobs
@@ -250,7 +252,16 @@ def is_kept(run: RunPaths) -> bool:
 
 
 def is_damaged(run: RunPaths) -> bool:
-    """Whether the results of a run cannot be read: what they are of, or an array that is lost or was cut short."""
+    """Whether the results of a run cannot be read: what they are of, or an array that is lost or was cut short.
+
+    Every rerun of a page asks many times; the files are opened again only when one of them has changed.
+    """
+    files = (run.config, run.results, *sorted(run.arrays.glob("*.npy")))
+    return _is_damaged(run, tuple((file.name, _last_change(file)) for file in files))
+
+
+@lru_cache(maxsize=256)
+def _is_damaged(run: RunPaths, _files: tuple[tuple[str, tuple[int, int] | None], ...]) -> bool:
     try:
         comparison(run)
         model_now(run)
@@ -261,6 +272,15 @@ def is_damaged(run: RunPaths) -> bool:
     except CorruptError:
         return True
     return False
+
+
+def _last_change(file: Path) -> tuple[int, int] | None:
+    """When a file was changed, in nanoseconds, and its size in bytes; None where there is none."""
+    try:
+        now = file.stat()
+    except FileNotFoundError:
+        return None
+    return now.st_mtime_ns, now.st_size
 
 
 def is_readable(run: RunPaths) -> bool:
