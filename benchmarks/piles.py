@@ -16,13 +16,13 @@ from dgm_engine.config import LikelihoodName, ModelConfig, TrainingConfig
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.discovery.layout_worker import layout_path, layout_status_path
 from dgm_engine.discovery.projections import default_method
-from dgm_engine.paths import write_json
+from dgm_engine.paths import save_array, write_json
 from dgm_engine.services import jobs
 from dgm_engine.services.labelling import name_component
 from dgm_engine.services.latest import latest_run, results_of, results_stamp
 from dgm_engine.services.projects import Project, create_project, open_project
 from dgm_engine.training import runs
-from dgm_engine.training.results import Results, save_array, save_results
+from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig, TrainRequest
 
 MNIST = 70_000

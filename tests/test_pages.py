@@ -12,7 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import streamlit as st
-from streamlit.runtime.scriptrunner import script_runner
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx, script_runner
 from streamlit.runtime.state import safe_session_state
 from streamlit.testing.v1 import AppTest
 
@@ -82,19 +82,24 @@ def without_fault(app: AppTest) -> AppTest:
     return app
 
 
+def ask_for_another_run() -> None:
+    """What the browser does in the midst of a script: of the same page, at the same address."""
+    context = get_script_run_ctx()
+    assert context is not None
+    assert context.script_requests is not None
+    context.script_requests.request_rerun(RerunData(query_string=context.query_string))
+
+
 def a_button_that_counts() -> None:
     """A page: while the callback of its button is at work, the browser asks for another run."""
     import streamlit as st
-    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
     from pages import _state
+    from tests.test_pages import ask_for_another_run
 
     @_state.callback
     def count() -> None:
-        context = get_script_run_ctx()
-        assert context is not None
-        assert context.script_requests is not None
-        context.script_requests.request_rerun(RerunData())
+        ask_for_another_run()
         st.session_state["counted"] = st.session_state.get("counted", 0) + 1
 
     st.button("Count", on_click=count)
@@ -110,16 +115,13 @@ def test_a_callback_comes_to_its_end_though_the_browser_asks_for_another_run() -
 def a_button_that_closes_the_project() -> None:
     """A page: while the callback of its button is at work, the browser asks for another run."""
     import streamlit as st
-    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
     from pages import _state
+    from tests.test_pages import ask_for_another_run
 
     @_state.callback
     def close() -> None:
-        context = get_script_run_ctx()
-        assert context is not None
-        assert context.script_requests is not None
-        context.script_requests.request_rerun(RerunData(query_string=context.query_string))
+        ask_for_another_run()
         _state.close_project()
         _state.notify("It is closed")
 
@@ -145,16 +147,15 @@ def what_can_be_done_with_a_cluster(root: str, component: int) -> None:
     from pathlib import Path
 
     import streamlit as st
-    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
     from dgm_engine.services import exploring, projects
     from pages import _cluster_actions
+    from tests.test_pages import ask_for_another_run
 
     project = projects.open_project(Path(root))
     view = exploring.view(project)
-    context = get_script_run_ctx()
-    if st.session_state.pop("asked", False) and context is not None and context.script_requests is not None:
-        context.script_requests.request_rerun(RerunData())
+    if st.session_state.pop("asked", False):
+        ask_for_another_run()
     _cluster_actions._actions(project, view, view.clusters[component])
 
 

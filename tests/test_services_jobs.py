@@ -12,12 +12,12 @@ from dgm_engine.config import Preset, TrainingConfig, batches_per_epoch
 from dgm_engine.discovery.projections import Method
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.jobs import JobState
-from dgm_engine.paths import read_json, write_json
+from dgm_engine.paths import read_json, save_array, write_json
 from dgm_engine.services import evaluating, exploring, jobs, labelling
 from dgm_engine.services.jobs import LayoutState
 from dgm_engine.services.projects import Project
 from dgm_engine.training import runs as training_runs
-from dgm_engine.training.results import LiveMap, append_metrics, save_array, save_live_map
+from dgm_engine.training.results import LiveMap, append_metrics, save_live_map
 from dgm_engine.training.runs import TrainRequest, read_config
 from tests.fabricated import fabricate_comparison, fabricate_layout, fabricate_run
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from dgm_engine.errors import StateError
+from dgm_engine.paths import save_array
 from dgm_engine.services import exploring, labelling
 from dgm_engine.services.projects import Project
 from dgm_engine.services.suspects import suspect_names, suspects
-from dgm_engine.training.results import save_array
 from tests.fabricated import fabricate_run, made_up_components
 
 

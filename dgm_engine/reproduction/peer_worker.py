@@ -18,11 +18,10 @@ from dgm_engine import jobs, machine
 from dgm_engine.data.pool import Pool, load_pool
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.labels.store import LabelStore
-from dgm_engine.paths import ProjectPaths, read_json, write_json
+from dgm_engine.paths import ProjectPaths, load_array, read_json, save_array, write_json
 from dgm_engine.reproduction.peers import PeerTask, run_on_pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 from dgm_engine.training.ownership import Owner, class_evidence, give_components
-from dgm_engine.training.results import load_array, save_array
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dgm_engine.discovery.suggestions import Strategy, SuggestRequest, suggest
 from dgm_engine.errors import InputError, StateError
 from dgm_engine.labels.schema import Edit, Event
 from dgm_engine.labels.state import LabelState
-from dgm_engine.paths import RunPaths
+from dgm_engine.paths import RunPaths, load_array
 from dgm_engine.services import pictures
 from dgm_engine.services.latest import (
     check_component,
@@ -31,7 +31,6 @@ from dgm_engine.services.palette import class_colours
 from dgm_engine.services.projects import Project
 from dgm_engine.training.naming import N_ANCHORS, named_by, names_by_number
 from dgm_engine.training.ownership import Owner, class_probabilities
-from dgm_engine.training.results import load_array
 
 LINKED = 20_000
 """Images whose neighbours tell which clusters lie close to each other."""

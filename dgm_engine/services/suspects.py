@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.discovery.contradictions import contradicted
+from dgm_engine.paths import load_array
 from dgm_engine.services import exploring
 from dgm_engine.services.exploring import ItemState, View
 from dgm_engine.services.latest import results_of
 from dgm_engine.services.projects import Project
 from dgm_engine.training.ownership import class_probabilities
-from dgm_engine.training.results import load_array
 
 LEAST_AGAINST = 2
 """A name is suspected once so many more answers speak against it than for it."""

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from dgm_engine.errors import CorruptError
 from dgm_engine.hog import VERSION, hog, n_hog_features
-from dgm_engine.paths import written_atomically
+from dgm_engine.paths import load_array, written_atomically
 from dgm_engine.progress import Progress
 from dgm_engine.training.batches import Table
-from dgm_engine.training.results import load_array
 
 BATCH = 2048
 
