@@ -63,7 +63,7 @@ from dgm_engine.training.results import (
     save_live_map,
     save_results,
 )
-from dgm_engine.training.runs import RunConfig, has_results, latest_results, read_config
+from dgm_engine.training.runs import RunConfig, has_results, is_damaged, latest_results, read_config
 from dgm_engine.training.settling import Scene, make_components, settle, taken_by_names
 from dgm_engine.training.start import clustering_start, nearest_rows
 from dgm_engine.training.takeover import take_over
@@ -319,14 +319,16 @@ class Worker:
         Names that belong to images are theirs in this lineage too (`LabelState.anchors`), until they are taken back. So
         components that those have a say in are not given any.
         """
-        before = latest_results(self.setting.project, self.setting.label_state().use)
-        if before is None or before.number == self.setting.run.number:
+        project, own = self.setting.project, self.setting.run.number
+        before = latest_results(project, self.setting.label_state().use)
+        if before is None:  # to start from scratch is the remedy where all are damaged
+            damaged = [n for n in project.run_numbers() if n < own and is_damaged(project.run(n))]
+            if damaged:
+                sys.stderr.write(f"No names are carried over: the results of run {damaged[-1]} are damaged\n")
             return
-        try:
-            earlier = load_results(before)
-        except CorruptError as error:  # to start from scratch is the remedy
-            sys.stderr.write(f"No names are carried over: {error}\n")
+        if before.number == own:
             return
+        earlier = load_results(before)
         labels, pool = self.setting.labels.state(earlier.config.lineage), self.setting.pool
         q_y = earlier.edited(labels.edits)[0]
         owner = earlier.owners(labels, q_y, pool.rows)
