@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dgm_engine.services import labelling
 from pages import _component, _header, _safely, _state
 from pages._state import Key
 
@@ -30,7 +31,7 @@ st.session_state[Key.FRAMED] = True
 with st.sidebar:
     st.text_input(
         "Labels are signed by",
-        value=_state.default_annotator(),
+        value=labelling.default_annotator(),
         key=Key.ANNOTATOR,
         max_chars=60,
         persist_state="session",
@@ -41,6 +42,7 @@ with _safely.errors_shown():
     if "--example" in sys.argv:
         _state.open_example_first()
     _header.show(_state.current_project())
+with _safely.errors_shown():  # also where the line above has one
     _state.show_notice()
     page.run()
     _state.scope_in_address()

@@ -111,6 +111,8 @@ SCENARIOS = {
     "wrong-name": Scenario(scenarios.wrong_name, {"won back": (100 * 5 / 6.7,) * 2}, "finished", ("mnist",)),
 }
 ROUNDING = 1e-9
+NOT_KEPT = "not kept"
+"""Retrains whose results the program did not show, so that they changed nothing: of all seeds together."""
 BESIDES = "Medians besides"
 
 
@@ -228,12 +230,13 @@ def lines_of(name: str, pile: str, found: list[dict[str, Any]]) -> list[dict[str
                 "median": median(seen) if seen else None,
                 "worst": min(seen) if seen else None,
                 "met": "yes" if met else "no",
+                NOT_KEPT: f"{sum(refused):.0f}" if (refused := values.get(NOT_KEPT)) else "-",
                 "seeds": len(seen),
                 "version": ", ".join(sorted({one["version"] for one in found})),
                 BESIDES: "",
             }
         )
-    others = {what: median(seen) if seen else None for what, seen in values.items() if what not in goals}
+    others = {what: median(seen) if seen else None for what, seen in values.items() if what not in (*goals, NOT_KEPT)}
     lines[0][BESIDES] = in_words(others)
     return lines
 

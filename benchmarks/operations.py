@@ -10,6 +10,7 @@ keeps the turns before; results are random, with K = 30 and 50 latent dimensions
 import argparse
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -26,7 +27,7 @@ from dgm_engine.labels.store import LabelStore
 
 K, LATENT = 30, 50
 WHO = "benchmark"
-N_LABELLED, N_SUGGESTED = 200, 100
+N_LABELLED, N_SUGGESTED, N_MOMENTS = 200, 100, 20
 EDITS = (Edit(1, Kind.MERGE, 3, 1), Edit(2, Kind.DISSOLVE, 0), Edit(3, Kind.SPLIT, 2, 3))
 Acts = dict[str, Callable[[], object]]
 
@@ -50,12 +51,15 @@ def acts_on_results(n: int) -> Acts:
 
 
 def acts_on_labels(store: LabelStore, n: int) -> Acts:
-    """One label for all images, the state that follows, and its undo."""
+    """One label for all images, the state that follows, its undo, and looks back at what held before."""
     items = [f"train/{i:07d}" for i in range(n)]
+    moments = np.linspace(1, n, N_MOMENTS).astype(int).tolist()
     return {
         "label all at once": lambda: store.label(items, "shoe", annotator=WHO),
         "read all labels": store.state,
         "undo it": lambda: store.undo(annotator=WHO),
+        f"what held at {N_MOMENTS} moments": lambda: deque(store.states_at(moments), maxlen=0),
+        "the same, one after the other": lambda: deque(map(store.state_at, moments), maxlen=0),
     }
 
 

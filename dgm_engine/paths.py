@@ -185,9 +185,18 @@ class RunPaths:
         """The folder of layouts of the map."""
         return self.root / "layouts"
 
+    @property
+    def moves_seen(self) -> Path:
+        """The moved names that people know of, by person; of a lineage, beside its fresh run."""
+        return self.root / "moves_seen.json"
+
     def array(self, name: str, step: int) -> Path:
         """One of the arrays that the model gave after so many steps."""
         return self.arrays / f"{name}-{step:09d}.npy"
+
+    def all_arrays(self) -> list[Path]:
+        """The arrays on disk, of any name and step."""
+        return sorted(self.arrays.glob("*.npy"))
 
     def arrays_of(self, name: str) -> list[Path]:
         """That array after any number of steps, as far as it is on disk."""

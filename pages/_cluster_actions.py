@@ -31,35 +31,37 @@ def dialog(seen: Snapshot, cluster: Cluster) -> None:
 def _actions(seen: Snapshot, cluster: Cluster) -> None:
     k = cluster.component
     st.caption(f"{count(cluster.size, 'image')}. It takes effect at once, can be undone, and training then learns it.")
+    done = False
     if others := _nearest_first(seen, cluster):
         names = {other: heading(clusters_of(seen)[other]) for other in others}
-        into = st.selectbox("Merge it into", others, format_func=names.__getitem__, help="The most alike first")
-        if st.button("Merge", icon=":material/merge:"):
-            _merge(seen, k, into)
-            st.rerun()  # which closes the window
+        chosen = f"merge_into_{k}"
+        st.selectbox("Merge it into", others, format_func=names.__getitem__, key=chosen, help="The most alike first")
+        done = st.button("Merge", icon=":material/merge:", on_click=_merge_into, args=(seen, k, chosen))
         st.caption("To keep both and only count them as one class, give them the same name instead.")
-    if st.button(
+    done |= st.button(
         "Split it in two",
         icon=":material/call_split:",
         type="primary" if cluster.two_like else "secondary",
         help="The smaller half goes to a cluster that is free",
-    ):
-        _do(seen, f"Cluster {k} is split in two", cluster_service.split, k)
-        st.rerun()
-    if st.button(
+        on_click=_do,
+        args=(seen, f"Cluster {k} is split in two", cluster_service.split, k),
+    )
+    done |= st.button(
         "Dissolve it",
         icon=":material/scatter_plot:",
         help="Each of its images goes to the cluster that is next most probable for it",
-    ):
-        _do(seen, f"Cluster {k} is dissolved", cluster_service.dissolve, k)
-        st.rerun()
-    if st.button(
+        on_click=_do,
+        args=(seen, f"Cluster {k} is dissolved", cluster_service.dissolve, k),
+    )
+    done |= st.button(
         "Care for it again" if cluster.ignored else "Ignore it",
         icon=":material/visibility:" if cluster.ignored else ":material/visibility_off:",
         help="Nothing is suggested from an ignored cluster, and it stands last",
-    ):
-        _ignore(seen, cluster)
-        st.rerun()
+        on_click=_ignore,
+        args=(seen, cluster),
+    )
+    if done:
+        st.rerun()  # which closes the window
 
 
 def matrix(seen: Snapshot) -> None:
@@ -109,6 +111,10 @@ def _nearest_first(seen: Snapshot, cluster: Cluster) -> list[int]:
         return []
     order = np.argsort(-found.matrix[own[0]], kind="stable")
     return [k for k in found.components[order].tolist() if k != cluster.component]
+
+
+def _merge_into(seen: Snapshot, component: int, chosen: str) -> None:
+    _merge(seen, component, st.session_state[chosen])  # as it stands now, whatever was drawn
 
 
 def _merge(seen: Snapshot, component: int, into: int) -> None:

@@ -132,23 +132,32 @@ def _picture(seen: Snapshot, cluster: Cluster, n: int, *, learned: bool) -> str:
         style="border-color:{cluster_colour(k)}" title="{told}" alt="{told}">
       <div class="cluster-text">
         <div><b><span class="dot" style="background:{cluster_colour(k)}"></span>{title}</b>
-          <span class="hush">{size}, {cluster.confidence:.0%} sure{_remarks(cluster)}</span></div>
+          <span class="hush">{size}, {cluster.confidence:.0%} sure{_remarks(seen, cluster)}</span></div>
         {strip(exemplars, len(rows), EXEMPLAR_PIXELS)}
         {_promise(seen, cluster)}
       </div>
     </div>"""
 
 
-def _remarks(cluster: Cluster) -> str:
+def _remarks(seen: Snapshot, cluster: Cluster) -> str:
     if cluster.ignored:
         return " · ignored"
     remarks = ""
     if cluster.by_training:
         told = "By labels of single images in it, or the names of an earlier model. A name that you give stands above."
-        remarks += f' · <span title="{told}">named by training</span>'
+        remarks += f' · <span title="{told}">named by training{_from_labels(seen, cluster)}</span>'
     if cluster.size >= _GROWTH_WARNED * cluster.named_size > 0:
         remarks += f' · <span class="warn">had {count(cluster.named_size, "image")} when it was named</span>'
     return remarks + (' · <span class="warn">may be two groups</span>' if cluster.two_like else "")
+
+
+def _from_labels(seen: Snapshot, cluster: Cluster) -> str:
+    """How many of the labels in a cluster are of the class that training gave it to: one of two is a weak reason."""
+    labels = view(seen).label[view(seen).component == cluster.component]
+    n, own = int((labels != "").sum()), int((labels == cluster.class_name).sum())
+    if own == 0:
+        return ""
+    return f", from {count(own, 'label')}" if own == n else f", from {own} of {count(n, 'label')}"
 
 
 def _promise(seen: Snapshot, cluster: Cluster) -> str:

@@ -72,7 +72,7 @@ def form() -> None:
     ready = bool(name and (source or upload is not None))
     if st.button("Create project", type="primary", icon=":material/add:", disabled=not ready):
         with _safely.errors_shown():
-            _start(name, _kept(upload) if upload is not None else source, upload is not None, options)
+            _start(name, source if upload is None else upload, options)
             st.rerun()
 
 
@@ -127,10 +127,12 @@ def _options(kind: str) -> dict[str, object]:
         return options
 
 
-def _start(name: str, source: str, is_copy: bool, options: dict[str, object]) -> None:
-    root = projects.projects_home() / _folder_name(name)
-    request = SourceRequest(source=source, **options)  # pyright: ignore[reportArgumentType]
-    st.session_state[Key.TASK] = tasks.start_creation(root, request, delete_source=is_copy)
+@_safely.to_the_end()
+def _start(name: str, source: "str | UploadedFile", options: dict[str, object]) -> None:
+    """Starts the task and keeps its folder; broken off between the two, the next click would start another one."""
+    root, is_path = projects.projects_home() / _folder_name(name), isinstance(source, str)
+    request = SourceRequest(source if is_path else _kept(source), **options)  # pyright: ignore[reportArgumentType]
+    st.session_state[Key.TASK] = tasks.start_creation(root, request, delete_source=not is_path)
 
 
 def _folder_name(name: str) -> str:

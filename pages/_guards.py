@@ -31,7 +31,7 @@ def _run_in_frame() -> None:
     Streamlit takes a folder named pages for its old kind of application until app.py has called st.navigation once, so
     that the first requests to a new server, if they are for a page's own address, would run that page alone.
     """
-    if PagesManager.uses_pages_directory or Key.FRAMED not in st.session_state:
+    if getattr(PagesManager, "uses_pages_directory", False) or Key.FRAMED not in st.session_state:
         PagesManager.uses_pages_directory = False
         st.rerun()
 

@@ -5,9 +5,12 @@ from typing import Literal
 import streamlit as st
 
 from dgm_engine.jobs import JobState, JobStatus
+from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
+from dgm_engine.services.outcomes import TurnedDown
 from dgm_engine.services.projects import Project
 from dgm_engine.training.planning import WARM_STEPS
+from dgm_engine.training.run_results import is_damaged
 from pages import _guards, _outcome, _safely, _state
 from pages._safely import callback
 from pages._text import plain
@@ -37,12 +40,12 @@ def show(project: Project | None) -> None:
         if status is not None and status.alive:
             _safely.polling(_progress, REFRESH_SECONDS)(project, shown, labels.version)
         else:
-            _badge(status)
+            _badges(found, outcomes.turned_down(project))
             if found is not None and shown is not None and shown[0] != found[0].number:
                 told = "It is not the last one. The page Train lists all runs."
                 st.badge(f"Run {shown[0]} in use", color="gray", icon=":material/history:", help=told)
             _safely.polling(_notice, LOOK_SECONDS)(project, shown, labels.version)
-        if status is not None and not status.alive:
+        if status is not None and not status.alive and shown is not None:  # else the pages offer a first training
             _offer(project)
         st.space("stretch")
         st.button(
@@ -108,12 +111,24 @@ def _differs(project: Project, shown: tuple[int, int] | None, said: int) -> bool
     return project.labels.version() != said or jobs.newest_results(project) != shown
 
 
-def _badge(status: JobStatus | None) -> None:
-    if status is None:
+def _badges(found: tuple[RunPaths, JobStatus] | None, worse: TurnedDown | None) -> None:
+    """How the last run ended; where results are worse, or cannot be read, the way to the page that says more."""
+    if found is None:
         st.badge("Not trained yet", color="gray", icon=":material/radio_button_unchecked:")
-    else:
+        return
+    run, status = found
+    if is_damaged(run):
+        _leads_to_train("Results damaged", "red", ":material/broken_image:", "The last run's cannot be read.")
+    elif worse is None or worse.run != run.number:
         words, colour, icon = _WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)
+    if worse is not None:
+        told = f"Run {worse.run} did, so that run {worse.in_use} is still shown. Decide which you keep."
+        _leads_to_train("Came out worse", "orange", ":material/history:", told)
+
+
+def _leads_to_train(words: str, colour: str, icon: str, told: str) -> None:
+    st.page_link("pages/train.py", label=f":{colour}-badge[{icon} {words}]", help=told, width="content")
 
 
 @callback

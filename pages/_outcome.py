@@ -6,8 +6,8 @@ from dgm_engine.services import jobs, outcomes
 from dgm_engine.services.outcomes import Left, Moved, TurnedDown
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.training.comparing import Comparison
 from pages import _safely, _state
-from pages._state import Key
 from pages._text import count, plain
 
 _MAX_NAMES_LISTED = 4
@@ -28,7 +28,7 @@ def show(seen: Snapshot) -> None:
             "them, and train again.",
             icon=":material/visibility_off:",
         )
-    _moved(project, [moved for moved in outcomes.moved_names(seen) if moved.class_name not in unlearned])
+    _moved(seen, [moved for moved in outcomes.moved_names(seen) if moved.class_name not in unlearned])
 
 
 def left_in_words(left: Left) -> str:
@@ -45,18 +45,10 @@ def duration(seconds: float) -> str:
 
 
 def _turned_down(project: Project, down: TurnedDown) -> None:
-    before, after = down.comparison.before, down.comparison.after
     with st.container(border=True, key="turned_down", gap="small"):
-        told = ""
-        if before.agreement is not None and after.agreement is not None:
-            told = (
-                f"Of {count(after.n, 'image')} that it is checked on it predicts **{after.agreement:.0%}** as you "
-                f"said, run {down.comparison.run} {before.agreement:.0%}. "
-            )
         st.markdown(
-            f":orange[:material/history:] **Run {down.run} came out worse: you still see run {down.in_use}.** {told}"
-            f"It gives a class to **{after.coverage:.0%}** of all images, run {down.comparison.run} to "
-            f"{before.coverage:.0%}."
+            f":orange[:material/history:] **Run {down.run} came out worse: you still see run {down.in_use}.** "
+            + _side_by_side(down.comparison)
         )
         with st.container(horizontal=True, gap="small"):
             st.button(
@@ -76,6 +68,21 @@ def _turned_down(project: Project, down: TurnedDown) -> None:
             )
 
 
+def _side_by_side(compared: Comparison) -> str:
+    """The figures that results are kept or turned down by, each by itself."""
+    before, after, earlier = compared.before, compared.after, f"run {compared.run}"
+    told = [
+        f"Of {count(now.n, what)} {which} it predicts **{now.share:.0%}** as you said, {earlier} {then.share:.0%}."
+        for what, which, then, now in (
+            ("image", "under your names", before.named, after.named),
+            ("label", "kept aside", before.held_out, after.held_out),
+        )
+        if then.share is not None and now.share is not None
+    ]
+    told.append(f"It gives a class to **{after.coverage:.0%}** of all images, {earlier} to {before.coverage:.0%}.")
+    return " ".join(told)
+
+
 @_safely.callback
 def use(project: Project, number: int) -> None:
     """A person's choice of the run that is shown."""
@@ -83,11 +90,10 @@ def use(project: Project, number: int) -> None:
     _state.notify(f"Run {number} is in use; Undo takes it back", ":material/history:")
 
 
-def _moved(project: Project, moved: list[Moved]) -> None:
+def _moved(seen: Snapshot, moved: list[Moved]) -> None:
     """Says where names went, until the person has seen it."""
-    place = str(project.paths.root)
-    known: set[tuple[str, Moved]] = st.session_state.setdefault(Key.MOVES_SEEN, set())
-    new = [move for move in moved if (place, move) not in known]
+    known = outcomes.moves_known(seen, _state.annotator()) if moved else frozenset()
+    new = [move for move in moved if move not in known]
     if not new:
         return
     lines = [_where_to(move) for move in new[:_MAX_NAMES_LISTED]]
@@ -95,12 +101,12 @@ def _moved(project: Project, moved: list[Moved]) -> None:
         lines.append(f"The same goes for {count(len(new) - _MAX_NAMES_LISTED, 'other name')}.")
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="moved_names"):
         st.markdown(":blue[:material/label:] " + "  \n".join(lines), width="stretch")
-        st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(place, new))
+        st.button("Understood", type="tertiary", key="understood", on_click=_saw, args=(seen, new))
 
 
 @_safely.callback
-def _saw(place: str, moved: list[Moved]) -> None:
-    st.session_state[Key.MOVES_SEEN] |= {(place, move) for move in moved}
+def _saw(seen: Snapshot, moved: list[Moved]) -> None:
+    outcomes.know_moves(seen, _state.annotator(), moved)
 
 
 def _where_to(moved: Moved) -> str:

@@ -50,7 +50,7 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @functools.wraps(function)
     def safe(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with _to_the_end():
+        with to_the_end():
             try:
                 function(*args, **kwargs)
             except Exception as error:
@@ -60,24 +60,31 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
 
 @contextmanager
-def _to_the_end() -> Generator[None]:
-    """Keeps Streamlit from breaking a callback off, and so from losing what somebody said.
+def to_the_end() -> Generator[None]:
+    """Keeps Streamlit from breaking off what a person asked for with a button, and so from losing it, or half of it.
 
     Streamlit (1.67) ends a callback at its next use of the session's state where the browser has asked for another run
     of the page meanwhile, and that run does not call it again: it takes the widget's value for one that is known. Here
-    what was asked for waits until the callback is done.
+    what was asked for waits until the callback is done. Streamlit ends it at a message to the browser too, which is not
+    held back here: callbacks send none, but for going to another page at their end. What they have to say waits in the
+    session for the next run (`notify`).
+
+    Streamlit has no public way to do this. Where its own has changed, callbacks run as it runs them.
     """
-    context = get_script_run_ctx()
-    if context is None:
-        yield
-        return
-    state, name = context.session_state, "_yield_callback"
-    broken_off_at = getattr(state, name)
-    object.__setattr__(state, name, lambda: None)  # its own setattr would set a value of the session
+    context, name = get_script_run_ctx(), "_yield_callback"
+    state = getattr(context, "session_state", None)
+    try:  # past its own getattr and setattr, which are about values of the session
+        broken_off_at = object.__getattribute__(state, name)
+        object.__setattr__(state, name, lambda: None)
+    except AttributeError:
+        broken_off_at = None
+        if context is not None:
+            _log.warning("This version of Streamlit may break off what a person says: its session has no %s", name)
     try:
         yield
     finally:
-        object.__setattr__(state, name, broken_off_at)
+        if broken_off_at is not None:
+            object.__setattr__(state, name, broken_off_at)
 
 
 def _told(error: Exception) -> str:

@@ -8,9 +8,10 @@ from dgm_engine.config import LikelihoodName, ModelName, Preset, TrainingConfig
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
+from dgm_engine.training.ownership import MIN_LABELS_CHECKED
 from dgm_engine.training.planning import DEFAULT_COMPONENTS, TrainRequest
 from dgm_engine.training.terms import TERMS, Choice
-from pages import _guards
+from pages import _guards, _safely
 
 DURATIONS: dict[str, float | None] = {
     "as long as it needs": None,
@@ -39,7 +40,9 @@ _ADVANCED = (
     Choice(
         "held_out_fraction",
         "Labels kept aside",
-        "Share of your labels that training does not see, so that it can be checked on them.",
+        "Share of your labels that training does not see, so that it can be checked on them. To compare a run with the "
+        f"one before, the fast way of training sets {TrainingConfig.checked_fraction:.0%} of the labels of every class "
+        f"with {MIN_LABELS_CHECKED} or more aside in any case.",
         0.0,
         0.9,
     ),
@@ -109,7 +112,8 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
         # No callback, which would be given the settings as they were when the page was drawn.
         if st.button("Train" if latest else "Find clusters", type="primary", icon=":material/play_arrow:", key="start"):
-            _guards.start_training(project, request)
+            with _safely.to_the_end():
+                _guards.start_training(project, request)
             st.rerun()
 
 

@@ -1,7 +1,5 @@
 """What a page knows of its session: the open project, the person at the keyboard, the images picked out."""
 
-import functools
-import getpass
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -41,7 +39,6 @@ class Key(StrEnum):
     IMPORTED = "imported"  # the report on a label file that was just taken in
     LOOK = "look"  # widget: which figure Evaluate shows
     FORMAT = "format"  # widget: what a chart is saved as
-    MOVES_SEEN = "moves_seen"  # names that moved, of which the person knows
     TASK = "task"  # folder of the background task that this session waits for
 
 
@@ -70,21 +67,21 @@ def open_example_first() -> None:
 
 
 def close_project() -> None:
-    """Forgets the open project."""
+    """Forgets the open project; the page's address does so when it is next drawn."""
     st.session_state[Key.PROJECT] = None
-    st.query_params.pop(Key.PROJECT, None)
 
 
 def current_project() -> projects.Project | None:
     """The open project: this session's, else the one in the page's address, so that a refresh keeps it."""
-    root = st.session_state.get(Key.PROJECT) or st.query_params.get(Key.PROJECT)
-    if not root:
-        return None
+    root = st.session_state.get(Key.PROJECT, st.query_params.get(Key.PROJECT))
     try:
-        project = projects.open_project(Path(root))
+        project = projects.open_project(Path(root)) if root else None
     except DgmError as error:
         close_project()
         st.toast(str(error), icon=":material/error:")
+        project = None
+    if project is None:
+        st.query_params.pop(Key.PROJECT, None)
         return None
     st.session_state[Key.PROJECT] = str(root)
     if st.query_params.get(Key.PROJECT) != str(root):
@@ -94,16 +91,7 @@ def current_project() -> projects.Project | None:
 
 def annotator() -> str:
     """Who labels; the name of the computer's user until somebody says otherwise."""
-    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or default_annotator()
-
-
-@functools.cache
-def default_annotator() -> str:
-    """The name of the computer's user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "anonymous"
+    return (st.session_state.get(Key.ANNOTATOR) or "").strip() or labelling.default_annotator()
 
 
 def default(key: Key, value: object) -> Key:

@@ -5,6 +5,7 @@ The browser repeats the statements that it has no answer to. One that it should 
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -19,35 +20,53 @@ from pages._text import plain
 from pages._wire import read, sent
 
 
+@dataclass
+class _Client:
+    """What was taken from one page load of a browser.
+
+    Attributes:
+        last: the number of the last statement taken; 0 if there was none.
+        refused: the numbers of those that could not be acted on.
+        lock: held while statements are acted on, which may take long if a project is locked; other clients need not
+            wait.
+    """
+
+    last: int = 0
+    refused: list[int] = field(default_factory=list[int])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
 class _Taken:
-    """The number of the last statement taken from each page load of a browser, whatever its session is now."""
+    """What was taken from each page load of a browser, whatever its session is now."""
 
     def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-        self._refused: dict[str, list[int]] = {}
-        self._lock = threading.Lock()
+        self._clients: dict[str, _Client] = {}
 
     def heard(self, client: str) -> Heard:
         """How far a page was heard."""
-        return Heard(client, self._last.get(client, 0), tuple(self._refused.get(client, ())))
+        known = self._of(client)
+        return Heard(client, known.last, tuple(known.refused))
 
     def take(self, said: Said, act: Callable[[Statement], None]) -> list[DgmError]:
         """Acts on the statements that were not taken yet, in their order; returns why some could not be."""
-        errors: list[DgmError] = []
-        with self._lock:
+        errors, client = list[DgmError](), self._of(said.client)
+        with client.lock:
             for statement in said.statements:
                 number = sent(Statement, "seq", statement)
-                if number <= self._last.get(said.client, 0):
+                if number <= client.last:
                     continue
-                self._last[said.client] = number
+                client.last = number
                 try:
                     act(read(Statement, statement))
                 except Exception as error:
-                    self._refused.setdefault(said.client, []).append(number)
+                    client.refused.append(number)
                     if not isinstance(error, DgmError):
                         raise
                     errors.append(error)
         return errors
+
+    def _of(self, client: str) -> _Client:
+        return self._clients.setdefault(client, _Client())
 
 
 @st.cache_resource(show_spinner=False)

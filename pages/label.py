@@ -6,7 +6,7 @@ from dgm_engine.services import auditing
 from dgm_engine.services.auditing import Audit
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot, take
-from pages import _board, _details, _guards, _queue, _safely, _standing, _suspect_names
+from pages import _board, _details, _guards, _outcome, _queue, _safely, _standing, _suspect_names
 from pages._board_messages import Mode
 from pages._queue import Queued, QueueKind
 from pages._state import Key
@@ -58,13 +58,15 @@ def _images(seen: Snapshot, source: QueueKind, mode: Mode, audit: int) -> None:
     queued = _queue.queue(seen, source, BATCH_SIZE[mode], _board.looked(key) if mode is Mode.SINGLE else None)
     waiting = _queue.waiting(seen, source, queued)
     if not waiting:
+        _outcome.show(seen)
         if queued or source is not QueueKind.AUDIT:
             st.success(_none_left(seen, source))
         return
     images, beside = st.columns([8, 5], gap="medium")
     with images:
         looked = _board.board(seen, _shown(queued, waiting, audit), (source, audit), key, mode)
-    with beside:
+    with beside:  # where it moves neither the image nor its keys
+        _outcome.show(seen)
         if looked is not None and source is not QueueKind.AUDIT:
             _details.show(seen, looked, picture=mode is Mode.GRID)
 

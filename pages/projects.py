@@ -1,6 +1,5 @@
 """Projects: open one, delete one, or make a new one."""
 
-from pathlib import Path
 from typing import Literal
 
 import streamlit as st
@@ -19,6 +18,8 @@ _STATES: dict[str, tuple[str, Literal["gray", "blue", "green", "red"]]] = {
     "damaged": ("damaged", "red"),
 }
 _THUMBNAILS, _SIZE = 16, 40
+_NEXT = "pages/discover.py"
+"""The page that a project opens on."""
 
 
 def show_projects() -> None:
@@ -36,7 +37,8 @@ def show_projects() -> None:
                 _card(card)
         has_example = any(card.name == projects.EXAMPLE_NAME for card in cards)
         if not has_example and st.button("Open the example", type="primary", icon=":material/school:"):
-            _go_to(projects.create_example().paths.root)
+            _open(projects.create_example().paths.root)
+            st.switch_page(_NEXT)
     with right:
         st.subheader("New project")
         if Key.TASK in st.session_state:
@@ -54,8 +56,15 @@ def _card(card: ProjectCard) -> None:
         if here:
             st.badge("open", color="primary")
         st.space("stretch")
-        if st.button("Open", key=f"open_{card.root}", type="primary", disabled=card.state == "damaged"):
-            _go_to(card.root)
+        if st.button(
+            "Open",
+            key=f"open_{card.root}",
+            type="primary",
+            disabled=card.state == "damaged",
+            on_click=_open,
+            args=(card.root,),
+        ):
+            st.switch_page(_NEXT)
         if st.button("", icon=":material/delete:", key=f"delete_{card.root}", type="tertiary", help="Delete"):
             _confirm_delete(card)
     if card.state == "damaged":
@@ -103,9 +112,6 @@ def _delete(card: ProjectCard) -> None:
     _state.notify(f"{plain(card.name)} is deleted")
 
 
-def _go_to(root: Path) -> None:
-    _state.open_project(root)
-    st.switch_page("pages/discover.py")
-
+_open = _safely.callback(_state.open_project)
 
 show_projects()

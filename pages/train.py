@@ -8,6 +8,7 @@ from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.latest import run_in_use
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take_if_any
+from dgm_engine.training.run_results import is_damaged
 from pages import _curves, _guards, _outcome, _runs, _safely, _settings
 from pages._text import plain
 
@@ -15,7 +16,14 @@ REFRESH_SECONDS = 1.5
 
 
 def train(project: Project) -> None:
-    """The page."""
+    """The page; the list of runs, and with it the way back to another one, stands whatever is damaged."""
+    with _safely.errors_shown():
+        _now(project)
+    _runs.listed(project, jobs.runs(project))
+
+
+def _now(project: Project) -> None:
+    """What training does, the settings of the next one and the curves."""
     found = jobs.active_status(project)
     alive = found is not None and found[1].alive
     if (seen := take_if_any(project)) is not None:
@@ -33,7 +41,6 @@ def train(project: Project) -> None:
             _explain()
         else:
             _safely.polling(_watch, REFRESH_SECONDS if alive else None)(project)
-    _runs.listed(project, jobs.runs(project))
 
 
 def _at_work(project: Project) -> None:
@@ -69,6 +76,12 @@ def _last_word(project: Project, run: RunPaths, status: JobStatus) -> None:
     ended_early = status.state is not JobState.FINISHED and (left is None or left.run != run.number)
     if status.state is JobState.FAILED:
         st.error(f"Run {run.number} failed: {plain(status.error) or 'see its worker.log'}", icon=":material/error:")
+    elif is_damaged(run):
+        st.warning(
+            f"The results of run {run.number} cannot be read. Copy them back to {plain(str(run.arrays))}, use another "
+            "run of the list below, or train again.",
+            icon=":material/broken_image:",
+        )
     elif ended_early:
         st.warning(f"Run {run.number} was {_runs.STATES[status.state]} after {status.seconds:.0f} s.")
     if left is not None:

@@ -15,6 +15,7 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import results_stamp
 from dgm_engine.services.projects import Project
 from dgm_engine.training.checkpoint import new_state, save_checkpoint
+from dgm_engine.training.comparing import Comparison, Score, Standing
 from dgm_engine.training.results import Results, save_results
 from dgm_engine.training.runs import RunConfig, read_config
 
@@ -45,11 +46,22 @@ def fabricate_run(project: Project, number: int, lineage: int = 1, owner: tuple[
     return run
 
 
-def fabricate_comparison(run: RunPaths, before: float, after: float, unlearned: tuple[str, ...] = ()) -> None:
-    """Says of a run's results how large a part of what people said they predict, and of those of the run before."""
-    standing = {"coverage": 0.9, "n": 50}
-    sides = {"before": {**standing, "agreement": before}, "after": {**standing, "agreement": after}}
-    compared = {"run": run.number - 1, **sides}
+def fabricate_comparison(
+    run: RunPaths,
+    before: float,
+    after: float,
+    unlearned: tuple[str, ...] = (),
+    held_out: tuple[int, int] | None = None,
+) -> None:
+    """Says of a run's results how large a part of what people named they predict, and of those of the run before.
+
+    Of 35 labels kept aside they predict `held_out`, before and after; None is where none are.
+    """
+    scores = (Score(), Score()) if held_out is None else tuple(Score(right, 35, 35) for right in held_out)
+    named = (Score(50 * share, 50, 50) for share in (before, after))
+    sides = [Standing(name, labels, 0.9) for name, labels in zip(named, scores, strict=True)]
+    lost = 0 if held_out is None else max(held_out[0] - held_out[1], 0)
+    compared = Comparison(run.number - 1, *sides, lost=lost).to_json()
     write_json(run.results, {**read_json(run.results), "compared": compared, "unlearned": unlearned})
 
 

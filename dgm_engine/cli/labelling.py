@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dgm_engine.cli.options import Json, ProjectFolder, annotator
+from dgm_engine.cli.options import Json, ProjectFolder
 from dgm_engine.cli.output import show
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError
@@ -32,7 +32,7 @@ def clusters(project: ProjectFolder, as_json: Json = False) -> None:
         }
         for cluster in clusters_of(seen)
     ]
-    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars"]
+    lines = [f"{'component':>9}  {'size':>7}  {'confidence':>10}  {'class':<20}  exemplars of run {seen.run.number}"]
     lines += [
         f"{row['component']:>9}  {row['size']:>7}  {row['confidence']:>10.2f}  {row['class'] or '-':<20}  "
         + " ".join(row["exemplars"][:3])
@@ -47,11 +47,20 @@ def name(
     class_name: Annotated[
         str, typer.Argument(metavar="CLASS", help='The class that owns it from now on; "" takes its name away.')
     ],
+    run: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="The run whose clusters you looked at; without it the one in use."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Give a cluster to a class; a class may have several clusters."""
-    owner = class_name.strip() or None
-    labelling.name_component(projects.open_project(project), component, owner, annotator())
+    """Give a cluster to a class; a class may have several clusters.
+
+    The name is of the images that the cluster holds, and stays with them. A run that ends after you looked may have put
+    others there: --run names those that you saw.
+    """
+    opened, owner = projects.open_project(project), class_name.strip() or None
+    seen = None if run is None else take(opened, run)
+    labelling.name_component(opened, component, owner, labelling.default_annotator(), seen)
     done = f"cluster {component} has no name any more" if owner is None else f"cluster {component} is {owner}"
     show(as_json, {"component": component, "class": owner}, [done])
 
@@ -65,7 +74,7 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Take in labels of single items from a file."""
-    report = labelling.import_labels(projects.open_project(project), csv, annotator())
+    report = labelling.import_labels(projects.open_project(project), csv, labelling.default_annotator())
     rejected = [{"row": row.row, "reason": row.reason} for row in report.rejected]
     taken = f"{report.accepted} label{'s' * (report.accepted != 1)} taken"
     lines = [taken, *(f"{csv} row {r['row']} left out: {r['reason']}" for r in rejected)]

@@ -1,6 +1,5 @@
-"""What several commands take, and who gives them."""
+"""Arguments and options of several commands."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +14,3 @@ DataRoot = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
-
-
-def annotator() -> str:
-    """Who sits at the terminal."""
-    return os.environ.get("USER") or os.environ.get("USERNAME") or "command line"

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from dgm_engine.cli.options import Json, ProjectFolder, annotator
+from dgm_engine.cli.options import Json, ProjectFolder
 from dgm_engine.cli.output import bar, percent, show, text
 from dgm_engine.config import LikelihoodName, ModelName, Preset
 from dgm_engine.errors import InputError, JobError
 from dgm_engine.jobs import JobState, JobStatus, tail
 from dgm_engine.paths import RunPaths
-from dgm_engine.services import jobs, outcomes, projects
+from dgm_engine.services import jobs, labelling, outcomes, projects
 from dgm_engine.services.projects import Project
 from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.run_results import comparison, is_kept, unlearned
@@ -98,7 +98,7 @@ def use(
     as_json: Json = False,
 ) -> None:
     """Go back to a run, which training then goes on from. Labels stay as they are."""
-    jobs.use_run(projects.open_project(project), run, annotator())
+    jobs.use_run(projects.open_project(project), run, labelling.default_annotator())
     show(as_json, {"run": run}, [f"run {run} is in use"])
 
 
@@ -153,6 +153,8 @@ def _outcome(run: RunPaths) -> dict[str, Any]:
     return {
         "named_before": None if compared is None else compared.before.agreement,
         "named_after": None if compared is None else compared.after.agreement,
+        "held_out_before": None if compared is None else compared.before.held_out.share,
+        "held_out_after": None if compared is None else compared.after.held_out.share,
         "kept": is_kept(run),
         "unlearned": list(unlearned(run)),
     }
@@ -164,17 +166,18 @@ def _outcome_in_words(project: Project, run: RunPaths) -> list[str]:
     compared, down = comparison(run), outcomes.turned_down(project)
     if compared is not None and down is not None and down.run == run.number:
         before, after, root = compared.before, compared.after, project.paths.root
-        named = (
-            ""
-            if None in (before.agreement, after.agreement)
-            else (f"named {percent(before.agreement)} -> {percent(after.agreement)}, ")
-        )
+        shares = [
+            ("named", before.named.share, after.named.share),
+            (f"of {after.held_out.n} labels kept aside", before.held_out.share, after.held_out.share),
+            ("with a class", before.coverage, after.coverage),
+        ]
+        told = [f"{of} {percent(then)} -> {percent(now)}" for of, then, now in shares if now is not None]
         lines.append(
-            f"run {run.number} is not shown: {named}with a class {percent(before.coverage)} -> "
-            f"{percent(after.coverage)}; run {down.in_use} stays; `dgm use {root} {run.number}` shows it all the same"
+            f"run {run.number} is not shown: {', '.join(told)}; run {down.in_use} stays; `dgm use {root} {run.number}` "
+            "shows it all the same"
         )
     lines += [
-        f"{name} cannot be predicted: no cluster is its own; label more of it, or name its cluster, and train again"
+        f"{name} cannot be predicted: no image came out as one; label more of it, or name its cluster, and train again"
         for name in unlearned(run)
     ]
     return lines

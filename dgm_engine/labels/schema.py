@@ -144,7 +144,7 @@ class Event(NamedTuple):
         target: for undo and redo, the batch to undo or redo.
         other: for a split or a merge, the component that gets images, as in `Edit`.
         images: for a cluster, the images that the event is about. A name, also that of a merge, belongs to these
-            images; a split or a dissolving that leaves no name removes theirs.
+            images, in any lineage; a split or a dissolving that leaves no name removes theirs.
         run: for `USE`, the run whose results are shown from now on.
         newest: for `USE`, the newest run at the time.
     """

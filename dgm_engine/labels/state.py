@@ -52,11 +52,12 @@ class LabelState:
         none_of_named: the items that belong to none of the named classes.
         skipped: the items skipped and not judged since.
         names: component of the requested lineage to its class, as last said of that number; None if it was un-named on
-            purpose. This and the next four are empty if no lineage was requested.
-        anchors: item to its anchor: a name belongs to images, wherever the model moves them.
+            purpose. This and the next three are empty if no lineage was requested.
         anchored: the components in `names` whose names belong to images; the other names belong to the number.
         edits: people's edits of the components of that lineage, in their order.
         ignored: the components of that lineage that people ignore.
+        anchors: item to its anchor, whatever the lineage of the cluster: a name belongs to images, wherever a model
+            moves them, and so to the images of a model that was trained from scratch.
         classes: the classes that label an item or name a component, in any lineage, in the order in which they first
             appeared.
         numbers: these classes, and those that no longer label or name anything, in that order, to a number that each
@@ -137,7 +138,8 @@ class Judgement(NamedTuple):
 
 UNJUDGED = Judgement()
 MIN_REMNANT_SHARE = 0.2
-"""A name counts only while at least this share of the images that it was given to have not been named again since."""
+"""A name counts only while at least this share of the images that it was given to have not been named again since.
+Images that splits took from it do not count: what is left of their cluster keeps the name, however small it is."""
 _USE_KEY = "run"  # the one key of the choices of runs
 _VIEWS = {
     "positive": "positive",
@@ -177,9 +179,10 @@ def judge(before: Judgement, event: Event) -> Judgement:
 class Step:
     """A batch on one of the two stacks.
 
-    `items`, `names`, `anchors`, `edits`, `ignored` and `used` hold the values to exchange at the next undo or redo;
-    None is an absent key. The name "" is of a component un-named on purpose. `classes` are the classes that appeared
-    first in this batch, with their numbers. `known` is `LabelState.known` while this batch is the newest not undone.
+    `items`, `names`, `anchors`, `split_off`, `edits`, `ignored` and `used` hold the values to exchange at the next undo
+    or redo; None is an absent key. The name "" is of a component un-named on purpose. `classes` are the classes that
+    appeared first in this batch, with their numbers. `known` is `LabelState.known` while this batch is the newest not
+    undone.
     """
 
     first: Event
@@ -187,7 +190,8 @@ class Step:
     mixed: bool = False
     items: dict[str, Judgement | None] = field(default_factory=dict[str, Judgement | None])
     names: dict[tuple[int, int], str | None] = field(default_factory=dict[tuple[int, int], str | None])
-    anchors: dict[tuple[int, str], Anchor | None] = field(default_factory=dict[tuple[int, str], Anchor | None])
+    anchors: dict[str, Anchor | None] = field(default_factory=dict[str, Anchor | None])
+    split_off: dict[int, int | None] = field(default_factory=dict[int, int | None])
     anchored: dict[tuple[int, int], bool | None] = field(default_factory=dict[tuple[int, int], bool | None])
     used: dict[str, Use | None] = field(default_factory=dict[str, Use | None])
     edits: dict[tuple[int, int], Edit | None] = field(default_factory=dict[tuple[int, int], Edit | None])
@@ -229,7 +233,8 @@ class Fold:
         self._views: dict[str, dict[str, Any]] = {name: {} for name in _VIEWS}
         self._changed: dict[str, None] = {}  # the items that changed since the views were updated, in their order
         self._names: dict[tuple[int, int], str] = {}  # by lineage and component
-        self._anchors: dict[tuple[int, str], Anchor] = {}  # by lineage and item
+        self._anchors: dict[str, Anchor] = {}  # by item
+        self._split_off: dict[int, int] = {}  # by naming event, how many of its images splits took from it
         self._anchored: dict[tuple[int, int], bool] = {}  # by lineage and component
         self._used: dict[str, Use] = {}  # under one key
         self._edits: dict[tuple[int, int], Edit] = {}  # by lineage and event, in the order of events
@@ -284,15 +289,23 @@ class Fold:
             annotators=dict(views["annotators"]),
             confirmed=frozenset(views["confirmed"]),
             said=dict(views["said"]),
-            anchors={item: anchor for (of, item), anchor in anchors.items() if of == lineage},
+            anchors=anchors,
             anchored=frozenset(component for of, component in self._anchored if of == lineage),
             use=self._used.get(_USE_KEY),
         )
 
-    def _standing_anchors(self) -> dict[tuple[int, str], Anchor]:
+    def _standing_anchors(self) -> dict[str, Anchor]:
         """The anchors without remnants, which are the few images that had left a cluster before it was renamed."""
         left = Counter(anchor.event for anchor in self._anchors.values())
-        return {key: one for key, one in self._anchors.items() if left[one.event] >= MIN_REMNANT_SHARE * one.named}
+        return {
+            item: one
+            for item, one in self._anchors.items()
+            if left[one.event] >= MIN_REMNANT_SHARE * self._not_split_off(one)
+        }
+
+    def _not_split_off(self, anchor: Anchor) -> int:
+        """The number of images that the event of an anchor named, without those that splits took from it since."""
+        return anchor.named - self._split_off.get(anchor.event, 0)
 
     def _set_judgement(self, item: str, judgement: Judgement | None) -> None:
         """Sets the judgement of an item; None removes it."""
@@ -335,7 +348,7 @@ class Fold:
 
     def _do_to_component(self, step: Step, event: Event, key: tuple[int, int]) -> None:
         """Applies one event about a cluster; the key is its lineage and component."""
-        self._anchor(step, event, key[0])
+        self._anchor(step, event)
         if event.kind is Kind.NAME:
             _change(self._names, step.names, key, event.class_name or "")
             _change(self._anchored, step.anchored, key, True if event.images else None)
@@ -354,12 +367,16 @@ class Fold:
         else:
             raise CorruptError(f"label event {event.id} is a {event.kind} of a cluster; restore the store from a copy")
 
-    def _anchor(self, step: Step, event: Event, lineage: int) -> None:
+    def _anchor(self, step: Step, event: Event) -> None:
         """Gives the event's name to its images, or removes theirs if the event leaves none."""
         keeps = event.kind is Kind.NAME or event.class_name
         for item, sure in event.images:
             anchor = Anchor(event.class_name or "", sure, event.id, len(event.images)) if keeps else None
-            _change(self._anchors, step.anchors, (lineage, item), anchor)
+            before = self._anchors.get(item)
+            if event.kind is Kind.SPLIT and before is not None:
+                taken = self._split_off.get(before.event, 0) + 1
+                _change(self._split_off, step.split_off, before.event, taken)
+            _change(self._anchors, step.anchors, item, anchor)
 
     def _move(self, source: list[Step], target: list[Step], event: Event) -> None:
         if not source or source[-1].first.batch != event.target:
@@ -374,6 +391,7 @@ class Fold:
             self._set_judgement(item, judgement)
         _exchange(self._names, step.names)
         _exchange(self._anchors, step.anchors)
+        _exchange(self._split_off, step.split_off)
         _exchange(self._anchored, step.anchored)
         _exchange(self._used, step.used)
         _exchange(self._edits, step.edits)

@@ -6,6 +6,7 @@ whole or not at all, and is one undo step. Any number of threads, `LabelStore` o
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -218,10 +219,17 @@ class LabelStore:
 
     def state_at(self, version: int, lineage: int | None = None) -> LabelState:
         """The state right after event `version`; reads the whole history up to it."""
+        return next(self.states_at([version], lineage))
+
+    def states_at(self, versions: Iterable[int], lineage: int | None = None) -> Iterator[LabelState]:
+        """The states right after each of several events, ascending; reads the history once for all of them."""
+        ascending = sorted(versions)
+        history = deque(self._events(events.c.id <= ascending[-1]) if ascending else ())
         fold = Fold()
-        for event in self._events(events.c.id <= version):
-            fold.add(event)
-        return fold.state(lineage)
+        for version in ascending:
+            while history and history[0].id <= version:
+                fold.add(history.popleft())
+            yield fold.state(lineage)
 
     def known_at(self, version: int) -> int:
         """`LabelState.known` right after event `version`; equals the current one if there is nothing new to learn."""

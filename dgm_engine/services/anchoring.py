@@ -9,18 +9,19 @@ from dgm_engine.services.viewing import view
 from dgm_engine.training.naming import chosen_anchors
 
 
-def named(now: Snapshot, seen: Snapshot, component: int) -> tuple[Anchored, ...]:
-    """The images that a new name of a cluster is kept by: some of those that it holds, and those that kept another one.
+def named(now: Snapshot, seen: Snapshot, *components: int) -> tuple[Anchored, ...]:
+    """The images that a new name of clusters is kept by: some of those that they hold, and those that kept another one.
 
     Args:
         now: the newest snapshot.
         seen: the snapshot that the person saw.
-        component: its number.
+        components: their numbers.
     """
     shown = view(seen)
-    place = np.flatnonzero(shown.component == component)
+    inside = np.isin(shown.component, components)
+    place = np.flatnonzero(inside)
     sure = shown.confidence[place].astype(np.float64)  # as they saw it: the run may have left other results since
-    images = {one.item: one for one in earlier(now, seen, shown.component == component)}
+    images = {one.item: one for one in earlier(now, seen, inside)}
     for position in chosen_anchors(shown.rows[place]).tolist():
         item = str(shown.items[place[position]])
         images[item] = Anchored(item, round(float(min(max(sure[position], 1e-3), 1.0)), 3))

@@ -53,7 +53,7 @@ def merge(project: Project, component: int, into: int, annotator: str, seen: Sna
     """Gives all images of a cluster to another one, which keeps its name, or takes the first one's if it has none.
 
     The first one is closed, so that a later split may use it. (To name two clusters alike makes them one class of two
-    components.) Arguments are those of `split`.
+    components.) The name then belongs to the images of both. Arguments are those of `split`.
 
     Raises:
         StateError: the project has no clusters yet, or others than the person saw; or one of the two holds no images.
@@ -64,12 +64,12 @@ def merge(project: Project, component: int, into: int, annotator: str, seen: Sna
     component_seen(now, into, seen)
     if component == into:
         raise InputError(f"cluster {component} cannot be merged with itself; choose another one")
-    name, kept = _filled(clusters, component).class_name, _filled(clusters, into).class_name
-    before = seen or now
-    images = anchoring.named(now, before, component) if name or kept else ()
-    if name and not kept:  # the other may have been left without a name on purpose
-        images += anchoring.earlier(now, before, view(before).component == into)
-    project.labels.edit_component(Kind.MERGE, now.lineage, component, into, kept or name, images, annotator=annotator)
+    first, second = _filled(clusters, component), _filled(clusters, into)
+    name = second.class_name or first.class_name
+    # What comes into a cluster whose name no image of its own has could be too few to name it.
+    new_to_it = (component,) if second.named else (component, into)
+    images = anchoring.named(now, seen or now, *new_to_it) if name else ()
+    project.labels.edit_component(Kind.MERGE, now.lineage, component, into, name, images, annotator=annotator)
 
 
 def dissolve(project: Project, component: int, annotator: str, seen: Snapshot | None = None) -> None:

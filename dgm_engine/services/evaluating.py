@@ -1,6 +1,6 @@
 """How good the model is: against ground truth where the source has it, against later labels where it has not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
-from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import results_of, stamped_results
 from dgm_engine.services.projects import TEST, Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.training import run_results
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
+from dgm_engine.training.results import Results
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,17 @@ def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     """
     project = seen.project
     trained = [run for n in project.paths.run_numbers() if run_results.is_readable(run := project.paths.run(n))]
-    ends = [results_of(run).labels_version for run in trained[1:]] + [seen.labels.version]
-    return tuple(_agreement(project, run, end) for run, end in zip(trained, ends, strict=True))
+    stamped = {run.number: stamped_results(run) for run in trained}
+    results = {n: one for n, (_, one) in stamped.items()}
+    later = [results[run.number].labels_version for run in trained[1:]] + [seen.labels.version]
+    until = dict(zip(results, later, strict=True))
+    known, found = _seen(project, results), dict[int, Agreement]()
+    for lineage in {one.config.lineage for one in results.values()}:
+        mine = sorted((n for n, one in results.items() if one.config.lineage == lineage), key=until.__getitem__)
+        states = project.labels.states_at([until[n] for n in mine], lineage)
+        for n, state in zip(mine, states, strict=True):
+            found[n] = _agreement(Snapshot(project, project.paths.run(n), *stamped[n], state), known[n])
+    return tuple(found[n] for n in results)
 
 
 _NO_ITEMS = AllOldNew(None, None, None)
@@ -172,24 +181,34 @@ def _as_in_truth(name: str, classes: Sequence[str]) -> str:
     return alike[0] if len(alike) == 1 else name
 
 
-def _seen(project: Project, run: RunPaths) -> set[tuple[str, str]]:
-    """The labels (item, class) that a run or one that it continued was trained on."""
-    results = results_of(run)
-    known = project.labels.state_at(results.labels_version)
+def _seen(project: Project, results: Mapping[int, Results]) -> dict[int, set[tuple[str, str]]]:
+    """By run, the labels (item, class) that it or one that it went on from was trained on."""
+    known = dict(results)
+    for one in results.values():
+        while (parent := one.config.parent) is not None and parent not in known:
+            known[parent] = one = results_of(project.paths.run(parent))
+    order = sorted(known, key=lambda n: known[n].labels_version)
+    states = project.labels.states_at([known[n].labels_version for n in order])
+    learned = {n: _learned(known[n], state) for n, state in zip(order, states, strict=True)}
+    seen: dict[int, set[tuple[str, str]]] = {}
+    for n in sorted(known):  # a run is younger than its parent
+        parent = known[n].config.parent
+        seen[n] = learned[n] if parent is None else learned[n] | seen[parent]
+    return seen
+
+
+def _learned(results: Results, known: LabelState) -> set[tuple[str, str]]:
+    """The labels (item, class) that a run was trained on, of those that it knew."""
     held_out = unseen_items(known, results.config.training)
-    seen = {(item, name) for item, name in known.positive.items() if item not in held_out}
-    parent = results.config.parent
-    return seen if parent is None else seen | _seen(project, project.paths.run(parent))
+    return {(item, name) for item, name in known.positive.items() if item not in held_out}
 
 
-def _agreement(project: Project, run: RunPaths, end: int) -> Agreement:
-    stamp, results = stamped_results(run)
-    then = Snapshot(project, run, stamp, results, project.labels.state_at(end, results.config.lineage))
-    known = _seen(project, run)
-    given = {item: name for item, name in then.labels.positive.items() if (item, name) not in known}
+def _agreement(then: Snapshot, seen: set[tuple[str, str]]) -> Agreement:
+    """What a run says of the labels at a time that neither it nor one that it went on from was trained on."""
+    given = {item: name for item, name in then.labels.positive.items() if (item, name) not in seen}
     asked = {item: name for item, name in given.items() if name in then.owner}
     if not asked:
-        return Agreement(run.number, 0, None, len(given))
-    predicted = class_probabilities(then.q_y[project.pool.rows(list(asked))], then.owner).predicted()
+        return Agreement(then.run.number, 0, None, len(given))
+    predicted = class_probabilities(then.q_y[then.project.pool.rows(list(asked))], then.owner).predicted()
     right = [bool(guess == name) for guess, name in zip(predicted, asked.values(), strict=True)]
-    return Agreement(run.number, len(asked), sum(right) / len(right), len(given) - len(asked))
+    return Agreement(then.run.number, len(asked), sum(right) / len(right), len(given) - len(asked))

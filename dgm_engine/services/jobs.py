@@ -78,7 +78,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
 def retrain(project: Project) -> RunPaths:
     """Goes on from the results in use, with the settings they were trained with; else a first run.
 
-    A schedule that was stopped is continued to its end; after a finished one it takes `training.planning.WARM_STEPS`.
+    A schedule that is unfinished is continued to its end; else it takes `training.planning.WARM_STEPS`.
 
     Raises:
         StateError: another run is at work.
@@ -108,7 +108,9 @@ def use_run(project: Project, number: int, annotator: str) -> None:
             raise StateError(f"run {active.number} is still at work; stop it or wait for it, and then go back")
         wanted = run_of(project, number, choice(project))
         if run_results.is_damaged(wanted):
-            raise CorruptError(f"{wanted.results} cannot be read; restore it from a copy, or choose another run")
+            raise CorruptError(
+                f"the results of run {number} are damaged; restore {wanted.arrays} from a copy, or choose another run"
+            )
         if wanted == latest_run(project) and turned_down(project) is None:
             raise StateError(f"run {number} is in use already; choose another one")
         newest = max(n for n in project.paths.run_numbers() if run_results.has_results(project.paths.run(n)))

@@ -3,6 +3,7 @@
 Every call is one batch: one step for `undo`. Items of the test split are kept for `evaluate` and cannot be labelled.
 """
 
+import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,14 @@ from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.services.viewing import clusters_of, component_seen
 
 IN_TEST_SPLIT = "is in the test split, which is kept to evaluate the model on; label images of the train split"
+
+
+def default_annotator() -> str:
+    """Who says things where nobody says who: the name of the computer's user, on screens and in a terminal alike."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # by version and system, of an account without a name
+        return "anonymous"
 
 
 def label_items(project: Project, items: Sequence[str], class_name: str, annotator: str) -> None:

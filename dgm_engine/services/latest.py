@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from dgm_engine.errors import CorruptError, NotFoundError, StateError
+from dgm_engine.errors import CorruptError, DgmError, NotFoundError, StateError
 from dgm_engine.labels.schema import Use
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.projects import Project
@@ -35,6 +35,7 @@ def latest_run(project: Project) -> RunPaths:
 
     Raises:
         StateError: nothing was trained yet.
+        CorruptError: something was, and nothing of it can be read.
     """
     return run_of(project, None, choice(project))
 
@@ -49,11 +50,12 @@ def run_of(project: Project, number: int | None, use: Use | None) -> RunPaths:
 
     Raises:
         StateError: nothing was trained yet.
+        CorruptError: something was, and none of it can be read.
         NotFoundError: there is no such run, or it has no results.
     """
     in_use = run_results.latest_results(project.paths, use)
     if in_use is None:
-        raise StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
+        raise _nothing_to_see(project)
     if number is None or number == in_use.number:
         return in_use
     with_results = [n for n in project.paths.run_numbers() if run_results.has_results(project.paths.run(n))]
@@ -61,6 +63,17 @@ def run_of(project: Project, number: int | None, use: Use | None) -> RunPaths:
         known = ", ".join(map(str, with_results))
         raise NotFoundError(f"project {project.name} has no run {number} with results; it has {known}")
     return project.paths.run(number)
+
+
+def _nothing_to_see(project: Project) -> DgmError:
+    """Why no run is in use."""
+    damaged = [run for n in project.paths.run_numbers() if run_results.is_damaged(run := project.paths.run(n))]
+    if damaged:
+        return CorruptError(
+            f"the results of run {damaged[-1].number} of {project.name} are damaged; restore {damaged[-1].arrays} "
+            f"from a copy, or train again (dgm train {project.paths.root})"
+        )
+    return StateError(f"project {project.name} has no clusters yet; train it first (dgm train {project.paths.root})")
 
 
 def stamped_results(run: RunPaths) -> tuple[int, Results]:

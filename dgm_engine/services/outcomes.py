@@ -1,16 +1,20 @@
 """What came of training: whether the newest results are shown, what is left to do, what could not be learned."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from dgm_engine.jobs import JobState
+from dgm_engine.errors import CorruptError
+from dgm_engine.json_files import read_json, write_json
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.latest import choice, results_of, run_in_use
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.services.viewing import view
 from dgm_engine.training import run_results, runs
-from dgm_engine.training.comparing import Comparison
+from dgm_engine.training.comparing import Comparison, unpredicted
 from dgm_engine.training.naming import still_overruled
 
 
@@ -87,12 +91,9 @@ def something_new(project: Project) -> bool:
 
 
 def left_to_do(project: Project) -> Left | None:
-    """What the run in use did not get to; None where it came to its end, is at work, or there is none.
-
-    None too where a later run came to that end: if it is not in use, it was worse, and would be so again.
-    """
+    """What the run in use did not get to; None where it is not `unfinished`, or there is none."""
     run = run_in_use(project)
-    if run is None or not runs.unfinished(run) or _finished_by_another(project, run):
+    if run is None or not run_results.unfinished(run):
         return None
     status = runs.status(run)
     done, of_epochs = status.details.get("epoch") or 0.0, status.details.get("of_epochs")
@@ -122,15 +123,35 @@ def moved_names(seen: Snapshot) -> tuple[Moved, ...]:
     )
 
 
+def moves_known(seen: Snapshot, person: str) -> frozenset[Moved]:
+    """The moved names that somebody said they know of."""
+    known = _known_moves(_moves_seen(seen)).get(person, ())
+    return frozenset(Moved(component, name, tuple(now), answered) for component, name, now, answered in known)
+
+
+def know_moves(seen: Snapshot, person: str, moved: Iterable[Moved]) -> None:
+    """Notes that somebody knows of these."""
+    path = _moves_seen(seen)
+    known = moves_known(seen, person).union(moved)
+    write_json(path, {**_known_moves(path), person: sorted(known, key=repr)})
+
+
 def unlearned(seen: Snapshot) -> tuple[str, ...]:
-    """The classes that people speak of and the results cannot predict, though training knew of them."""
-    return tuple(n for n in seen.results.unlearned if n in seen.labels.classes and n not in seen.owner)
+    """The classes that people speak of and the results predict of no image, though training knew of them."""
+    without = [name for name in seen.results.unlearned if name in seen.labels.classes]
+    return unpredicted(without, view(seen).predicted) if without else ()
 
 
-def _finished_by_another(project: Project, run: RunPaths) -> bool:
-    later = (project.paths.run(number) for number in project.paths.run_numbers() if number > run.number)
-    with_results = [(runs.read_config(one), runs.status(one)) for one in later if run_results.has_results(one)]
-    return any(c.parent == run.number and c.goes_on and s.state is JobState.FINISHED for c, s in with_results)
+def _moves_seen(seen: Snapshot) -> Path:
+    """The numbers of clusters mean something within a lineage."""
+    return seen.project.paths.run(seen.lineage).moves_seen
+
+
+def _known_moves(path: Path) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except CorruptError:  # there is none yet, or it is damaged, and then people are told once more
+        return {}
 
 
 def _newest_results(project: Project) -> RunPaths | None:

@@ -5,7 +5,7 @@ The last two are kept, and that of the model whose results the screens show.
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,10 @@ CHECKPOINTS_KEPT = 2
 """The newest checkpoints that are kept: one more than needed, in case the last is damaged."""
 FIRST_FEATURES = 1
 """The version of the features of a model whose checkpoint does not state it."""
+
+Cause = tuple[int | None, str]
+"""What a component was made for: a class that owned nothing, or, with the component that they were in, the images that
+answers said to be of the class."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class Checkpoint:
         """By component, where labels spoke against the names that its images have."""
         return overruled_from_json(self.about.get("overruled", ()))
 
+    @property
+    def made(self) -> frozenset[Cause]:
+        """What components were made for in this schedule."""
+        return frozenset((source, name) for source, name in self.about.get("made", ()))
+
 
 def save_checkpoint(
     run: RunPaths,
@@ -70,6 +79,7 @@ def save_checkpoint(
     owner: tuple[str | None, ...],
     edits: tuple[Edit, ...] = (),
     overruled: Mapping[int, Overruled] = NONE_OVERRULED,
+    made: Collection[Cause] = (),
 ) -> None:
     """Writes a checkpoint, and removes those that nobody needs any more.
 
@@ -79,6 +89,7 @@ def save_checkpoint(
         owner: (K,) the owners that training gave to components.
         edits: what people did with clusters that the model knows of.
         overruled: by component, where labels spoke against the names that its images have.
+        made: what components were made for in this schedule.
     """
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
@@ -98,6 +109,7 @@ def save_checkpoint(
         "owner": owner,
         "edits": edits,
         "overruled": overruled_to_json(overruled),
+        "made": sorted(made, key=repr),
     }
     write_json(run.about_weights(state.step), about)  # written last: it says that the checkpoint is whole
     _remove_others(run, state.step)

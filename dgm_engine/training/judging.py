@@ -1,13 +1,13 @@
-"""A run's results beside those that it went on from, over a project."""
+"""A run's results beside what people said, and beside those that it went on from, over a project."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgm_engine.labels.state import LabelState
-from dgm_engine.training.comparing import Comparison, Standing
-from dgm_engine.training.naming import Rows, still_overruled
+from dgm_engine.training.comparing import Comparison, Expected, unpredicted
+from dgm_engine.training.naming import Rows, spoken_of, still_overruled
 from dgm_engine.training.ownership import class_probabilities, unseen_items
 from dgm_engine.training.results import Results
 
@@ -16,7 +16,7 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
     """Both as they stand to what people have said by now.
 
     They should predict the names that people gave to images, but for those that labels spoke against, and the labels
-    that the later training did not see.
+    that the later training did not see. No image is both: one that somebody judged by itself has no name any more.
 
     Args:
         before: of the run that the later one went on from.
@@ -25,21 +25,27 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
         rows: from item ids to pool rows.
         named: the images that still have the name that a person gave their cluster.
     """
-    held_out = unseen_items(labels, after.config.training)
-    expected = {item: labels.positive[item] for item in held_out}
-    sure = {item: labels.anchors[item].sure for item in named if item in labels.anchors}
-    expected |= {item: labels.anchors[item].class_name for item in sure}
     place = {row: position for position, row in enumerate(after.shown.tolist())}
-    items = [item for item, row in zip(expected, rows(list(expected)).tolist(), strict=True) if row in place]
-    positions = np.array([place[row] for row in rows(items).tolist()], dtype=np.int64)
-    said, weights = [expected[item] for item in items], [sure.get(item, 1.0) for item in items]
+
+    def expected(said: Mapping[str, str], sure: Mapping[str, float]) -> Expected:
+        found = [item for item, row in zip(said, rows(list(said)).tolist(), strict=True) if row in place]
+        positions = np.array([place[row] for row in rows(found).tolist()], dtype=np.int64)
+        return Expected(positions, [said[item] for item in found], [sure.get(item, 1.0) for item in found])
+
+    anchors = {item: labels.anchors[item] for item in named if item in labels.anchors}
+    under_names = expected({item: a.class_name for item, a in anchors.items()}, {i: a.sure for i, a in anchors.items()})
+    unseen = sorted(unseen_items(labels, after.config.training))
+    held_out = expected({item: labels.positive[item] for item in unseen}, {})
     seen = [(one, one.edited(labels.edits)[0]) for one in (before, after)]
+    earlier, later = (_predicted(one, q_y, labels, rows) for one, q_y in seen)
     refused = np.isin(seen[-1][1][after.shown].argmax(axis=1), _refused(after, labels))
-    standings = (
-        Standing.of(_predicted(one, q_y, labels, rows), positions, said, weights, refused) for one, q_y in seen
-    )
-    number = after.config.parent
-    return Comparison(0 if number is None else number, *standings)
+    return Comparison.of(after.config.parent or 0, (earlier, later), under_names, held_out, refused)
+
+
+def unlearned(results: Results, labels: LabelState, rows: Rows, named: Collection[str]) -> tuple[str, ...]:
+    """The classes that images stand for and results predict of none. Arguments are those of `compare`."""
+    predicted = _predicted(results, results.edited(labels.edits)[0], labels, rows)
+    return unpredicted(spoken_of(labels, named), predicted)
 
 
 def _refused(results: Results, labels: LabelState) -> list[int]:

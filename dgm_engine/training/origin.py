@@ -7,7 +7,7 @@ from typing import Self
 from dgm_engine.config import TrainingConfig
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Edit
-from dgm_engine.training.checkpoint import Checkpoint, model_of, new_state, read_checkpoint, restore_state
+from dgm_engine.training.checkpoint import Cause, Checkpoint, model_of, new_state, read_checkpoint, restore_state
 from dgm_engine.training.fitting import fresh_state
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled
@@ -25,6 +25,7 @@ class Origin:
         given: (K,) the owners that training gave to components, without the names of people.
         edits: what people did with clusters that the model knows of.
         overruled: by component, where labels spoke against names.
+        made: what components were made for in the schedule that it is at.
         needs_start: whether the model has no clusters yet.
     """
 
@@ -32,6 +33,7 @@ class Origin:
     given: Owner
     edits: tuple[Edit, ...] = ()
     overruled: Mapping[int, Overruled] = field(default_factory=dict[int, Overruled])
+    made: frozenset[Cause] = frozenset()
     needs_start: bool = False
 
     @classmethod
@@ -49,7 +51,7 @@ class Origin:
         config, table, device = setting.config, setting.table, setting.device
         if checkpoint is not None:
             state = restore_state(checkpoint, config, len(table.rows), device)
-            return cls(state, checkpoint.owner, checkpoint.edits, checkpoint.overruled)
+            return cls(state, checkpoint.owner, checkpoint.edits, checkpoint.overruled, checkpoint.made)
         if config.parent is None:
             state = fresh_state(config.model, training, table, device)
             return cls(state, (None,) * config.model.n_components, needs_start=training.clustering_start)
@@ -60,6 +62,6 @@ class Origin:
             raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")
         if config.goes_on:
             state = replace(restore_state(parent, config, len(table.rows), device), seconds=0.0)
-        else:
-            state = new_state(model_of(parent, config.model).to(device), training, len(table.rows))
+            return cls(state, parent.owner, parent.edits, parent.overruled, parent.made)
+        state = new_state(model_of(parent, config.model).to(device), training, len(table.rows))
         return cls(state, parent.owner, parent.edits, parent.overruled)

@@ -13,8 +13,8 @@ from dgm_engine.extractors.registry import known
 from dgm_engine.json_files import write_json
 from dgm_engine.labels.schema import Use
 from dgm_engine.paths import ProjectPaths, RunPaths
-from dgm_engine.training.run_results import latest_results, model_now
-from dgm_engine.training.runs import RunConfig, active_run, read_config, unfinished
+from dgm_engine.training.run_results import latest_results, model_now, unfinished
+from dgm_engine.training.runs import RunConfig, active_run, read_config
 
 DEFAULT_COMPONENTS = 20
 PAPER_LATENT = 200
@@ -66,7 +66,7 @@ def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use 
     """Makes the folder of a new run; `launch` starts it.
 
     The run continues from the results in use where those have the shape that is asked for, unless `request.fresh`. A
-    schedule that was stopped is continued to its end, unless passes or minutes are asked for.
+    schedule that is `unfinished` is continued to its end, unless passes or minutes are asked for.
 
     Raises:
         StateError: another run is at work.

@@ -27,11 +27,9 @@ from dgm_engine.training.naming import (
     still_overruled,
 )
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
+from dgm_engine.training.run_results import ARRAYS
 from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
-
-_ARRAYS = ("q_y", "z", "shown", "prototypes")
-"""The fields of `Results` that are files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,7 @@ class Results:
         contained: what people did with clusters that its model knows of.
         overruled: by component, where labels spoke against the names that its images have.
         compared: with the results that the run went on from; None where there are none.
-        unlearned: classes that people speak of and no component predicts.
+        unlearned: classes that people speak of and no shown image is predicted as.
     """
 
     q_y: NDArray[np.float16]
@@ -126,7 +124,7 @@ def load_results(run: RunPaths) -> Results:
     compared = about.get("compared")
     edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
-        **{name: load_array(run.array(name, about["step"])) for name in _ARRAYS},
+        **{name: load_array(run.array(name, about["step"])) for name in ARRAYS},
         owner=tuple(about["owner"]),
         labels_version=about["labels_version"],
         config=config,
@@ -146,7 +144,7 @@ def results_step(run: RunPaths) -> int | None:
 def save_results(run: RunPaths, results: Results) -> None:
     """Writes the arrays, and then what they are of; the arrays before stay for those who are about to read them."""
     before = results_step(run)
-    for name in _ARRAYS:
+    for name in ARRAYS:
         save_array(run.array(name, results.step), getattr(results, name))
     about = {
         "owner": results.owner,
@@ -158,7 +156,7 @@ def save_results(run: RunPaths, results: Results) -> None:
         "unlearned": results.unlearned,
     }
     write_json(run.results, about)
-    for name in _ARRAYS:
+    for name in ARRAYS:
         kept = [run.array(name, step) for step in (results.step, before) if step is not None]
         for old in run.arrays_of(name):
             if old not in kept:

@@ -15,8 +15,6 @@ from dgm_engine.paths import ProjectPaths, RunPaths
 
 WORKER = "dgm_engine.training.worker"
 """The module whose process does the work."""
-NEARLY_DONE = 0.9
-"""A run that was stopped beyond this share of its schedule is not gone on with."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +104,6 @@ def metrics(run: RunPaths) -> list[dict[str, Any]]:
     if not run.metrics.exists():
         return []
     return [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines() if line]
-
-
-def unfinished(run: RunPaths) -> bool:
-    """Whether a run that has results was ended before its schedule was, and not just before its end.
-
-    There the learning rate has all but come to nothing, and to go on at it would teach the model no new label.
-    """
-    now = status(run)
-    return not now.alive and now.state is not jobs.JobState.FINISHED and now.progress < NEARLY_DONE
 
 
 def active_run(paths: ProjectPaths) -> RunPaths | None:

@@ -65,7 +65,7 @@ class Scene:
         config: TrainingConfig,
     ) -> None:
         self.state, self.table, self.labels, self.config = state, table, labels, config
-        self.owner, self.claims, self.named = learned.owner, learned.claims, learned.named
+        self.given, self.owner, self.claims, self.named = learned.given, learned.owner, learned.claims, learned.named
         answers = [*evident(labels, config).items(), *((item, NO_CLASS) for item in labels.none_of_named)]
         self.answered = rows([item for item, _ in answers])
         self.answer = np.array([name for _, name in answers], dtype=object)

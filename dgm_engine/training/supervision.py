@@ -1,23 +1,26 @@
 """What people say of images and clusters, taken up by a run at work: labels, names, edits, and what follows of them."""
 
 import sys
+from dataclasses import replace
+
+import numpy as np
 
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.edits import difference
-from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
+from dgm_engine.training.checkpoint import Cause
 from dgm_engine.training.fitting import Learned, learn, predict
 from dgm_engine.training.knowledge import Knowledge
-from dgm_engine.training.naming import Overruled, spoken_of
+from dgm_engine.training.naming import NONE_OVERRULED, Overruled, claims, spoken_of
 from dgm_engine.training.origin import Origin
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
 from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import load_held, load_results, save_held
-from dgm_engine.training.run_results import has_results, latest_results
+from dgm_engine.training.run_results import has_results, is_damaged, latest_results
 from dgm_engine.training.scene import Scene
 from dgm_engine.training.setting import Setting
-from dgm_engine.training.settling import make_components, settle
+from dgm_engine.training.settling import make_components, settle, taken_by_names
 from dgm_engine.training.splits import kept_apart
 from dgm_engine.training.takeover import take_over
 
@@ -42,6 +45,7 @@ class Supervision:
         named: images that still have the name of their cluster.
         edits: what people did with clusters that the model knows of.
         overruled: by component, where labels spoke against names.
+        made: what components were made for in this schedule.
         labels_version: of the labels that were taken up last.
     """
 
@@ -51,11 +55,13 @@ class Supervision:
         self.overruled: dict[int, Overruled] = {**origin.overruled}
         self.owner: Owner = self.given
         self.named: frozenset[str] = frozenset()
+        self.made = origin.made
         self.labels_version = -1
         self._known: Knowledge | None = None  # nothing was taken up yet
         self._learn_again = 0  # the step after which owners are looked at again
-        self._made: set[tuple[int | None, str]] = set()  # what components were made for: `NewComponent.cause`
         self._settled = -1  # the version of the labels that was last held against the names
+        # Which random component holds most of a name's images says nothing.
+        self._random = setting.config.parent is None and not config.clustering_start and not has_results(setting.run)
 
     def knowledge(self) -> Knowledge:
         """What is known now; looked at anew when somebody said something, and now and then because owners change."""
@@ -70,14 +76,17 @@ class Supervision:
 
     def learn(self) -> Knowledge:
         """Gives components to classes, and allowed sets to items."""
-        said = self.setting.label_state()
+        said = self._said()
         labels = said.within(len(self.given))
         self.labels_version = labels.version
         if labels.edits != self.edits:
             self._take_over(labels.edits)
         learned = self._learned(labels)
-        if self.config.clustering_start and self._settle(labels, learned, said.edits):
-            learned = self._learned(labels)
+        if self.config.clustering_start:
+            if self._give_back(labels, learned):
+                learned = self._learned(labels)
+            if self._settle(labels, learned, said.edits):
+                learned = self._learned(labels)
         self.given, self.owner, self.named = learned.given, learned.owner, learned.named
         held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
         halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
@@ -91,21 +100,41 @@ class Supervision:
         self.learn()
         self.labels_version = learned
 
+    def begin_names(self) -> None:
+        """Takes up names from now on: the components, random until here, have become clusters."""
+        self._random = False
+        self.carry_over()
+
     def carry_over(self) -> None:
-        """Gives the new components the names of the clusters of an earlier lineage that they came out of."""
-        before = latest_results(self.setting.project, self.setting.label_state().use)
-        if before is None or before.number == self.setting.run.number:
+        """Gives the new components the names of the clusters of an earlier lineage that they came out of.
+
+        Names that belong to images are theirs in this lineage too (`LabelState.anchors`), until they are taken back. So
+        components that those have a say in are not given any.
+        """
+        project, own = self.setting.project, self.setting.run.number
+        before = latest_results(project, self.setting.label_state().use)
+        if before is None:  # to start from scratch is the remedy where all are damaged
+            damaged = [n for n in project.run_numbers() if n < own and is_damaged(project.run(n))]
+            if damaged:
+                sys.stderr.write(f"No names are carried over: the results of run {damaged[-1]} are damaged\n")
             return
-        try:
-            earlier = load_results(before)
-        except CorruptError as error:  # to start from scratch is the remedy
-            sys.stderr.write(f"No names are carried over: {error}\n")
+        if before.number == own:
             return
+        earlier = load_results(before)
         labels, pool = self.setting.labels.state(earlier.config.lineage), self.setting.pool
         q_y = earlier.edited(labels.edits)[0]
         owner = earlier.owners(labels, q_y, pool.rows)
         component = predict(self.state.model, self.setting.table, pool.shown)[0].argmax(1)
-        self.given = carried_over(q_y[pool.shown], owner, component, len(self.given))
+        carried = carried_over(q_y[pool.shown], owner, component, len(self.given))
+        named = predict(self.state.model, self.setting.table, pool.rows(list(labels.anchors)))[0].argmax(1)
+        sizes = np.bincount(component, minlength=len(carried))
+        claimed = claims(named, list(labels.anchors.values()), NONE_OVERRULED, sizes)
+        self.given = tuple(name if said is None else None for name, said in zip(carried, claimed, strict=True))
+
+    def _said(self) -> LabelState:
+        """What people have said by now, as far as it means anything to the model."""
+        said = self.setting.label_state()
+        return replace(said, anchors={}) if self._random else said
 
     def _learned(self, labels: LabelState) -> Learned:
         table, rows = self.setting.table, self.setting.pool.rows
@@ -125,22 +154,35 @@ class Supervision:
 
     def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
         """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
-        given_one = (name for source, name in self._made if source is None)
+        given_one = (name for source, name in self.made if source is None)
         waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
         if not waiting and labels.known == self._settled:
             return False
         self._settled = labels.known
-        scene = Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
-        found = settle(scene)
+        found = settle(scene := self._scene(labels, learned))
         for component, said in found.overruled.items():
             self.overruled[component] = said
-        if new := [one for one in found.new if one.cause not in self._made]:
+        made: set[Cause] = set()
+        if new := [one for one in found.new if one.cause not in self.made]:
             whom = new[0].class_name if len(new) == 1 else f"{len(new)} classes"
             self.reporter.phase(f"Making room for {whom}".rstrip(), self.reporter.progress)
-            make_components(scene, new, edits, self.overruled)
-            self._made |= {one.cause for one in new}
+            numbers = make_components(scene, new, edits, self.overruled)
+            made = {one.cause for one, number in zip(new, numbers, strict=True) if number is not None}
+        self.made |= made
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
-        return bool(found.overruled or found.new)
+        return bool(found.overruled or made)
+
+    def _give_back(self, labels: LabelState, learned: Learned) -> bool:
+        """Gives components back to the classes of their labels if names came to lie in them; whether any."""
+        pairs = enumerate(zip(learned.claims, learned.given, strict=True))
+        if not any(name and given not in (None, name) and labels.names.get(k) != name for k, (name, given) in pairs):
+            return False
+        taken = taken_by_names(self._scene(labels, learned))
+        self.overruled |= taken
+        return bool(taken)
+
+    def _scene(self, labels: LabelState, learned: Learned) -> Scene:
+        return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Makes the model what people made of the clusters that they saw."""

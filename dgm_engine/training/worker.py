@@ -28,10 +28,9 @@ from dgm_engine.progress import watched
 from dgm_engine.training.checkpoint import read_checkpoint, save_checkpoint
 from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import default_epochs, predict
-from dgm_engine.training.judging import compare
+from dgm_engine.training.judging import compare, unlearned
 from dgm_engine.training.live import LiveView
 from dgm_engine.training.loop import Record, Schedule, bfloat16, train
-from dgm_engine.training.naming import spoken_of
 from dgm_engine.training.origin import Origin
 from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import Results, keep_metrics, load_results, save_results
@@ -166,7 +165,7 @@ class Worker:
                 self._save_checkpoint()
                 saved = time.monotonic()
         if self.setting.config.parent is None and not self.config.clustering_start:
-            self.supervision.carry_over()  # from random weights, components mean something only now
+            self.supervision.begin_names()  # from random weights, components mean something only now
         self.supervision.learn_last()
 
     def _report(self, record: Record, progress: float) -> None:
@@ -212,13 +211,12 @@ class Worker:
 
     def _save_checkpoint(self) -> None:
         taken = self.supervision
-        save_checkpoint(self.setting.run, self.state, taken.given, taken.edits, taken.overruled)
+        save_checkpoint(self.setting.run, self.state, taken.given, taken.edits, taken.overruled, taken.made)
 
     def _judged(self, results: Results) -> Results:
         """The results with what they cannot predict, and how they stand beside those that the run went on from."""
         labels, pool, named = self.setting.label_state(), self.setting.pool, self.supervision.named
-        owner = results.owners(labels, results.edited(labels.edits)[0], pool.rows)
-        results = replace(results, unlearned=tuple(c for c in spoken_of(labels, named) if c not in owner))
+        results = replace(results, unlearned=unlearned(results, labels, pool.rows, named))
         if self.setting.config.parent is None:
             return results
         before = load_results(self.setting.project.run(self.setting.config.parent))

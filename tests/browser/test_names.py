@@ -6,7 +6,6 @@ from playwright.sync_api import Page, expect
 from dgm_engine.labels.schema import Kind
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.projects import Project
-from pages._state import default_annotator
 from tests.browser.screens import settled, show
 from tests.fabricated import fabricate_layout, fabricate_run
 
@@ -25,7 +24,7 @@ def test_a_page_that_is_drawn_again_and_again_takes_no_name_away(address: str, p
     fields = page.get_by_role("combobox", name="Name of cluster")
     expect(fields.first).to_have_value("5")
     for colour, hesitates in zip(("Class", "Cluster") * 3, (20, 100, 200, 300, 450, 600), strict=True):
-        jobs.use_run(named, 1, default_annotator())
+        jobs.use_run(named, 1, labelling.default_annotator())
         page.wait_for_timeout(2_500)
         settled(page)
         page.get_by_role("button", name="Undo").first.click()

@@ -210,6 +210,24 @@ def test_the_first_pages_of_a_new_server_all_have_the_frame(
         expect(page.get_by_role("link", name="Export", exact=True)).to_be_visible()
 
 
+IMPATIENT = "(button) => { for (let n = 0; n < 20; n++) setTimeout(() => button.click(), 20 * n * n); }"
+"""Clicks again and again, with longer and longer between: some click comes while the one before is acted on."""
+
+
+def test_however_often_one_clicks_one_project_is_made(first_address: str, page: Page, tmp_path: Path) -> None:
+    pile, home = tmp_path / "pile.npy", tmp_path / "home"
+    np.save(pile, np.random.default_rng(0).integers(0, 255, (1100, 400, 400), dtype=np.uint8))  # long to be copied
+    page.goto(first_address)
+    page.get_by_role("radio", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(pile)
+    expect(page.get_by_role("textbox", name="Name of the project")).to_have_value("pile")
+    page.get_by_role("button", name="Create project").evaluate(IMPATIENT)
+    page.wait_for_url("**/discover?**")
+    settled(page)
+    assert len(list(home.glob(".tasks/*/task.json"))) == 1
+    assert [path.name for path in home.iterdir() if not path.name.startswith(".")] == ["pile"]
+
+
 COUNTING = """
 import time
 import streamlit as st

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from dgm_engine import cli
 from dgm_engine.config import Preset, TrainingConfig
@@ -26,6 +28,7 @@ from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.planning import TrainRequest
+from dgm_engine.training.results import load_results, save_results
 from dgm_engine.training.runs import read_config
 from tests.fabricated import N_COMPONENTS, fabricate_comparison, fabricate_run
 
@@ -132,6 +135,38 @@ def test_naming_labelling_and_evaluating(asked, trained: Project, tmp_path: Path
     assert {"accuracy_hungarian", "new"} <= scores.keys()
     assert asked("name", root, 0, "")["class"] is None
     assert asked("clusters", root)["clusters"][0]["class"] is None
+
+
+def test_a_name_is_of_the_clusters_of_the_run_that_was_looked_at(asked, dgm, trained: Project):
+    root = trained.paths.root
+    looked_at = asked("clusters", root)["run"]
+    assert f"of run {looked_at}" in dgm("clusters", root)[1]
+    results = load_results(trained.paths.run(1))
+    later = fabricate_run(trained, 2)  # in which cluster 3 is number 4
+    save_results(later, replace(load_results(later), q_y=np.roll(results.q_y, 1, axis=1)))
+    asked("name", root, 3, "three", "--run", looked_at)
+    assert [c["component"] for c in asked("clusters", root)["clusters"] if c["class"] == "three"] == [4]
+    asked("name", root, 6, "five")
+    assert [c["component"] for c in asked("clusters", root)["clusters"] if c["class"] == "five"] == [6]
+    fabricate_run(trained, 3, lineage=3)
+    code, _, err = dgm("name", root, 3, "three", "--run", looked_at)
+    assert (code, "found anew since you saw them" in err) == (2, True)
+    code, _, err = dgm("name", root, 3, "three", "--run", 7)
+    assert (code, "no run 7 with results" in err) == (2, True)
+
+
+def test_the_terminal_and_the_app_sign_alike_so_that_one_undoes_what_the_other_said(
+    asked, trained: Project, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):  # as in a container, or a service
+        monkeypatch.delenv(name, raising=False)
+    asked("name", trained.paths.root, 3, "three")
+    app = AppTest.from_file(str(Path(cli.__file__).parents[1] / "app.py"), default_timeout=60)
+    app.session_state["project"] = str(trained.paths.root)
+    app.run().switch_page("pages/label.py").run()
+    app.button(key="header_undo").click().run()
+    assert "Undone" in app.toast[0].value
+    assert asked("clusters", trained.paths.root)["clusters"][3]["class"] is None
 
 
 def test_a_label_file_of_which_no_row_can_be_taken_in_is_an_error_that_says_why(dgm, trained: Project, tmp_path: Path):
@@ -293,9 +328,11 @@ def test_runs_are_listed_and_one_can_be_gone_back_to(asked, dgm, trained: Projec
 def run_that_ends(trained: Project, monkeypatch: pytest.MonkeyPatch):
     """Has the next run end at once, with results that compare so to those before."""
 
-    def ends(before: float, after: float, unlearned: tuple[str, ...] = ()) -> None:
+    def ends(
+        before: float, after: float, unlearned: tuple[str, ...] = (), held_out: tuple[int, int] | None = None
+    ) -> None:
         def launch(run):
-            fabricate_comparison(fabricate_run(trained, run.number), before, after, unlearned)
+            fabricate_comparison(fabricate_run(trained, run.number), before, after, unlearned, held_out)
             write_status(run.status, JobStatus(JobState.FINISHED, "Finished", 1.0, 2.0, {"epoch": 5}))
 
         monkeypatch.setattr(training_runs, "launch", launch)
@@ -309,11 +346,14 @@ def test_train_tells_that_its_results_are_not_shown_and_what_it_could_not_learn(
     root = trained.paths.root
     run_that_ends(0.85, 0.34, ("rare",))
     told = asked("train", root)
-    assert {key: told[key] for key in ("run", "epochs", "named_before", "named_after", "kept", "unlearned")} == {
+    shares = ("named_before", "named_after", "held_out_before", "held_out_after")
+    assert {key: told[key] for key in ("run", "epochs", *shares, "kept", "unlearned")} == {
         "run": 2,
         "epochs": 5,
         "named_before": 0.85,
         "named_after": 0.34,
+        "held_out_before": None,
+        "held_out_after": None,
         "kept": False,
         "unlearned": ["rare"],
     }
@@ -324,6 +364,12 @@ def test_train_tells_that_its_results_are_not_shown_and_what_it_could_not_learn(
         "the same" in out
     )
     assert "rare cannot be predicted" in out
+
+    run_that_ends(1.0, 1.0, held_out=(35, 7))
+    told = asked("train", root)
+    assert (told["held_out_before"], told["held_out_after"], told["kept"]) == (1.0, 0.2, False)
+    assert told["named_after"] == pytest.approx(57 / 85)
+    assert "named 100% -> 100%, of 35 labels kept aside 100% -> 20%, with a class 90% -> 90%;" in dgm("train", root)[1]
 
     run_that_ends(0.85, 0.86)
     told = asked("train", root)

@@ -74,7 +74,7 @@ class Reference:
             "skipped": skipped,
             "confirmed": confirmed & positive.keys(),
             "names": {component: name for (run, component), name in names.items() if run == lineage},
-            "anchors": {item: anchor for (run, item), anchor in anchors.items() if run == lineage},
+            "anchors": anchors,
             "anchored": {component for run, component in anchored if run == lineage},
             "use": uses[-1] if uses else None,
             "edits": [tuple(edit) for run, *edit in edits if run == lineage],
@@ -90,7 +90,7 @@ class Reference:
                 run, component, name, images = arguments
                 names[run, component] = name
                 (anchored.add if images else anchored.discard)((run, component))
-                anchors |= {(run, item): (name or "", sure) for item, sure in images}
+                anchors |= {item: (name or "", sure) for item, sure in images}
             elif operation == "edit_component":
                 do_edit(edits, ignored, names, anchors, anchored, *arguments)
         return names, anchors, anchored, edits, ignored
@@ -114,9 +114,9 @@ def do_edit(edits, ignored, names, anchors, anchored, kind, run, component, othe
         names[run, other] = name
         (anchored.add if images else anchored.discard)((run, other))
     for item, sure in images:  # they have the name that the edit leaves, or none any more
-        anchors.pop((run, item), None)
+        anchors.pop(item, None)
         if name is not None:
-            anchors[run, item] = name, sure
+            anchors[item] = name, sure
 
 
 def test_a_component_stands_for_what_was_merged_into_it_and_halves_share():
@@ -186,4 +186,6 @@ def test_state_equals_the_reference_after_every_step(store, path, seed):
         assert other.state(lineage) == store.state(lineage)
     for version, expected in seen[::7]:
         assert as_dict(other.state_at(version, 1)) == expected
+    versions = [version for version, _ in reversed(seen[::5])]
+    assert [as_dict(state) for state in other.states_at(versions, 1)] == [expected for _, expected in seen[::5]]
     other.close()

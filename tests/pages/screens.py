@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 
-from dgm_engine.services import viewing
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from pages._state import Key
@@ -41,4 +41,23 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def in_use(project: Project) -> int:
-    return viewing.view(take(project)).run
+    return take(project).run.number
+
+
+def ask_for_another_run() -> None:
+    """What the browser does in the midst of a script: of the same page, at the same address."""
+    context = get_script_run_ctx()
+    assert context is not None
+    assert context.script_requests is not None
+    context.script_requests.request_rerun(RerunData(query_string=context.query_string))
+
+
+def badges(app: AppTest) -> str:
+    """How the header says that the last run ended, and where that leads to."""
+    links = [f"{link.proto.label} -> {link.proto.page}" for link in app.main.get("page_link")]
+    return " ".join([*links, *(said.value for said in app.main.markdown if "-badge[" in said.value)])
+
+
+def cut(path: Path) -> None:
+    """Leaves the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

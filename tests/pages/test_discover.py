@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from dgm_engine import jobs as engine_jobs
@@ -120,6 +121,12 @@ def test_a_card_says_what_nobody_named_and_what_has_grown_since(mapped: Project)
     assert "named by training" not in five
     assert "named by training" in four
     assert "when it was named" not in four
+    fours = view.items[view.component == 4].tolist()
+    for labelled, said_of_it in ((fours[:1], "named by training, from 1 label<"), (fours[1:3], "from 3 labels<")):
+        labelling.label_items(mapped, labelled, "four", "ann")
+        assert any(said_of_it in card.proto.body for card in opened("discover", mapped).get("html"))
+    labelling.label_items(mapped, fours[3:4], "nine", "ann")
+    assert any("from 3 of 4 labels<" in card.proto.body for card in opened("discover", mapped).get("html"))
     labelling.name_component(mapped, 5, "five", "ann")
     labelling.name_component(mapped, 4, "four", "ann")
     said = " ".join(card.proto.body for card in opened("discover", mapped).get("html"))
@@ -189,3 +196,48 @@ def test_the_preview_counts_what_a_bulk_label_would_change(project: Project) -> 
     change = _bulk.preview(project.labels.state(), [f"train/{i:05d}" for i in range(5)], "b")
 
     assert change == _bulk.Change(new=2, same=1, moved={"a": 2})
+
+
+def what_can_be_done_with_a_cluster(root: str, component: int) -> None:
+    """A page: where "asked" is set, the browser asks for another run before this one has drawn its buttons."""
+    from pathlib import Path
+
+    import streamlit as st
+
+    from dgm_engine.services import projects
+    from dgm_engine.services.snapshot import take
+    from dgm_engine.services.viewing import clusters_of
+    from pages import _cluster_actions
+    from tests.pages.screens import ask_for_another_run
+
+    seen = take(projects.open_project(Path(root)))
+    if st.session_state.pop("asked", False):
+        ask_for_another_run()
+    _cluster_actions._actions(seen, clusters_of(seen)[component])
+
+
+@pytest.mark.parametrize(
+    ("button", "kind"),
+    [
+        ("Merge", Kind.MERGE),
+        ("Split it in two", Kind.SPLIT),
+        ("Dissolve it", Kind.DISSOLVE),
+        ("Ignore it", Kind.IGNORE),
+    ],
+)
+def test_what_is_done_with_a_cluster_is_done_though_the_browser_asks_for_another_run(
+    trained: Project, button: str, kind: Kind
+) -> None:
+    app = AppTest.from_function(what_can_be_done_with_a_cluster, args=(str(trained.paths.root), 3), default_timeout=20)
+    chosen = app.run().selectbox[0].options[4]
+    app.selectbox[0].set_value(number_in(chosen))  # and pressed before the page has been drawn with it
+    app.session_state["asked"] = True
+    press(app, button)
+    said = trained.labels.history()[-1]
+    assert said.kind is kind
+    if kind is Kind.MERGE:
+        assert take(trained).labels.edits[-1].other == number_in(chosen)
+
+
+def number_in(title: str) -> int:
+    return int(title.removeprefix("Cluster "))

@@ -1,16 +1,20 @@
 """What the browser says of images is taken once, in order, and can be undone."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dgm_engine.data.sources import SourceRequest
+from dgm_engine.errors import DgmError
 from dgm_engine.labels.schema import Kind
 from dgm_engine.services import auditing, labelling
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
+from pages import _statements
 from tests.pages.screens import without_fault
 
 
@@ -102,3 +106,14 @@ def test_an_unusable_class_name_is_told_and_nothing_is_written(trained: Project)
     app = said(trained, {"kind": "label", "items": ["train/00001"], "names": ["   "]})
     assert trained.labels.version() == 0
     assert "is empty" in app.toast[0].value
+
+
+def test_what_one_browser_says_waits_for_no_other() -> None:
+    taken, both_at_work = _statements._Taken(), threading.Barrier(2)
+
+    def say(client: str) -> list[DgmError]:
+        statement = {"seq": 1, "kind": "undo", "items": [], "names": [], "project": "", "audit": 0}
+        return taken.take(Said(client, (statement,)), lambda _: both_at_work.wait(10))
+
+    with ThreadPoolExecutor() as browsers:
+        assert list(browsers.map(say, ("one", "another"))) == [[], []]

@@ -23,7 +23,7 @@ from pages import _map
 from pages._colours import Colour
 from pages._state import Key
 from tests.fabricated import fabricate_comparison, fabricate_run
-from tests.pages.screens import in_use, opened, press, texts, without_fault
+from tests.pages.screens import badges, in_use, opened, press, texts, without_fault
 
 
 def test_training_again_offers_the_settings_of_the_run_before(trained: Project) -> None:
@@ -42,6 +42,7 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
     assert app.slider[0].value == 12
     assert app.select_slider[0].value == "as long as it needs"
     assert "**Run 1**  :gray[finished · a fresh start · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(app)
+    assert "sets 5% of the labels of every class with 20 or more aside in any case" in texts(app)
 
 
 def test_the_list_says_which_passes_are_of_the_run_before(trained: Project) -> None:
@@ -75,14 +76,19 @@ def test_each_run_can_be_gone_back_to_but_not_while_one_is_at_work(mapped: Proje
 
 @pytest.mark.parametrize(
     ("page", "choice", "chosen"),
-    [("train", "keep_earlier", 1), ("train", "use_later", 2), ("discover", "use_later", 2)],
+    [
+        ("train", "keep_earlier", 1),
+        ("train", "use_later", 2),
+        ("discover", "use_later", 2),
+        ("label", "keep_earlier", 1),
+    ],
 )
 def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
     mapped: Project, page: str, choice: str, chosen: int
 ) -> None:
     fabricate_comparison(fabricate_run(mapped, 2), 0.85, 0.34)
     app = opened(page, mapped)
-    told = "**Run 2 came out worse: you still see run 1.** Of 50 images that it is checked on it predicts **34%**"
+    told = "**Run 2 came out worse: you still see run 1.** Of 50 images under your names it predicts **34%**"
     assert told in texts(app)
     assert in_use(mapped) == 1
     app.button(key=choice).click().run()
@@ -94,7 +100,7 @@ def test_after_a_run_that_came_out_worse_a_person_decides_which_stays(
     assert in_use(mapped) == 1
 
 
-@pytest.mark.parametrize("page", ["train", "discover"])
+@pytest.mark.parametrize("page", ["train", "discover", "label"])
 def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: str) -> None:
     view = viewing.view(take(mapped))
     images = [Anchored(str(item), 0.9) for item in view.items[view.component == 7][:30]]
@@ -105,7 +111,10 @@ def test_names_that_moved_are_told_until_they_are_known(mapped: Project, page: s
     assert "“RBC” follows its images: from cluster 3 to cluster 7." in texts(app)
     press(app, "Understood")
     assert "follows its images" not in texts(app)
-    assert "follows its images" in texts(opened(page, mapped))  # another person has not seen it
+    app = opened(page, mapped)  # as after a refresh
+    assert "follows its images" not in texts(app)
+    app.text_input(key=Key.ANNOTATOR).set_value("somebody else").run()
+    assert "follows its images" in texts(without_fault(app))
 
 
 def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: Project) -> None:
@@ -147,7 +156,7 @@ def traces(app: AppTest) -> dict[str, int]:
     }
 
 
-@pytest.mark.parametrize("page", ["train", "discover"])
+@pytest.mark.parametrize("page", ["train", "discover", "label"])
 def test_a_class_that_cannot_be_predicted_is_told(mapped: Project, page: str) -> None:
     run = fabricate_run(mapped, 2)
     fabricate_comparison(run, 0.9, 0.9)
@@ -237,3 +246,32 @@ def test_train_says_when_settings_mean_a_start_from_scratch(trained: Project) ->
     choose("Model", ModelName.AGM_DGM)
     assert chosen("Auxiliary latent") == ["gaussian"]
     assert "it starts from scratch" in texts(app)
+
+
+@pytest.mark.parametrize("page", ["projects", "discover", "label", "train", "evaluate", "export"])
+def test_every_page_says_that_a_run_came_out_worse_and_leads_to_the_decision(mapped: Project, page: str) -> None:
+    assert "Trained" in badges(opened(page, mapped))
+    fabricate_comparison(fabricate_run(mapped, 2), 0.85, 0.34)
+    told = badges(opened(page, mapped))
+    assert "Came out worse] -> train" in told
+    assert "Trained" not in told
+    third = mapped.paths.run(3)  # it fails, and the decision about the second is still to be made
+    write_json(third.config, read_config(mapped.paths.run(2)).to_json())
+    engine_jobs.write_status(third.status, JobStatus(JobState.FAILED, "Training", 0.1, 9))
+    told = badges(opened(page, mapped))
+    assert "Came out worse] -> train" in told
+    assert "Training failed" in told
+    third.config.unlink()
+    third.status.unlink()
+    third.root.rmdir()
+    jobs.use_run(mapped, 1, "ann")
+    told = badges(opened(page, mapped))
+    assert "Came out worse" not in told
+    assert "Trained" in told
+
+
+def test_labels_kept_aside_that_a_run_lost_are_told_by_themselves(mapped: Project) -> None:
+    fabricate_comparison(fabricate_run(mapped, 2), 1.0, 1.0, held_out=(35, 7))
+    told = texts(opened("train", mapped))
+    assert "Of 50 images under your names it predicts **100%** as you said, run 1 100%." in told
+    assert "Of 35 labels kept aside it predicts **20%** as you said, run 1 100%." in told

@@ -14,7 +14,8 @@ from dgm_engine.discovery.edits import Contained
 from dgm_engine.discovery.suggestions import Strategy
 from dgm_engine.errors import InputError, NotFoundError, StateError
 from dgm_engine.labels.schema import Kind
-from dgm_engine.services import clusters, evaluating, exporting, labelling, suggesting, viewing
+from dgm_engine.labels.state import MIN_REMNANT_SHARE
+from dgm_engine.services import clusters, evaluating, exporting, labelling, outcomes, suggesting, viewing
 from dgm_engine.services.details import item_details
 from dgm_engine.services.latest import latest_run, results_of
 from dgm_engine.services.projects import Project
@@ -285,13 +286,13 @@ def items_of(project: Project, *wanted: int) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "left"),
     [
-        ({7: "seven"}, {7: "seven"}),
+        ({7: "seven"}, {3: "seven", 7: "seven"}),
         ({3: "three"}, {3: "three", 7: "three"}),
         ({3: "t", 7: "s"}, {3: "t", 7: "t"}),
         ({}, {}),
     ],
 )
-def test_a_merge_gives_its_name_to_the_images_that_come_in(trained: Project, given, left):
+def test_the_name_that_a_merge_leaves_is_that_of_the_images_of_both(trained: Project, given, left):
     for component, name in given.items():
         labelling.name_component(trained, component, name, ANN)
     before = names(trained)
@@ -301,6 +302,42 @@ def test_a_merge_gives_its_name_to_the_images_that_come_in(trained: Project, giv
     assert trained.labels.state(1).classes == tuple(sorted({*left.values()}))
     labelling.undo(trained, ANN)
     assert names(trained) == before
+
+
+@pytest.fixture
+def few_and_many(trained: Project) -> tuple[Project, int, int]:
+    """A cluster of 6 images, and one of more than 280."""
+    run = trained.paths.run(1)
+    results, before = load_results(run), components(trained)
+    few, many = 7, 3
+    rows, q_y = results.shown, np.array(results.q_y)
+    joined = np.isin(before, [few, many, 5])
+    joined[np.flatnonzero(before == few)[:6]] = False
+    q_y[rows[joined]] = np.where(np.arange(q_y.shape[1]) == many, 0.9, 0.1 / (q_y.shape[1] - 1))
+    save_results(run, replace(results, q_y=q_y, step=results.step + 1))
+    count = np.bincount(components(trained))
+    assert (count[few], count[many] > 280) == (6, True)
+    return trained, few, many
+
+
+@pytest.mark.parametrize("few_come_in", [True, False])
+@pytest.mark.parametrize("few_are_named", [True, False])
+@pytest.mark.parametrize("by_number", [True, False])
+def test_a_merge_of_a_few_images_and_many_leaves_the_name_whoever_had_it(
+    few_and_many, few_come_in, few_are_named, by_number
+):
+    project, few, many = few_and_many
+    named = few if few_are_named else many
+    if by_number:
+        project.labels.name_component(1, named, "mine", annotator=ANN)
+    else:
+        labelling.name_component(project, named, "mine", ANN)
+    both = items_of(project, few, many)
+    first, second = (few, many) if few_come_in else (many, few)
+    clusters.merge(project, first, second, ANN)
+    assert take(project).owner[second] == "mine"
+    assert outcomes.moved_names(take(project)) == ()
+    assert names(project) == dict.fromkeys(both, "mine")
 
 
 def test_a_cluster_without_a_name_on_purpose_takes_that_of_one_that_is_merged_into_it(trained: Project):
@@ -335,6 +372,27 @@ def test_the_new_half_of_a_split_has_no_name_and_the_other_keeps_its_own(trained
     assert (owner[4], owner[EMPTY]) == ("four", None)
     labelling.name_component(trained, EMPTY, "other", ANN)
     assert {names(trained)[item] for item in items_of(trained, EMPTY)} == {"other"}
+
+
+def test_a_named_cluster_keeps_its_name_however_often_it_is_split(trained: Project):
+    labelling.name_component(trained, 4, "four", ANN)
+    for k in (9, 10, 8, 7, 6):
+        clusters.merge(trained, k, 3, ANN)
+    kept, before = names(trained), viewing.clusters_of(take(trained))[4].size
+    for _ in range(5):
+        half = clusters.split(trained, 4, ANN)
+        assert take(trained).owner[4] == "four"
+        assert names(trained) == dict.fromkeys(items_of(trained, 4), "four")
+        clusters.merge(trained, half, 3, ANN)
+    assert viewing.clusters_of(take(trained))[4].size < MIN_REMNANT_SHARE * before
+    for _ in range(10):
+        labelling.undo(trained, ANN)
+    assert names(trained) == kept
+    for _ in range(10):
+        labelling.redo(trained, ANN)
+    assert names(trained) == dict.fromkeys(items_of(trained, 4), "four")
+    labelling.name_component(trained, 4, "vier", ANN)
+    assert {*names(trained).values()} == {"vier"}
 
 
 def test_images_of_a_dissolved_cluster_keep_no_name_of_it(trained: Project):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from dgm_engine.data.sources import SourceRequest
 from dgm_engine.errors import StateError
@@ -138,3 +140,25 @@ def test_agreement_counts_labels_that_the_run_never_saw(trained: Project):
     first, second = evaluating.held_out_agreement(take(trained))
     assert (first.run, first.n, first.agreement, first.n_unknown) == (1, 3, pytest.approx(2 / 3), 1)
     assert (second.run, second.n, second.agreement, second.n_unknown) == (2, 1, 1.0, 0)
+
+
+def test_the_history_is_read_no_more_often_for_more_runs(trained: Project):
+    reads: list[str] = []
+
+    def note(_connection, _cursor, statement, *_rest) -> None:
+        reads.extend([statement] if "images" in statement and statement.startswith("SELECT") else [])
+
+    def counted() -> int:
+        reads.clear()
+        assert len(evaluating.held_out_agreement(trained)) == len(trained.paths.run_numbers())
+        return len(reads)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        few = counted()
+        for n in (2, 3, 4, 5):
+            labelling.label_items(trained, [f"train/{n:05d}"], "one", "ann")
+            fabricate_run(trained, n)
+        assert 0 < counted() <= few
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)

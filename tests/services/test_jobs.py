@@ -96,12 +96,31 @@ def test_who_asks_for_as_many_clusters_as_at_first_goes_on_with_those_that_were_
         jobs.continues(trained, TrainRequest(n_components=grown + 1))
 
 
-@pytest.mark.parametrize(("progress", "unfinished"), [(0.2, True), (0.89, True), (0.95, False)])
-def test_a_run_that_was_stopped_just_before_its_end_is_not_gone_on_with(trained: Project, progress, unfinished):
+@pytest.mark.parametrize(
+    ("progress", "details", "unfinished"),
+    [
+        (0.2, {}, True),
+        (0.89, {}, True),
+        (0.95, {}, False),
+        (
+            0.902,
+            {"epoch": 34.4, "of_epochs": 40.0, "of_seconds": None},
+            True,
+        ),  # a first run's start is a part of its bar
+        (0.86, {"epoch": 34.4, "of_epochs": 40.0, "of_seconds": None}, True),
+        (0.5, {"epoch": 37.0, "of_epochs": 40.0, "of_seconds": None}, False),
+        (0.95, {"epoch": 3.0, "of_epochs": None, "of_seconds": 60.0, "work": 50.0}, True),
+        (0.5, {"epoch": 3.0, "of_epochs": 40.0, "of_seconds": 60.0, "work": 55.0}, False),
+        (0.1, {"of_epochs": 0.0}, True),
+    ],
+)
+def test_a_run_that_was_stopped_just_before_its_end_is_not_gone_on_with(
+    trained: Project, progress, details, unfinished
+):
     run = trained.paths.run(1)
-    status = replace(training_runs.status(run), state=JobState.STOPPED, progress=progress)
+    status = replace(training_runs.status(run), state=JobState.STOPPED, progress=progress, details=details)
     engine_jobs.write_status(run.status, status)
-    assert training_runs.unfinished(run) == unfinished
+    assert run_results.unfinished(run) == unfinished
 
 
 @pytest.mark.parametrize("preset", list(Preset))
@@ -227,7 +246,7 @@ def test_training_goes_on_from_the_run_in_use(trained: Project, monkeypatch: pyt
 
 
 def test_what_is_told_of_an_image_and_which_names_hold_are_of_the_run_in_use(trained: Project):
-    labelling.name_component(trained, 3, "three", "ann")
+    trained.labels.name_component(1, 3, "three", annotator="ann")  # of the number: it holds in that lineage only
     fabricate_run(trained, 2, lineage=2)
     item = str(trained.pool.items[0])
     assert [name for name, _ in item_details(trained, item, take(trained)).posterior] == [""]

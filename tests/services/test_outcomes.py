@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 
 from dgm_engine import jobs as engine_jobs
+from dgm_engine.config import batches_per_epoch
 from dgm_engine.jobs import JobState
 from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Anchored
 from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.outcomes import Left, Moved
-from dgm_engine.services.projects import Project
+from dgm_engine.services.projects import Project, open_project
 from dgm_engine.services.snapshot import take
-from dgm_engine.training import runs
+from dgm_engine.training import planning, runs
 from dgm_engine.training.naming import Overruled, overruled_to_json
 from dgm_engine.training.results import append_metrics
 from dgm_engine.training.runs import read_config
@@ -35,7 +36,7 @@ def stop(run: RunPaths, details: dict[str, object], seconds: float = 60.0, progr
 def test_worse_results_are_turned_down_until_a_person_decides_and_again_when_that_is_undone(worse: Project):
     down = outcomes.turned_down(worse)
     assert down is not None
-    assert (down.run, down.in_use, down.comparison.after.agreement) == (2, 1, 0.4)
+    assert (down.run, down.in_use, down.comparison.after.named.share) == (2, 1, 0.4)
     for choice in (1, 2):
         jobs.use_run(worse, choice, "ann")
         assert outcomes.turned_down(worse) is None
@@ -109,21 +110,40 @@ def test_only_the_run_in_use_has_anything_left_to_do(trained: Project):
     assert found.run == 1
 
 
+def goes_on_with_the_rest(project: Project) -> bool:
+    """Whether the next training goes on with a stopped schedule, which is just what the screens say is left to do."""
+    found = outcomes.left_to_do(project)
+    config = read_config(planning.create_run(project.paths, project.pool, planning.as_before(project.paths)))
+    assert config.parent == 1
+    assert config.goes_on == (found is not None)
+    briefly = planning.WARM_STEPS / batches_per_epoch(len(project.pool.shown), config.training.batch_size)
+    assert config.training.max_epochs == (None if config.goes_on else briefly)
+    return config.goes_on
+
+
 @pytest.mark.parametrize(("goes_on", "state"), [(True, JobState.STOPPED), (False, JobState.FINISHED)])
 def test_what_a_later_run_came_to_the_end_of_is_not_left_to_do(trained: Project, goes_on, state):
     stop(trained.paths.run(1), {"epoch": 10.0, "of_epochs": 40.0})
     later = fabricate_run(trained, 2)
     fabricate_comparison(later, 0.9, 0.1)
+    config = {**read_config(later).to_json(), "parent": 1}
+    write_json(later.config, {**config, "goes_on": True})
+    assert not goes_on_with_the_rest(trained)
+    engine_jobs.write_status(later.status, replace(runs.status(later), state=state, details={}, progress=0.3))
+    write_json(later.config, {**config, "goes_on": goes_on})
+    assert goes_on_with_the_rest(trained)
 
-    def left(**changes: object) -> bool:
-        write_json(later.config, {**read_config(later).to_json(), "parent": 1, **changes})
-        found = outcomes.left_to_do(trained)
-        assert found is None or found.run == 1
-        return found is not None
 
-    assert not left(goes_on=True)
-    engine_jobs.write_status(later.status, replace(runs.status(later), state=state))
-    assert left(goes_on=goes_on)
+def test_nor_is_what_a_run_came_to_the_end_of_that_took_it_up_from_another(trained: Project):
+    stop(trained.paths.run(1), {"epoch": 10.0, "of_epochs": 40.0})
+    for number in (2, 3):
+        later = fabricate_run(trained, number)
+        write_json(later.config, {**read_config(later).to_json(), "goes_on": True})
+        fabricate_comparison(later, 0.9, 0.1)
+    stop(trained.paths.run(2), {"epoch": 20.0, "of_epochs": 40.0})
+    assert not goes_on_with_the_rest(trained)
+    trained.paths.run(3).results.write_text("{")  # nobody can use it any more
+    assert goes_on_with_the_rest(trained)
 
 
 def test_what_is_new_is_what_the_results_in_use_have_not_learned(trained: Project):
@@ -174,6 +194,25 @@ def test_a_name_whose_images_are_elsewhere_has_moved(trained: Project):
     assert outcomes.moved_names(take(trained)) == ()
 
 
+def test_each_person_is_told_once_that_a_name_moved(trained: Project):
+    name_images(trained, 5, "five", of=7)
+    name_images(trained, 3, "three", of=8)
+    moved = outcomes.moved_names(take(trained))
+    assert outcomes.moves_known(take(trained), "ann") == frozenset()
+    outcomes.know_moves(take(trained), "ann", moved[:1])
+    outcomes.know_moves(take(trained), "bob", moved)
+    outcomes.know_moves(take(trained), "ann", [Moved(9, "nine", (), "")])
+    again = open_project(trained.paths.root)
+    assert outcomes.moves_known(take(again), "ann") == {moved[0], Moved(9, "nine", (), "")}
+    assert outcomes.moves_known(take(again), "bob") == set(moved)
+    fabricate_run(trained, 2)
+    assert outcomes.moves_known(take(trained), "bob") == set(moved)  # of the lineage
+    fabricate_run(trained, 3, lineage=3)
+    assert outcomes.moves_known(take(trained), "bob") == frozenset()
+    trained.paths.run(3).moves_seen.write_text("[")
+    assert outcomes.moves_known(take(trained), "bob") == frozenset()
+
+
 def test_a_name_that_was_given_up_or_that_answers_took_is_not_said_to_have_lost_its_images(trained: Project):
     name_images(trained, 5, "five", of=7)
     labelling.name_component(trained, 7, "seven", "ann")  # the cluster that it went to
@@ -198,3 +237,12 @@ def test_classes_that_cannot_be_predicted_are_told_while_somebody_speaks_of_them
     write_json(run.results, {**read_json(run.results), "unlearned": []})
     labelling.undo(trained, "ann")
     assert outcomes.unlearned(take(trained)) == ()
+
+
+@pytest.mark.parametrize(("component", "told"), [(11, ("rare",)), (8, ())])
+def test_a_class_that_owns_no_images_cannot_be_predicted(trained: Project, component: int, told: tuple[str, ...]):
+    """Component 11 is empty."""
+    trained.labels.name_component(1, component, "rare", annotator="ann")
+    fabricate_comparison(fabricate_run(trained, 2), 0.9, 0.9, unlearned=("rare",))
+    assert "rare" in take(trained).owner
+    assert outcomes.unlearned(take(trained)) == told

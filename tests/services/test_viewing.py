@@ -58,3 +58,15 @@ def test_the_newest_run_is_shown_and_names_stay_with_their_lineage(trained: Proj
     fabricate_run(trained, 3, lineage=3)
     view = viewing.view(take(trained))
     assert (view.run, view.owner[3]) == (3, None)
+
+
+def test_the_newest_run_is_shown_and_names_stay_with_their_images_or_if_they_have_none_with_their_lineage(
+    trained: Project,
+):
+    labelling.name_component(trained, 3, "three", "ann")
+    trained.labels.name_component(1, 4, "four", annotator="ann")
+    fabricate_run(trained, 2)
+    assert take(trained).owner[3:5] == ("three", "four")
+    fabricate_run(trained, 3, lineage=3)
+    view = viewing.view(take(trained))
+    assert (view.run, view.owner[3:5]) == (3, ("three", None))

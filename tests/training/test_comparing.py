@@ -2,17 +2,21 @@
 
 import json
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dgm_engine.config import TrainingConfig
 from dgm_engine.errors import CorruptError
 from dgm_engine.labels.schema import Anchored, Use
 from dgm_engine.services import jobs, labelling
+from dgm_engine.services.latest import latest_run
 from dgm_engine.services.outcomes import turned_down
 from dgm_engine.services.projects import Project
-from dgm_engine.training import run_results
-from dgm_engine.training.comparing import Comparison, Standing
+from dgm_engine.training import planning, run_results, runs
+from dgm_engine.training.comparing import Comparison, Expected, Score, Standing
 from dgm_engine.training.judging import compare
 from dgm_engine.training.naming import Overruled
 from dgm_engine.training.ownership import unseen_items
@@ -22,28 +26,57 @@ from tests.fabricated import fabricate_comparison, fabricate_run, made_up_compon
 # How results stand
 
 
-def test_agreement_is_weighed_by_how_sure_the_model_was_and_coverage_is_of_all_images():
+NOTHING = Expected(np.empty(0, dtype=np.int64), [], [])
+
+
+def test_what_people_said_is_weighed_by_how_sure_the_model_was():
     predicted = np.array(["cat", "dog", "", "cat", ""])
-    standing = Standing.of(predicted, np.array([0, 1, 2]), ["cat", "cat", "dog"], [0.5, 0.25, 0.25])
-    assert standing == Standing(0.5, 0.6, 3)
-    assert Standing.of(predicted, np.array([3, 0]), ["cat", "cat"], [0.1, 1.0]) == Standing(1.0, 0.6, 2)
+    assert Expected(np.array([0, 1, 2]), ["cat", "cat", "dog"], [0.5, 0.25, 0.25]).score(predicted) == Score(
+        0.5, 1.0, 3
+    )
+    assert Expected(np.array([3, 0]), ["cat", "cat"], [0.1, 0.9]).score(predicted).share == 1.0
+    assert NOTHING.score(predicted) == Score(0.0, 0.0, 0)
+    assert NOTHING.score(predicted).share is None
+
+
+def test_the_agreement_is_of_images_under_a_name_and_labels_kept_aside_together():
+    assert Standing(Score(6.0, 8.0, 20), Score(0.0, 4.0, 4), 0.5).agreement == 0.5
+    assert Standing(Score(), Score(1.0, 4.0, 4), 0.5).agreement == 0.25
+    assert Standing(Score(), Score(), 0.5).agreement is None
+
+
+def test_two_predictions_are_held_against_names_labels_and_each_other():
+    before, after = np.array(["cat", "dog", "", "cat", ""]), np.array(["cat", "cat", "cat", "", ""])
+    named, held_out = (
+        Expected(np.array([0, 3]), ["cat"] * 2, [0.5, 0.25]),
+        Expected(np.array([1, 2]), ["dog"] * 2, [1.0] * 2),
+    )
+    none = np.zeros(5, dtype=bool)
+    found = Comparison.of(3, (before, after), named, held_out, none)
+    assert found.before == Standing(Score(0.75, 0.75, 2), Score(1.0, 2.0, 2), 0.6)
+    assert found.after == Standing(Score(0.5, 0.75, 2), Score(0.0, 2.0, 2), 0.6)
+    assert (found.run, found.lost, found.won) == (3, 1, 0)
+    back = Comparison.of(3, (after, before), named, held_out, none)
+    assert (back.before, back.after, back.lost, back.won) == (found.after, found.before, 0, 1)
 
 
 def test_that_images_have_no_class_which_people_refused_them_is_no_loss_of_coverage():
-    predicted, nothing = np.array(["cat", "", "", "dog"]), np.empty(0, dtype=np.int64)
-    assert Standing.of(predicted, nothing, [], [], np.array([False, True, False, False])).coverage == 2 / 3
-    assert Standing.of(predicted, nothing, [], [], np.ones(4, dtype=bool)).coverage == 0.0
+    predicted = np.array(["cat", "", "", "dog"])
+    refused = np.array([False, True, False, False])
+    assert Comparison.of(1, (predicted, predicted), NOTHING, NOTHING, refused).after.coverage == 2 / 3
+    assert Comparison.of(1, (predicted, predicted), NOTHING, NOTHING, np.ones(4, dtype=bool)).after.coverage == 0.0
 
 
-def test_where_nobody_said_anything_there_is_no_agreement():
-    nothing = np.empty(0, dtype=np.int64)
-    assert Standing.of(np.array(["cat", ""]), nothing, [], []) == Standing(None, 0.5, 0)
-    assert Standing.of(np.empty(0, dtype=str), nothing, [], []) == Standing(None, 0.0, 0)
+def score(share: float | None, n: int = 1_000) -> Score:
+    return Score() if share is None else Score(share * n, n, n)
 
 
-def compared(agreement=(None, None), coverage=(0.5, 0.5)) -> Comparison:
-    before, after = (Standing(a, c, 1_000) for a, c in zip(agreement, coverage, strict=True))
-    return Comparison(3, before, after)
+def compared(named=(None, None), coverage=(0.5, 0.5), held_out=(None, None), n=1_000) -> Comparison:
+    """Labels kept aside that only one of the two predicts are those that one has more of."""
+    sides = zip(named, held_out, coverage, strict=True)
+    before, after = (Standing(score(a), score(b, n), c) for a, b, c in sides)
+    more = round(after.held_out.right - before.held_out.right)
+    return Comparison(3, before, after, max(-more, 0), max(more, 0))
 
 
 @pytest.mark.parametrize(
@@ -58,34 +91,96 @@ def compared(agreement=(None, None), coverage=(0.5, 0.5)) -> Comparison:
         (1.0, 0.9799, False),
     ],
 )
-def test_results_are_kept_unless_agreement_or_coverage_fell_by_more_than_two_points(before, after, kept):
-    assert compared(agreement=(before, after)).kept == kept
+def test_results_are_kept_unless_one_of_the_three_fell_by_more_than_two_points(before, after, kept):
+    assert compared(named=(before, after)).kept == kept
     assert compared(coverage=(before, after)).kept == kept
-    assert compared((before, after), (0.1, 0.9)).kept == kept  # what is won on one side makes up for nothing
-    assert compared((0.1, 0.9), (before, after)).kept == kept
+    assert compared(held_out=(before, after)).kept == kept
+    won = (0.1, 0.9)  # which makes up for nothing
+    assert compared((before, after), won, won).kept == kept
+    assert compared(won, (before, after), won).kept == kept
+    assert compared(won, won, (before, after)).kept == kept
+
+
+def test_labels_kept_aside_that_all_went_wrong_are_seen_beside_thousands_of_named_images():
+    before, after = Standing(score(1.0, 2_000), score(1.0, 35), 0.9), Standing(score(1.0, 2_000), score(0.0, 35), 0.9)
+    fell = Comparison(1, before, after, lost=35)
+    assert fell.after.agreement == pytest.approx(2_000 / 2_035)
+    assert not fell.kept
+    worse_names = Standing(score(0.97, 2_000), score(1.0, 10_000), 0.9)
+    fell = Comparison(1, replace(before, held_out=score(1.0, 10_000)), worse_names)
+    assert fell.after.agreement == pytest.approx(11_940 / 12_000)
+    assert not fell.kept
 
 
 @pytest.mark.parametrize(
     ("n", "lost", "kept"), [(1, 1, True), (11, 2, True), (11, 3, False), (100, 2, True), (100, 3, False)]
 )
-def test_an_agreement_of_few_images_falls_only_where_three_of_them_are_lost(n, lost, kept):
-    before, after = Standing(1.0, 0.9, n), Standing((n - lost) / n, 0.9, n)
+def test_of_few_images_a_name_falls_only_where_three_of_them_are_lost(n, lost, kept):
+    before, after = Standing(score(1.0, n), Score(), 0.9), Standing(score((n - lost) / n, n), Score(), 0.9)
     assert Comparison(1, before, after).kept is kept
 
 
+@pytest.mark.parametrize(
+    ("n", "lost", "won", "kept"),
+    [
+        (11, 4, 0, True),  # as four coins that all fall alike
+        (35, 5, 0, False),
+        (35, 5, 1, True),
+        (35, 7, 1, False),
+        (100, 10, 5, True),
+        (100, 14, 5, False),
+        (300, 5, 0, True),  # less than two points
+    ],
+)
+def test_labels_kept_aside_fall_only_where_chance_does_not_turn_so_many(n, lost, won, kept):
+    half = n // 2
+    before, after = (Standing(score(0.9), score(right / n, n), 0.9) for right in (half, half - lost + won))
+    assert Comparison(1, before, after, lost, won).kept is kept
+
+
+@pytest.mark.parametrize("n", [11, 35, 100, 300])
+def test_hardly_any_retrain_that_is_no_worse_is_turned_down_by_the_luck_of_the_labels_kept_aside(n):
+    generator = np.random.default_rng(0)
+    truth, classes = np.full(n, "cat"), np.array(["cat", "dog"])
+    expected = Expected(np.arange(n), truth.tolist(), [1.0] * n)
+    kept = []
+    for _ in range(400):
+        doubtful = generator.random(n) < 0.2  # these are as right before as after, on the average
+        twice = (np.where(doubtful, generator.choice(classes, n), truth) for _ in range(2))
+        before, after = twice
+        kept.append(Comparison.of(1, (before, after), NOTHING, expected, np.zeros(n, dtype=bool)).kept)
+    assert np.mean(kept) > 0.95
+
+
 def test_a_fall_by_just_two_points_is_none_by_more():
-    assert all(compared((n / 100, (n - 2) / 100)).kept for n in range(2, 101))
+    for n in range(2, 101):
+        fell = (n / 100, (n - 2) / 100)
+        assert compared(fell).kept
+        assert compared(coverage=fell).kept
+        assert compared(held_out=fell).kept
 
 
 def test_where_there_is_nothing_to_agree_with_coverage_alone_counts():
-    for agreement in ((None, None), (0.9, None), (None, 0.1)):
-        assert compared(agreement).kept
-        assert not compared(agreement, (0.5, 0.4)).kept
+    for nothing in ((None, None), (0.9, None), (None, 0.1)):
+        assert compared(nothing).kept
+        assert not compared(nothing, (0.5, 0.4)).kept
 
 
 def test_a_comparison_survives_as_json():
-    for one in (compared((0.25, 0.125), (0.5, 1.0)), compared()):
+    for one in (compared((0.25, 0.125), (0.5, 1.0), (0.9, 0.8)), compared()):
         assert Comparison.from_json(json.loads(json.dumps(one.to_json()))) == one
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "n", "kept"),
+    [(0.9, 0.4, 50, False), (0.9, 0.89, 50, True), (1.0, 0.8, 10, True), (None, None, 0, True)],
+)
+def test_a_comparison_of_an_earlier_version_is_judged_as_it_was(before, after, n, kept):
+    sides = {side: {"agreement": a, "coverage": 0.9, "n": n} for side, a in (("before", before), ("after", after))}
+    found = Comparison.from_json({"run": 1, **sides})
+    assert found.kept is kept
+    assert (found.before.agreement, found.after.agreement) == pytest.approx((before, after), nan_ok=True)
+    assert Comparison.from_json(found.to_json()) == found
 
 
 # Results beside those before
@@ -127,18 +222,47 @@ def test_names_and_labels_that_training_did_not_see_should_be_predicted_before_a
 
     still = [*threes[:50], *fours]
     found = compare(before, after, labels, pool.rows, still)
-    assert (found.run, found.before.n, found.after.n) == (1, len(still) + len(unseen), len(still) + len(unseen))
+    for standing in (found.before, found.after):
+        assert (standing.named.n, standing.held_out.n) == (len(still), len(unseen))
+    assert (found.run, found.lost, found.won) == (1, 0, 0)
     moved = set(pool.items[pool.shown[: int(MOVED * len(pool.shown))]].tolist())
     sure = {item: labels.anchors[item].sure for item in still}
-    total = sum(sure.values()) + len(unseen)
-    assert found.before.agreement == pytest.approx(sum(sure.values()) / total)
+    total = sum(sure.values())
+    assert found.before.named.share == 1.0
     # Of the threes that moved, four is predicted; the fives in cluster 3 by then count as nothing that was said.
-    assert found.after.agreement == pytest.approx(sum(s for item, s in sure.items() if item not in moved) / total)
+    stayed = sum(s for item, s in sure.items() if item not in moved)
+    assert found.after.named.share == pytest.approx(stayed / total)
+    assert found.before.held_out.share == found.after.held_out.share == 0.0
+    assert found.after.agreement == pytest.approx(stayed / (total + len(unseen)))
     owned = np.isin(component[pool.shown], [3, 4])
     assert found.before.coverage == pytest.approx(owned.mean())
     moved_rows = np.arange(len(pool.shown)) < int(MOVED * len(pool.shown))
     now = np.where(moved_rows, (component[pool.shown] + 1) % 12, component[pool.shown])
     assert found.after.coverage == pytest.approx(np.isin(now, [3, 4]).mean())
+
+
+def test_a_retrain_that_gets_the_labels_kept_aside_wrong_and_keeps_every_name_is_turned_down(trained: Project):
+    """The first images move to the next cluster, fours and threes; the names of the last ones stay where they are."""
+    fabricate_run(trained, 2)
+    shift(trained, 2, 0.4)
+    threes = named_cluster(trained, 3, "three")
+    pool, component = trained.pool, made_up_components(trained)
+    trained.labels.label(threes, "three", annotator="ann")
+    labels = trained.labels.state(1)
+    results = (load_results(trained.paths.run(n)) for n in (1, 2))
+    training = TrainingConfig(held_out_fraction=0.5)
+    before, after = (replace(one, config=replace(one.config, training=training)) for one in results)
+    unseen = unseen_items(labels, training)
+    fours = pool.items[pool.shown[-300:]][component[pool.shown[-300:]] == 4].tolist()
+    trained.labels.name_component(1, 4, "four", [Anchored(item, 1.0) for item in fours], annotator="ann")
+    found = compare(before, after, trained.labels.state(1), pool.rows, fours)
+    assert (found.before.named.share, found.after.named.share) == (1.0, 1.0)
+    assert found.before.held_out == Score(len(unseen), len(unseen), len(unseen))
+    lost = len(unseen & set(pool.items[pool.shown[: int(0.4 * len(pool.shown))]].tolist()))
+    assert (found.lost, found.won) == (lost, 0)
+    assert lost >= 5
+    assert not found.kept
+    assert compare(after, before, trained.labels.state(1), pool.rows, fours).kept
 
 
 def test_what_labels_spoke_against_is_not_expected_and_names_of_images_that_are_no_more_are_passed_over(
@@ -150,7 +274,7 @@ def test_what_labels_spoke_against_is_not_expected_and_names_of_images_that_are_
     before, after = (load_results(trained.paths.run(n)) for n in (1, 2))
     for named in ((), ("nonsense",)):
         found = compare(before, after, labels, trained.pool.rows, named)
-        assert (found.before.agreement, found.after.agreement, found.before.n) == (None, None, 0)
+        assert (found.before.named, found.before.held_out) == (Score(), Score())
         assert found.before == found.after
 
 
@@ -229,8 +353,28 @@ def test_a_choice_among_runs_without_results_chooses_nothing(three: Project):
     assert in_use(three, Use(2, 3), upto=0) is None
 
 
-def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Project):
-    three.paths.run(3).results.write_text("{")
+def nothing_left(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def half_left(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def nearly_all_left(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+CUT = (nothing_left, half_left)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [*product(["results"], CUT), *product(run_results.ARRAYS, (*CUT, nearly_all_left, Path.unlink))],
+)
+def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Project, file, damage):
+    run = three.paths.run(3)
+    damage(run.results if file == "results" else run.array(file, 0))
     assert in_use(three) == 1
     found = {run.number: run for run in jobs.runs(three)}
     assert [found[n].damaged for n in (1, 2, 3)] == [False, False, True]
@@ -240,6 +384,20 @@ def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Projec
         jobs.use_run(three, 3, "ann")
     jobs.use_run(three, 2, "ann")
     assert in_use(three, three.labels.state().use) == 2
+    assert in_use(three, Use(3, 3)) == 1
+    request = planning.as_before(three.paths)
+    assert runs.read_config(planning.create_run(three.paths, three.pool, request)).parent == 1
+
+
+def test_where_no_results_can_be_read_none_are_in_use_and_training_begins_anew(three: Project):
+    for number in (1, 2, 3):
+        half_left(three.paths.run(number).array("q_y", 0))
+    assert in_use(three) is None
+    with pytest.raises(CorruptError, match=r"run 3 of digits are damaged; .* train again \(dgm train"):
+        latest_run(three)
+    assert (
+        runs.read_config(planning.create_run(three.paths, three.pool, planning.as_before(three.paths))).parent is None
+    )
 
 
 def test_runs_of_before_results_were_compared_count_as_kept(three: Project):

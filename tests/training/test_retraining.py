@@ -9,8 +9,10 @@ import pytest
 
 from dgm_engine import jobs
 from dgm_engine.jobs import JobState
+from dgm_engine.labels.schema import Kind
 from dgm_engine.reproduction import peer_worker
-from dgm_engine.training import planning, run_results, runs, worker
+from dgm_engine.training import fitting, planning, run_results, runs, worker
+from dgm_engine.training.checkpoint import read_checkpoint
 from dgm_engine.training.ownership import class_probabilities
 from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import load_results
@@ -45,7 +47,7 @@ def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied):
     request = TrainRequest(epochs=2, overrides={**PLAIN, "retrain_rate": 1e-6})
     run = planning.create_run(copied.paths, copied.pool, request)
     stop_at(run, 3)
-    assert runs.unfinished(run)
+    assert run_results.unfinished(run)
     after = planning.create_run(copied.paths, copied.pool, planning.as_before(copied.paths))
     assert runs.read_config(after).goes_on
     Worker(Setting.of(after)).work()
@@ -167,3 +169,87 @@ def test_a_class_that_comes_late_is_learned_and_nothing_else_is_lost(copied):
     assert runs.read_config(again).parent == run.number
     assert wait(again, seconds=240).state is JobState.FINISHED, jobs.tail(again.log)
     assert recall(again)[0][9] > 0.8
+
+
+def test_a_name_that_comes_to_lie_in_a_component_while_it_trains_leaves_it_to_the_class_of_its_labels(
+    copied, monkeypatch
+):
+    first = run_results.latest_results(copied.paths)
+    name_images(copied, 0, "named", members(copied, first, 0))
+    copied.labels.label(copied.pool.items[members(copied, first, 3, 13)].tolist(), "labelled", annotator="tester")
+    Worker(Setting.of(planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=1)))).work()
+    before = load_results(run_results.latest_results(copied.paths))
+    assert before.owner[3] == "labelled"
+    assert 3 not in before.overruled
+    real, asked = fitting.claims, []
+
+    def moved(component, anchors, overruled, sizes):
+        """As if most of the name's images had come to lie in component 3, once the run is on its way."""
+        found = list(real(component, anchors, overruled, sizes))
+        asked.append(found[3])
+        if len(asked) > 1 and found[3] is None:
+            found[3] = "named"
+        return tuple(found)
+
+    monkeypatch.setattr(fitting, "claims", moved)
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=1))
+    Worker(Setting.of(run)).work()
+    assert len(asked) > 1
+    assert load_results(run).overruled[3].class_name == "labelled"
+
+
+def label_late(project):
+    """Labels a few images as of a class that nobody spoke of before, though all clusters have names."""
+    pool, first = project.pool, run_results.latest_results(project.paths)
+    for k in range(12):
+        name_images(project, k, f"cluster {k}", members(project, first, k))
+    rows = pool.shown[pool.truth[pool.shown] == 9][:5]
+    project.labels.label(pool.items[rows].tolist(), "late", annotator="tester")
+
+
+def n_components(run):
+    checkpoint = read_checkpoint(run)
+    return 0 if checkpoint is None else len(checkpoint.owner)
+
+
+def trained_on(run, passes=2):
+    """Waits until a run that is at work did so many passes more, with what is said by now."""
+    version = Setting.of(run).labels.version()
+    epoch = wait(run, lambda s: s.details.get("labels_version") == version).details["epoch"]
+    assert wait(run, lambda s: s.details["epoch"] > epoch + passes).alive, jobs.tail(run.log)
+
+
+def stopped(run):
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED, jobs.tail(run.log)
+    return run
+
+
+@pytest.mark.slow
+def test_a_component_that_was_made_for_a_class_and_closed_is_not_made_once_more_when_the_run_is_continued(copied):
+    label_late(copied)
+    run = start(copied, TrainRequest(minutes=5))
+    trained_on(run)
+    copied.labels.edit_component(Kind.DISSOLVE, 1, 12, annotator="tester")
+    trained_on(run)
+    assert n_components(stopped(run)) == 13
+    runs.resume(run)
+    trained_on(run)
+    assert n_components(stopped(run)) == 13
+    after = start(copied, planning.as_before(copied.paths))
+    assert runs.read_config(after).goes_on
+    trained_on(after)
+    assert n_components(stopped(after)) == 13
+
+
+@pytest.mark.slow
+def test_a_component_that_could_not_be_made_is_made_once_it_can_be(copied):
+    """Somebody closed a component of that number, of a run that was not gone on from, and takes that back."""
+    label_late(copied)
+    copied.labels.edit_component(Kind.DISSOLVE, 1, 12, annotator="tester")
+    run = start(copied, TrainRequest(minutes=5))
+    trained_on(run)
+    copied.labels.undo(annotator="tester")
+    trained_on(run)
+    assert n_components(stopped(run)) == 13
+    assert run_results.unlearned(run) == ()

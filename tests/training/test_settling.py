@@ -17,7 +17,7 @@ from dgm_engine.training.fitting import fresh_state, learn, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled
 from dgm_engine.training.scene import Scene
-from dgm_engine.training.settling import Settlement, make_components, settle
+from dgm_engine.training.settling import Settlement, make_components, settle, taken_by_names
 from dgm_engine.training.start import find_neighbours, fit_q_y
 from dgm_engine.training.takeover import Beginning, begin_components
 
@@ -52,6 +52,7 @@ class Play:
     table: Table
     store: LabelStore
     overruled: dict[int, Overruled] = field(default_factory=dict)
+    given: tuple[str | None, ...] = ()
 
     def name(self, component: int, class_name: str | None) -> int:
         """Names a component by all images that it holds; the id of the event."""
@@ -76,7 +77,7 @@ class Play:
         return np.linalg.norm(x - x.mean(0), axis=1)
 
     def learned(self):
-        given = (None,) * self.state.model.config.n_components
+        given = self.given or (None,) * self.state.model.config.n_components
         labels = self.store.state(1)
         return learn(self.state.model, self.table, labels, rows, given, CONFIG, self.overruled, strays=False)
 
@@ -114,6 +115,12 @@ def named(play) -> Play:
         play.name(component, class_name)
     assert play.owner == ("a", "b", "c")
     return play
+
+
+def name_elsewhere(play: Play, n: int) -> int:
+    """Component 1 has the images that were named "a" as component 0, as if training had moved them; the event's id."""
+    images = [Anchored(f"i{row}", 0.9) for row in play.edge(1, n)]
+    return play.store.name_component(1, 0, "a", images, annotator=ME)
 
 
 def add_empty(play: Play) -> int:
@@ -283,6 +290,31 @@ def test_a_name_that_gave_way_everywhere_does_not_come_back_as_a_class_without_a
     assert play.owner == ("a", "b", "c")
     assert play.settle() == Settlement({}, ())
     assert play.owner == ("a", "b", "c")
+
+
+def test_a_name_whose_images_come_to_lie_in_a_component_does_not_take_it_from_its_labels(play):
+    event = name_elsewhere(play, 10)
+    play.given = (None, "b", None)
+    labelled = play.centre(1, 13)
+    play.label(labelled, "b")
+    assert play.owner == (None, "a", None)
+    taken = taken_by_names(play.scene())
+    assert taken == {1: Overruled("b", frozenset({event}), frozenset(f"i{row}" for row in labelled))}
+    play.overruled |= taken
+    assert play.owner == (None, "b", None)
+    assert taken_by_names(play.scene()) == {}
+
+
+def test_a_name_keeps_a_component_that_few_labels_were_given_to_or_that_was_seen_under_it(play):
+    name_elsewhere(play, 10)
+    play.given = (None, "b", None)
+    play.label(play.centre(1, 2), "b")  # no more than a name is worth
+    assert taken_by_names(play.scene()) == {}
+    play.label(play.centre(1, 13), "b")
+    play.name(1, "a")
+    assert taken_by_names(play.scene()) == {}
+    play.label(play.edge(1, 20), "b")
+    assert taken_by_names(play.scene()) == {}
 
 
 @pytest.mark.parametrize("agreeing", [0, 1])

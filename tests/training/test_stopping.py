@@ -163,8 +163,8 @@ def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stoppe
     before = runs.status(run)
     assert (before.state, before.details["of_epochs"]) == (JobState.STOPPED, 6)
     assert 0 < before.progress < 1
-    assert runs.unfinished(run)
-    assert not runs.unfinished(whole)
+    assert run_results.unfinished(run)
+    assert not run_results.unfinished(whole)
     steps = load_results(run).step
     assert stopped_at <= steps < load_results(whole).step
 
@@ -188,6 +188,8 @@ def test_a_stopped_run_is_continued_by_the_next_one_as_if_it_had_not_been_stoppe
     assert float(ours.tensors["adam.0.step"]) == load_results(whole).step
     assert all(torch.equal(value, theirs.tensors[name]) for name, value in ours.tensors.items())
 
-    runs.jobs.write_status(after.status, replace(status, state=JobState.STOPPED, progress=0.5))
+    runs.jobs.write_status(
+        after.status, replace(status, state=JobState.STOPPED, details={**status.details, "epoch": 3})
+    )
     for asked, goes_on in ((TrainRequest(), True), (TrainRequest(epochs=1), False), (TrainRequest(minutes=1), False)):
         assert runs.read_config(planning.create_run(copied.paths, copied.pool, asked)).goes_on == goes_on

@@ -17,7 +17,7 @@ from dgm_engine.training.checkpoint import load_model
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import load_live_map, load_results
-from tests.training.processes import start, train_here, training, wait
+from tests.training.processes import members, name_images, start, train_here, training, wait
 
 
 def test_a_run_leaves_results_curves_a_live_map_and_a_model(finished):
@@ -169,15 +169,17 @@ def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied)
     assert sum(name is not None for name in load_results(run).owner) >= 8
 
 
-def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied):
+@pytest.mark.parametrize("by_number", [True, False])
+def test_names_are_carried_over_to_a_run_without_a_clustering_start_too(copied, by_number):
     first = run_results.latest_results(copied.paths)
     for k in range(12):
-        copied.labels.name_component(first.number, k, "a digit", annotator="tester")
+        name_images(copied, k, "a digit", [] if by_number else members(copied, first, k))
     run = train_here(copied, TrainRequest(preset=Preset.PAPER, epochs=1))
     results = load_results(run)
     assert runs.read_config(run).parent is None
     used = np.unique(results.q_y[copied.pool.shown].argmax(1))
-    assert {results.owner[k] for k in used} == {"a digit"}
+    owner = results.owners(copied.labels.state(run.number), results.q_y, copied.pool.rows)
+    assert {owner[k] for k in used} == {"a digit"}
 
 
 def test_from_scratch_is_the_remedy_where_the_results_before_are_damaged(copied, capsys):
@@ -220,3 +222,40 @@ def test_another_shape_starts_fresh(copied):
     config = runs.read_config(planning.create_run(copied.paths, copied.pool, TrainRequest(n_components=9)))
     assert config.parent is None
     assert config.lineage != runs.read_config(first).lineage
+
+
+def test_names_of_images_hold_in_a_fresh_run_until_they_are_taken_back(copied):
+    """Two clusters have the same name, and only one of them is to lose it."""
+    first, pool = run_results.latest_results(copied.paths), copied.pool
+    one, other = (members(copied, first, k) for k in (3, 5))
+    name_images(copied, 3, "mine", one)
+    name_images(copied, 5, "mine", other)
+    run = train_here(copied, TrainRequest(epochs=2, fresh=True, n_components=10, seed=1))
+    assert runs.read_config(run).lineage == run.number
+    results = load_results(run)
+
+    def shares():
+        owner = results.owners(copied.labels.state(run.number), results.q_y, pool.rows)
+        return [(class_probabilities(results.q_y[rows], owner).predicted() == "mine").mean() for rows in (one, other)]
+
+    assert min(shares()) > 0.95
+    copied.labels.undo(annotator="tester")
+    assert shares()[0] > 0.95
+    assert shares()[1] < 0.2
+    copied.labels.redo(annotator="tester")
+    assert min(shares()) > 0.95
+
+
+def test_a_run_tells_which_classes_it_predicts_of_no_image_whether_they_own_a_component_or_not(
+    digits_template, tmp_path
+):
+    """After a pass from random weights most components are empty."""
+    from dgm_engine.services.projects import open_project
+
+    project = open_project(shutil.copytree(digits_template, tmp_path / "digits"))
+    for k in range(12):
+        project.labels.name_component(1, k, f"class {k}", annotator="tester")
+    run = train_here(project, TrainRequest(preset=Preset.PAPER, n_components=12, epochs=1))
+    used = {*load_results(run).q_y[project.pool.shown].argmax(1).tolist()}
+    assert 0 < len(used) < 12
+    assert run_results.unlearned(run) == tuple(f"class {k}" for k in range(12) if k not in used)
