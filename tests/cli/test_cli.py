@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dgm_engine import cli
+from dgm_engine import cli, serving
 from dgm_engine.config import Preset, TrainingConfig
 from dgm_engine.errors import StateError
 from dgm_engine.jobs import JobState, JobStatus, write_status
@@ -150,7 +150,7 @@ def test_a_name_is_of_the_clusters_of_the_run_that_was_looked_at(asked, dgm, tra
     assert [c["component"] for c in asked("clusters", root)["clusters"] if c["class"] == "five"] == [6]
     fabricate_run(trained, 3, lineage=3)
     code, _, err = dgm("name", root, 3, "three", "--run", looked_at)
-    assert (code, "found anew since you saw them" in err) == (2, True)
+    assert (code, "found again since you saw them" in err) == (2, True)
     code, _, err = dgm("name", root, 3, "three", "--run", 7)
     assert (code, "no run 7 with results" in err) == (2, True)
 
@@ -161,7 +161,7 @@ def test_the_terminal_and_the_app_sign_alike_so_that_one_undoes_what_the_other_s
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):  # as in a container, or a service
         monkeypatch.delenv(name, raising=False)
     asked("name", trained.paths.root, 3, "three")
-    app = AppTest.from_file(str(Path(cli.__file__).parents[1] / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(serving.script()), default_timeout=60)
     app.session_state["project"] = str(trained.paths.root)
     app.run().switch_page("pages/label.py").run()
     app.button(key="header_undo").click().run()

@@ -82,6 +82,30 @@ def test_of_a_name_whose_images_are_in_two_clusters_the_other_one_keeps_it(store
     assert said(store) == {**dict.fromkeys("abcde", "dog"), **dict.fromkeys("fgh", "cat")}
 
 
+def test_what_splits_took_from_a_name_does_not_make_a_remnant_of_the_rest_and_what_other_names_took_does(store):
+    store.name_component(1, 3, "cat", images(*"abcdefghijkl"), annotator=ANN)
+    for taken in ("abcdef", "ghi", "j"):
+        store.edit_component(Kind.SPLIT, 1, 3, 5, None, images(*taken), annotator=ANN)
+        store.name_component(1, 5, "dog", images(*taken), annotator=ANN)
+    assert said(store) == {**dict.fromkeys("abcdefghij", "dog"), "k": "cat", "l": "cat"}
+    store.name_component(1, 3, "cow", images("k"), annotator=ANN)
+    assert said(store)["l"] == "cat"  # half of what it had
+    for _ in range(5):
+        store.undo(annotator=ANN)
+    assert said(store) == {**dict.fromkeys("abcdef", "dog"), **dict.fromkeys("ghijkl", "cat")}
+    store.name_component(1, 3, "cow", images(*"ghijk"), annotator=ANN)
+    assert "cat" not in said(store).values()
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Kind.DISSOLVE, None), (Kind.MERGE, 5)])
+def test_of_images_that_had_left_a_cluster_before_it_was_closed_nothing_is_left_of_its_name(store, kind, other):
+    """Otherwise training would make a component for a class that a person did away with."""
+    store.name_component(1, 3, "cat", images(*"abcdefgh"), annotator=ANN)
+    store.edit_component(kind, 1, 3, other, None, images(*"abcdefg"), annotator=ANN)
+    assert said(store) == {}
+    assert store.state(1).classes == ()
+
+
 @pytest.mark.parametrize(("kind", "other"), [(Kind.SPLIT, 5), (Kind.DISSOLVE, None), (Kind.MERGE, 5)])
 def test_an_edit_that_leaves_no_name_takes_it_from_its_images(store, kind, other):
     store.name_component(1, 0, "cat", images("a", "b", "c"), annotator=ANN)
@@ -114,13 +138,19 @@ def test_a_class_is_in_use_while_an_image_has_its_name_whatever_its_number_has(s
     assert store.state().classes == ("cow", "ape", "gnu")
 
 
-def test_names_of_one_lineage_are_none_of_another(store):
-    store.name_component(1, 0, "cat", images("a"), annotator=ANN)
+def test_images_keep_their_name_in_a_lineage_whose_clusters_are_others(store):
+    store.name_component(1, 0, "cat", images("a", "c"), annotator=ANN)
     store.name_component(2, 0, "dog", images("a", "b"), annotator=ANN)
     store.edit_component(Kind.DISSOLVE, 2, 0, images=images("b"), annotator=ANN)
-    assert [said(store, lineage) for lineage in (1, 2, 3, None)] == [{"a": "cat"}, {"a": "dog"}, {}, {}]
+    for lineage in (1, 2, 3, None):
+        assert said(store, lineage) == {"a": "dog", "c": "cat"}
+    assert [store.state(lineage).names for lineage in (1, 2, 3, None)] == [{0: "cat"}, {}, {}, {}]
     assert [store.state(lineage).anchored for lineage in (1, 2, 3)] == [{0}, frozenset(), frozenset()]
+    assert [len(store.state(lineage).edits) for lineage in (1, 2, 3)] == [0, 1, 0]
     assert store.state(3).classes == ("cat", "dog")
+    for _ in range(2):
+        store.undo(annotator=ANN)
+    assert said(store, 3) == {"a": "cat", "c": "cat"}
 
 
 def test_images_come_back_from_the_table_as_they_were(store, tmp_path):

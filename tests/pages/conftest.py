@@ -12,7 +12,6 @@ from dgm_engine.services import labelling, layouts, viewing
 from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
-from pages._state import default_annotator
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +38,9 @@ def mapped(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 @pytest.fixture
 def doubted(mapped: Project) -> tuple[Project, list[str]]:
     """Cluster 5 is named "five"; one answer agrees and three, of the images returned, say "seven"."""
-    labelling.name_component(mapped, 5, "five", default_annotator())
+    labelling.name_component(mapped, 5, "five", labelling.default_annotator())
     view = viewing.view(take(mapped))
     first, *others = view.items[view.component == 5][-4:].tolist()
-    labelling.label_items(mapped, [first], "five", default_annotator())
-    labelling.label_items(mapped, others, "seven", default_annotator())
+    labelling.label_items(mapped, [first], "five", labelling.default_annotator())
+    labelling.label_items(mapped, others, "seven", labelling.default_annotator())
     return mapped, others

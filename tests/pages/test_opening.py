@@ -126,7 +126,7 @@ def _polled() -> None:
 
 
 def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) -> None:
-    labelling.name_component(mapped, 3, "three"())
+    labelling.name_component(mapped, 3, "three", labelling.default_annotator())
     before = mapped.labels.version()
 
     app = opened("discover", mapped)
@@ -204,6 +204,8 @@ def test_where_streamlit_no_longer_breaks_off_there_callbacks_run_as_it_runs_the
 
     def page() -> None:
         import streamlit as st
+
+        from pages import _safely
 
         st.button("Name", on_click=_safely.callback(lambda: st.session_state.update(named="shoe")))
 

@@ -15,6 +15,7 @@ from dgm_engine.services import projects as project_service
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from pages import _statements
+from pages._board_messages import Said
 from tests.pages.screens import without_fault
 
 

@@ -51,15 +51,6 @@ def test_names_and_labels_change_the_view_at_once(trained: Project):
     assert nine == pytest.approx(0.9 + 0.1 / 11, abs=1e-3)
 
 
-def test_the_newest_run_is_shown_and_names_stay_with_their_lineage(trained: Project):
-    labelling.name_component(trained, 3, "three", "ann")
-    fabricate_run(trained, 2)
-    assert viewing.view(take(trained)).owner[3] == "three"
-    fabricate_run(trained, 3, lineage=3)
-    view = viewing.view(take(trained))
-    assert (view.run, view.owner[3]) == (3, None)
-
-
 def test_the_newest_run_is_shown_and_names_stay_with_their_images_or_if_they_have_none_with_their_lineage(
     trained: Project,
 ):

@@ -22,7 +22,7 @@ def expected(images):
 
 
 def test_they_are_those_of_the_images_to_half_precision(images, monkeypatch):
-    monkeypatch.setattr(features, "BATCH", 7)
+    monkeypatch.setattr(features, "FEATURE_BATCH", 7)
     found = features.make_features(EXTRACTOR, images)
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, expected(images), atol=1e-3)

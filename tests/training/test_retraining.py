@@ -10,7 +10,6 @@ import pytest
 from dgm_engine import jobs
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Kind
-from dgm_engine.reproduction import peer_worker
 from dgm_engine.training import fitting, planning, run_results, runs, worker
 from dgm_engine.training.checkpoint import read_checkpoint
 from dgm_engine.training.ownership import class_probabilities
@@ -25,7 +24,7 @@ def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_take
     run = planning.create_run(copied.paths, copied.pool, TrainRequest(minutes=0.001))
     worker = Worker(Setting.of(run))
     worker.saving = 60.0
-    peer_worker.work()
+    worker.work()
     assert runs.status(run).state is JobState.FINISHED
     assert load_results(run).step == 1
 
