@@ -34,7 +34,7 @@ def children() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_main(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streamlit's AppTest leaves the page that it ran as `__main__`, which a process that is spawned later runs again."""
+    """Streamlit's AppTest leaves its page as `__main__`, which a process that is spawned later would run again."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
