@@ -109,15 +109,11 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
     """
     examples = evident(labels, config)
     overruled = still_overruled(overruled, labels)
-    items, by_number = list(labels.anchors), names_by_number(labels)
-    component = predict(model, table, rows(items))[0].argmax(axis=1)
-    # Asked again and again while training, so only where it is of use.
-    sizes = _sizes(model, table) if examples or items else np.zeros(len(given))
+    component = predict(model, table, rows(list(labels.anchors)))[0].argmax(axis=1)
+    # Needed only now and then, and this function is called again and again while a model trains.
+    sizes = _sizes(model, table) if examples or labels.anchors else np.zeros(len(given))
     claimed = claims(component, list(labels.anchors.values()), overruled, sizes)
-    named = frozenset(k for k, name in enumerate(claimed) if name) | {k for k, name in by_number.items() if name}
-    unnamed = frozenset(k for k, name in enumerate(claimed) if name == "") | {
-        k for k, name in by_number.items() if name is None
-    }
+    named, unnamed = _by_people(claimed, labels)
     owner = give_components(
         effective_owner(given, labels, claimed),
         _evidence(model, table, rows, examples),
@@ -128,31 +124,39 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
         seen=seen,
         strays=strays,
     )
-    spoken_of = labels.positive.keys() | labels.rejected.keys() | labels.none_of_named
-    said = sorted(spoken_of - unseen_items(labels, config))
-    positions, allowed = allowed_sets(said, owner, labels)
-    device = model.inputs.fill.device
-    known = Knowledge(
-        rows(said)[positions],
-        torch.from_numpy(allowed).to(device),
-        component_prior(owner, config.n_classes, component_mass(labels.edits, len(owner))).log().to(device),
-        len(table.x),
-    )
     still = still_named(labels, component, overruled)
-    if neighbours is not None and items:
+    if neighbours is not None and labels.anchors:
         still &= ~spoken_against(labels, examples, rows, neighbours)
+    items = np.array(list(labels.anchors), dtype=object)
+    known = _said(labels, rows, owner, config, len(table.x), model.inputs.fill.device)
     pinned, within, firmness = pinned_by_names(labels, still, owner)
-    if len(pinned):
-        known = known.holding(rows([items[position] for position in pinned]), within, firmness)
-    by_people = named | unnamed
     return Learned(
-        given=tuple(given[k] if k in by_people else name for k, name in enumerate(owner)),
+        given=tuple(given[k] if k in named | unnamed else name for k, name in enumerate(owner)),
         owner=owner,
         claims=claimed,
         component=component,
-        named=frozenset(items[position] for position in np.flatnonzero(still)),
-        known=known,
+        named=frozenset(items[still].tolist()),
+        known=known.holding(rows(items[pinned].tolist()), within, firmness) if len(pinned) else known,
     )
+
+
+def _by_people(claimed: Claims, labels: LabelState) -> tuple[frozenset[int], frozenset[int]]:
+    """The components that people named, and those that they un-named."""
+    by_number = names_by_number(labels)
+    named = [k for k, name in enumerate(claimed) if name] + [k for k, name in by_number.items() if name]
+    unnamed = [k for k, name in enumerate(claimed) if name == ""] + [k for k, name in by_number.items() if name is None]
+    return frozenset(named), frozenset(unnamed)
+
+
+def _said(
+    labels: LabelState, rows: Rows, owner: Owner, config: TrainingConfig, n_items: int, device: torch.device
+) -> Knowledge:
+    """The knowledge that comes from answers about single items."""
+    spoken_of = labels.positive.keys() | labels.rejected.keys() | labels.none_of_named
+    said = sorted(spoken_of - unseen_items(labels, config))
+    positions, allowed = allowed_sets(said, owner, labels)
+    prior = component_prior(owner, config.n_classes, component_mass(labels.edits, len(owner)))
+    return Knowledge(rows(said)[positions], torch.from_numpy(allowed).to(device), prior.log().to(device), n_items)
 
 
 def evident(labels: LabelState, config: TrainingConfig) -> dict[str, str]:
