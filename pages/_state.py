@@ -34,7 +34,6 @@ class Key(StrEnum):
     SOURCE = "source"  # widget: where images to label come from
     FRAMED = "framed"  # app.py has run in this session
     NAME_FIELDS = "name_fields"  # the fields in which clusters are named
-    NEW_CLASS = "new_class"  # widget: the name of a class to add
     LABEL_FILE = "label_file"  # widget: labels to take in
     IMPORTED = "imported"  # the report on a label file that was just taken in
     LOOK = "look"  # widget: which figure Evaluate shows

@@ -73,17 +73,8 @@ class Audit:
     @property
     def accuracy(self) -> Proportion:
         """Of all predictions, with its interval."""
-        return _share_right(self.items)
-
-    @property
-    def accuracy_of_named(self) -> Proportion:
-        """Where the model said a class."""
-        return _share_right([item for item in self.items if item.predicted])
-
-    @property
-    def accuracy_of_unnamed(self) -> Proportion:
-        """Where the model said none of the named classes."""
-        return _share_right([item for item in self.items if not item.predicted])
+        answers = [item.right for item in self.items if item.right is not None]
+        return proportion(sum(answers), len(answers))
 
 
 @dataclass(frozen=True)
@@ -233,8 +224,3 @@ def _is_right(item: str, predicted: str, drawn: _Drawn, state: LabelState) -> bo
     if item in state.none_of_named:
         return predicted == ""
     return False if predicted in state.rejected.get(item, ()) else None
-
-
-def _share_right(items: tuple[AuditItem, ...] | list[AuditItem]) -> Proportion:
-    answers = [item.right for item in items if item.right is not None]
-    return proportion(sum(answers), len(answers))

@@ -112,7 +112,7 @@ def group_names(owner: Sequence[str | None]) -> NDArray[np.str_]:
 
 
 def allowed_sets(
-    items: Sequence[str], owner: Sequence[str | None], state: LabelState, held_out: frozenset[str] = frozenset()
+    items: Sequence[str], owner: Sequence[str | None], state: LabelState
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """A(x) of the items that something is known of.
 
@@ -120,7 +120,6 @@ def allowed_sets(
         items: (N,) item ids.
         owner: (K,) the owners; every labelled class should own at least one component.
         state: the labels.
-        held_out: labelled items to treat as if nothing were known.
 
     Returns:
         positions: (L,) into `items`, and allowed: (L, K) bool, no row of which is empty. An item whose labels leave no
@@ -131,7 +130,7 @@ def allowed_sets(
     free = owners == ""
     positions: list[int] = []
     rows: list[NDArray[np.bool_]] = []
-    known = (state.positive.keys() | state.rejected.keys() | state.none_of_named) - held_out
+    known = state.positive.keys() | state.rejected.keys() | state.none_of_named
     for position, item in enumerate(items):
         if item not in known:
             continue
