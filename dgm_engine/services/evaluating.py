@@ -186,14 +186,16 @@ def _seen(project: Project, results: Mapping[int, Results]) -> dict[int, set[tup
     known = dict(results)
     for one in results.values():
         while (parent := one.config.parent) is not None and parent not in known:
-            known[parent] = one = results_of(project.paths.run(parent))
+            if not run_results.is_readable(before := project.paths.run(parent)):
+                break  # what it learned is lost with it
+            known[parent] = one = results_of(before)
     order = sorted(known, key=lambda n: known[n].labels_version)
     states = project.labels.states_at([known[n].labels_version for n in order])
     learned = {n: _learned(known[n], state) for n, state in zip(order, states, strict=True)}
     seen: dict[int, set[tuple[str, str]]] = {}
     for n in sorted(known):  # a run is younger than its parent
         parent = known[n].config.parent
-        seen[n] = learned[n] if parent is None else learned[n] | seen[parent]
+        seen[n] = learned[n] if parent is None else learned[n] | seen.get(parent, set())
     return seen
 
 

@@ -1,5 +1,6 @@
 """Accuracies against ground truth, and agreement with later labels."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,3 +163,11 @@ def test_the_history_is_read_no_more_often_for_more_runs(trained: Project):
         assert 0 < counted() <= few
     finally:
         event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_a_run_that_is_gone_leaves_the_agreement_of_those_that_went_on_from_it(trained: Project):
+    trained.labels.label(["train/00001"], "1", annotator="ann")
+    fabricate_run(trained, 2)
+    fabricate_run(trained, 3)
+    shutil.rmtree(trained.paths.run(2).root)
+    assert [one.run for one in evaluating.held_out_agreement(take(trained))] == [1, 3]
