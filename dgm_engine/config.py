@@ -154,8 +154,9 @@ class TrainingConfig(_Config):
         max_epochs: passes over the pool, a fraction of one in a short run; None leaves the end to `max_minutes`, or to
             the preset.
         max_minutes: time budget, including the start except its grouping and its search for neighbours, which have no
-            limit; None leaves the end to `max_epochs`. On a processor it counts the processor time of the training
-            alone, so that other work on the machine does not change the model.
+            limit, and live maps and whatever else is done every few seconds; None leaves the end to `max_epochs`. On
+            a processor it counts the processor time of the training alone, so that waiting takes nothing of it. That
+            time varies even so: only `max_epochs` gives exactly the same model again.
         batch_size: unlabelled items per step.
         labelled_batch_size: items with a label or a rejection per step.
         n_samples: S, Monte Carlo draws of z (and of a) per item and component.

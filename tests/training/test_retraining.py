@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from dgm_engine import jobs
+from dgm_engine import jobs, machine
 from dgm_engine.jobs import JobState
 from dgm_engine.labels.schema import Kind
 from dgm_engine.training import fitting, planning, run_results, runs, worker
@@ -27,6 +27,17 @@ def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_take
     worker.work()
     assert runs.status(run).state is JobState.FINISHED
     assert load_results(run).step == 1
+
+
+def test_live_maps_and_first_results_take_nothing_of_the_time_that_was_given(copied, monkeypatch):
+    run = planning.create_run(copied.paths, copied.pool, TrainRequest(minutes=1, epochs=2))
+    monkeypatch.setattr(worker, "EARLY_SECONDS", 0.0)
+    made = (run.live_map, run.results)
+    monkeypatch.setattr(machine, "work_clock", lambda _: lambda: 1000.0 * sum(path.exists() for path in made))
+    Worker(Setting.of(run)).work()
+    assert all(path.exists() for path in made)
+    status = runs.status(run)
+    assert (status.details["epoch"], status.details["work"]) == (2, 0)
 
 
 def test_a_run_that_goes_on_from_a_finished_one_learns_at_the_rate_of_a_retrain(copied):
