@@ -74,6 +74,11 @@ def test_another_project_opens_on_its_clusters(mapped: Project) -> None:
     assert "0 of 11 clusters have a class" in texts(without_fault(app))
 
 
+def test_a_value_that_stands_alone_in_a_page_is_not_drawn() -> None:
+    """Such as the docstring of a constant of pages/projects.py, which Streamlit's magic drew on it."""
+    assert len(AppTest.from_string('SIZE = 40\n"""Pixels."""\nSIZE').run().main) == 0
+
+
 def test_projects_lists_opens_and_deletes(project: Project) -> None:
     app = opened("projects", None)
 
