@@ -80,7 +80,7 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
     found, data = jobs.active_status(seen.project), Live()
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
     if live is not None and (sample := mapping.followed(where, view(seen), live)) is not None:
-        hues = _hues(view(seen), sample, colour)
+        hues = hues_of(view(seen), sample, colour)
         data = Live(
             where.order_token,
             tuple(sample.points),
@@ -91,7 +91,7 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
     _component.registered("dgm_follow", "map/follow.js")(key="map_follow", data=packed(data))
 
 
-def _hues(now: View, sample: Followed, colour: Colour) -> list[str] | None:
+def hues_of(now: View, sample: Followed, colour: Colour) -> list[str] | None:
     """The colours of a sample; None where its points keep those that they have: of how sure it is, and of labels."""
     if colour is Colour.CLASS:
         return [class_colour(name, now.colours) for name in sample.class_name.tolist()]
