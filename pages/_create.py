@@ -130,15 +130,9 @@ def _options(kind: str) -> dict[str, object]:
 @_safely.to_the_end()
 def _start(name: str, source: "str | UploadedFile", options: dict[str, object]) -> None:
     """Starts the task and keeps its folder; broken off between the two, the next click would start another one."""
-    root, is_path = projects.projects_home() / _folder_name(name), isinstance(source, str)
+    root, is_path = projects.folder_of(name), isinstance(source, str)
     request = SourceRequest(source if is_path else _kept(source), **options)  # pyright: ignore[reportArgumentType]
     st.session_state[Key.TASK] = tasks.start_creation(root, request, delete_source=not is_path)
-
-
-def _folder_name(name: str) -> str:
-    """A name that is one visible folder inside the home of the projects, whatever was typed."""
-    kept = "".join(c if c.isalnum() or c in " -_." else "-" for c in name).strip(" .")
-    return kept or "project"
 
 
 def _kept(upload: "UploadedFile") -> str:

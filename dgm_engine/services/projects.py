@@ -124,6 +124,12 @@ def projects_home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE) or Path.home() / "dgm-studio").expanduser()
 
 
+def folder_of(name: str) -> Path:
+    """The folder in `projects_home` for a new project of this name: one that is visible, whatever was typed."""
+    kept = "".join(c if c.isalnum() or c in " -_." else "-" for c in name).strip(" .")
+    return projects_home() / (kept or "project")
+
+
 def list_projects() -> list[ProjectCard]:
     """The projects in `projects_home`, newest first; a damaged one is listed with its error."""
     home = projects_home()
