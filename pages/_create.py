@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dgm_engine import paths
 from dgm_engine.data.image_readers import one_of
 from dgm_engine.data.readers import pile_titles, upload_types
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.jobs import JobState
-from dgm_engine.paths import tasks_home
 from dgm_engine.services import projects, tasks
 from pages import _safely, _state
 from pages._state import Key
@@ -137,9 +137,8 @@ def _start(name: str, source: "str | UploadedFile", options: dict[str, object]) 
 
 def _kept(upload: "UploadedFile") -> str:
     """The path of a copy of an upload; its task deletes it."""
-    folder = tasks_home(projects.projects_home())
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"upload-{uuid.uuid4().hex[:12]}{Path(upload.name).suffix.lower()}"
+    path = paths.upload(projects.projects_home(), uuid.uuid4().hex[:12], Path(upload.name).suffix.lower())
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file)
     return str(path)

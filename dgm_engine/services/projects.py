@@ -17,7 +17,7 @@ from dgm_engine.jobs import read_status
 from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
-from dgm_engine.paths import MANIFEST, ProjectPaths
+from dgm_engine.paths import ProjectPaths, projects_in
 from dgm_engine.progress import Progress
 from dgm_engine.training.run_results import latest_results
 from dgm_engine.training.runs import active_run
@@ -132,9 +132,9 @@ def folder_of(name: str) -> Path:
 
 def list_projects() -> list[ProjectCard]:
     """The projects in `projects_home`, newest first; a damaged one is listed with its error."""
-    home = projects_home()
-    folders = [path.parent for path in home.glob(f"[!.]*/{MANIFEST}")] if home.is_dir() else []
-    return sorted((_card(folder) for folder in folders), key=lambda card: card.created, reverse=True)
+    return sorted(
+        (_card(folder) for folder in projects_in(projects_home())), key=lambda card: card.created, reverse=True
+    )
 
 
 def create_project(root: Path, request: SourceRequest, progress: Progress | None = None) -> CreateReport:
@@ -188,7 +188,7 @@ def delete_project(root: Path) -> None:
     _end_jobs(paths)
     with contextlib.suppress(CorruptError):  # and its store was never opened
         open_project(root).labels.close()
-    aside = paths.root.with_name(f".{paths.root.name}.deleted-{uuid.uuid4().hex[:8]}")
+    aside = paths.deleted(uuid.uuid4().hex[:8])
     paths.root.rename(aside)  # gone at once for everybody, even where deleting takes long or fails
     shutil.rmtree(aside)
 
@@ -233,7 +233,9 @@ def _fill(paths: ProjectPaths, name: str, request: SourceRequest, progress: Prog
 def _project_paths(root: Path) -> ProjectPaths:
     paths = ProjectPaths(Path(root).expanduser().absolute())
     if not paths.manifest.is_file():
-        raise NotFoundError(f"{root} is not a project: it has no {MANIFEST}; give a project's folder or make one")
+        raise NotFoundError(
+            f"{root} is not a project: it has no {paths.manifest.name}; give a project's folder or make one"
+        )
     return paths
 
 
