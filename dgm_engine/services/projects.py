@@ -7,7 +7,7 @@ import signal
 import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from dgm_engine.data.pool import Pool, load_pool
@@ -19,6 +19,7 @@ from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
 from dgm_engine.paths import ProjectPaths, projects_in
 from dgm_engine.progress import Progress
+from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training.run_results import latest_results
 from dgm_engine.training.runs import active_run
 from dgm_engine.whole import made_whole
@@ -169,8 +170,7 @@ def open_project(root: Path) -> Project:
         NotFoundError: the folder is not a project.
         CorruptError: its ``project.json`` is damaged.
     """
-    paths = _project_paths(root)
-    return _open(paths, paths.manifest.stat().st_mtime_ns)
+    return _open(_project_paths(root))
 
 
 def delete_project(root: Path) -> None:
@@ -239,8 +239,12 @@ def _project_paths(root: Path) -> ProjectPaths:
     return paths
 
 
-@lru_cache(maxsize=32)
-def _open(paths: ProjectPaths, stamp: int) -> Project:
+def _manifest_stamp(paths: ProjectPaths) -> int:
+    return paths.manifest.stat().st_mtime_ns
+
+
+@kept_by_stamp(_manifest_stamp, maxsize=32)
+def _open(paths: ProjectPaths, _stamp: int) -> Project:
     return Project(paths, _read_manifest(paths.manifest))
 
 
