@@ -113,12 +113,18 @@ def spawn(module: str, arguments: Sequence[str], status_path: Path, log_path: Pa
     return status
 
 
-def keep_ready(module: str) -> None:
-    """Has a process wait, all imports behind it, for the next `spawn` of a module; it ends when this process does."""
+def keep_ready(module: str) -> int:
+    """Has a process wait, all imports behind it, for the next `spawn` of a module; it ends when this process does.
+
+    Returns:
+        The id of the process that waits: the same until it has taken work or has ended.
+    """
     with _handing_over:
         waiting = _ready.get(module)
         if waiting is None or waiting.poll() is not None:
-            _ready[module] = _start(["dgm_engine.standby", module], stdin=subprocess.PIPE, output=subprocess.DEVNULL)
+            waiting = _start(["dgm_engine.standby", module], stdin=subprocess.PIPE, output=subprocess.DEVNULL)
+            _ready[module] = waiting
+        return waiting.pid
 
 
 def python() -> list[str]:

@@ -1,6 +1,7 @@
 """Where everything of a project lies: the name of each of its files, once."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 MANIFEST = "project.json"  # the file that makes a folder a project
@@ -271,6 +272,14 @@ class ProjectPaths:
         """The job that exports the classifier."""
         return JobPaths(self.exports / ".task")
 
+    def export(self, begun: datetime) -> Path:
+        """The folder of an export that the Export page began then."""
+        return self.exports / f"classifier-{begun:%Y%m%d-%H%M%S}"
+
+    def deleted(self, key: str) -> Path:
+        """Where the project lies while it is deleted: beside its folder, and hidden; no two have the same `key`."""
+        return self.root.with_name(f".{self.root.name}.deleted-{key}")
+
     def audit(self, number: int) -> Path:
         """The file of one audit."""
         return self.audits / f"{number:04d}.json"
@@ -302,6 +311,16 @@ def lock_of(folder: Path) -> Path:
     return folder / ".lock"
 
 
+def projects_in(home: Path) -> list[Path]:
+    """The folders of the projects in a home; hidden ones are under way, or are being deleted."""
+    return [path.parent for path in home.glob(f"[!.]*/{MANIFEST}")] if home.is_dir() else []
+
+
 def tasks_home(projects_home: Path) -> Path:
     """The folder of tasks that make projects, and of the uploads that they read."""
     return projects_home / ".tasks"
+
+
+def upload(projects_home: Path, key: str, suffix: str) -> Path:
+    """The copy of an upload of that kind of file, until its task ends; no two have the same `key`."""
+    return tasks_home(projects_home) / f"upload-{key}{suffix}"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from dgm_engine import paths
 from dgm_engine.data.image_readers import one_of
 from dgm_engine.data.readers import pile_titles, upload_types
 from dgm_engine.data.sources import ClassFolders, SourceRequest
 from dgm_engine.jobs import JobState
-from dgm_engine.paths import tasks_home
 from dgm_engine.services import projects, tasks
 from pages import _safely, _state
 from pages._state import Key
@@ -130,22 +130,15 @@ def _options(kind: str) -> dict[str, object]:
 @_safely.to_the_end()
 def _start(name: str, source: "str | UploadedFile", options: dict[str, object]) -> None:
     """Starts the task and keeps its folder; broken off between the two, the next click would start another one."""
-    root, is_path = projects.projects_home() / _folder_name(name), isinstance(source, str)
+    root, is_path = projects.folder_of(name), isinstance(source, str)
     request = SourceRequest(source if is_path else _kept(source), **options)  # pyright: ignore[reportArgumentType]
     st.session_state[Key.TASK] = tasks.start_creation(root, request, delete_source=not is_path)
 
 
-def _folder_name(name: str) -> str:
-    """A name that is one visible folder inside the home of the projects, whatever was typed."""
-    kept = "".join(c if c.isalnum() or c in " -_." else "-" for c in name).strip(" .")
-    return kept or "project"
-
-
 def _kept(upload: "UploadedFile") -> str:
     """The path of a copy of an upload; its task deletes it."""
-    folder = tasks_home(projects.projects_home())
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"upload-{uuid.uuid4().hex[:12]}{Path(upload.name).suffix.lower()}"
+    path = paths.upload(projects.projects_home(), uuid.uuid4().hex[:12], Path(upload.name).suffix.lower())
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file)
     return str(path)

@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from dgm_engine.services import jobs, map_wire, mapping, scoping, thumbnails
 from dgm_engine.services.layouts import LayoutState
@@ -17,7 +16,7 @@ from dgm_engine.services.viewing import View, view
 from pages import _component, _plotly_map, _safely, _state
 from pages._colours import Colour, look
 from pages._map_messages import Enclosed, Live, MapState, MapTriggers, Opened, Pick, Pictures, PicturesState, Wanted
-from pages._pictures import BY_PROJECT, data_uri, tip
+from pages._pictures import BY_PROJECT, data_uri, source, tip
 from pages._state import Key, Panel
 from pages._wire import packed, sent
 
@@ -51,9 +50,13 @@ def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
     st.fragment(_pictures)(seen, where)
 
 
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={**BY_PROJECT, LayoutState: lambda of: of.token})
 def places(project: Project, layout: LayoutState) -> Places | None:
     """The places of the images; None during the first layout."""
-    return None if layout.xy is None else _places(str(project.paths.root), layout.token, layout.xy)
+    if layout.xy is None:
+        return None
+    token, order_token = (mapping.token_of(source(project), of) for of in (layout.token, len(layout.xy)))
+    return mapping.places(layout.xy, token, order_token)
 
 
 def _pictures(seen: Snapshot, where: Places) -> None:
@@ -80,7 +83,7 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
     found, data = jobs.active_status(seen.project), Live()
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
     if live is not None and (sample := mapping.followed(where, view(seen), live)) is not None:
-        hues = _hues(view(seen), sample, colour)
+        hues = hues_of(view(seen), sample, colour)
         data = Live(
             where.order_token,
             tuple(sample.points),
@@ -91,16 +94,11 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
     _component.registered("dgm_follow", "map/follow.js")(key="map_follow", data=packed(data))
 
 
-def _hues(now: View, sample: Followed, colour: Colour) -> list[str] | None:
+def hues_of(now: View, sample: Followed, colour: Colour) -> list[str] | None:
     """The colours of a sample; None where its points keep those that they have: of how sure it is, and of labels."""
     if colour is Colour.CLASS:
         return [class_colour(name, now.colours) for name in sample.class_name.tolist()]
     return [cluster_colour(k) for k in sample.component.tolist()] if colour is Colour.CLUSTER else None
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _places(root: str, token: str, _xy: NDArray[np.float32]) -> Places:
-    return mapping.places(_xy, mapping.token_of(root, token), mapping.token_of(root, len(_xy)))
 
 
 @lru_cache(maxsize=4)

@@ -29,7 +29,7 @@ def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.boo
 
     @_safely.callback
     def on_select() -> None:
-        select(_enclosed(where, st.session_state[_KEY]["selection"]))
+        select(enclosed(where, st.session_state[_KEY]["selection"]))
 
     st.plotly_chart(_figure(view, where, seen), key=_KEY, height="stretch", on_select=on_select)
 
@@ -58,7 +58,7 @@ def _figure(view: View, where: Places, seen: Look) -> go.Figure:
     )
 
 
-def _enclosed(where: Places, event: dict[str, Any]) -> NDArray[np.bool_]:
+def enclosed(where: Places, event: dict[str, Any]) -> NDArray[np.bool_]:
     """(M,) bool, the items inside any lasso or box of a selection event of Plotly."""
     mask = np.zeros(len(where.order), dtype=bool)
     for lasso in event.get("lasso", []):

@@ -66,7 +66,7 @@ class _Kept:
 
     queued: list[Queued] = field(default_factory=list[Queued])
     choice: tuple[str, QueueKind, int] | None = None
-    made_from: tuple[int, int] | None = None
+    made_from: tuple[object, ...] = ()
     passed: frozenset[str] = frozenset()
     coming: Future[list[Queued]] | None = None
 
@@ -99,7 +99,7 @@ def queue(seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list
 
 def _kept_up(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list[Queued]:
     """What `queue` says of the sources that a session goes through."""
-    choice, results = (str(seen.project.paths.root), source, n), (seen.run.number, seen.stamp)
+    choice, results = (str(seen.project.paths.root), source, n), seen.results_key
     training = jobs.active_status(seen.project)
     if kept.choice != choice:
         kept.queued, kept.coming = [], None

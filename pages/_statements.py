@@ -36,7 +36,7 @@ class _Client:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class _Taken:
+class Taken:
     """What was taken from each page load of a browser, whatever its session is now."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ class _Taken:
 
 
 @st.cache_resource(show_spinner=False)
-def _taken() -> _Taken:
-    return _Taken()
+def _taken() -> Taken:
+    return Taken()
 
 
 def heard(state: Mapping[str, Any]) -> Heard:

@@ -161,8 +161,7 @@ def _written(write: Callable[[Path], int], form: LabelFormat) -> bytes:
 
 @_safely.callback
 def _start(project: Project) -> None:
-    name = datetime.now().astimezone().strftime("classifier-%Y%m%d-%H%M%S")
-    tasks.start_export(project, project.paths.exports / name)
+    tasks.start_export(project, project.paths.export(datetime.now().astimezone()))
 
 
 open_now = _guards.require_project()

@@ -75,7 +75,9 @@ def _last_word(project: Project, run: RunPaths, status: JobStatus) -> None:
     left = outcomes.left_to_do(project)
     ended_early = status.state is not JobState.FINISHED and (left is None or left.run != run.number)
     if status.state is JobState.FAILED:
-        st.error(f"Run {run.number} failed: {plain(status.error) or 'see its worker.log'}", icon=":material/error:")
+        st.error(
+            f"Run {run.number} failed: {plain(status.error) or f'see its {run.log.name}'}", icon=":material/error:"
+        )
     elif is_damaged(run):
         st.warning(
             f"The results of run {run.number} cannot be read. Copy them back to {plain(str(run.arrays))}, use another "

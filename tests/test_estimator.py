@@ -24,7 +24,7 @@ import dgm_engine
 from dgm_engine import SemiUnsupervisedClassifier
 from dgm_engine.config import LikelihoodName, ModelName
 from dgm_engine.errors import InputError
-from dgm_engine.objective import Sampling, bound
+from dgm_engine.objective import Sampling, bound, component_prior
 
 SMALL = {"n_components": 4, "n_latent": 2, "n_hidden": 16, "max_epochs": 8}
 PLAIN = {"clustering_start": False, "neighbour_weight": 0, "learning_rate": 0.03, "batch_size": 64}
@@ -217,7 +217,8 @@ def test_score_samples_ranks_noise_below_digits_and_is_the_bound(digits):
     raw, generator = torch.from_numpy(x), torch.Generator().manual_seed(0)
     with torch.no_grad():
         encoded = fitted.model_.encode(fitted.model_.inputs(raw), 1, generator, fitted.model_.features(raw))
-        log_prior = torch.from_numpy(fitted._log_prior)
+        owner = [str(k) if 0 <= k < LABELLED_DIGITS else None for k in fitted.class_of_component_]
+        log_prior = component_prior(owner, fitted.n_classes).log().double()
         drawn = [
             bound(fitted.model_, encoded, encoded.log_q_y, log_prior, Sampling(generator, 20)).value for _ in range(5)
         ]

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,13 +17,8 @@ MODULE = "tests.standby_job"
 
 
 @pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    yield
-    waiting = jobs._ready.pop(MODULE, None)
-    if waiting is not None and waiting.stdin is not None:
-        waiting.stdin.close()
-        waiting.wait(10)
 
 
 def wait_for(condition, seconds: float = 20.0) -> None:
@@ -43,11 +37,13 @@ def ended(folder: Path) -> bool:
     return status is not None and not status.alive
 
 
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
 def test_the_process_that_waits_does_the_next_job_and_another_one_the_one_after(tmp_path):
-    jobs.keep_ready(MODULE)
-    waiting = jobs._ready[MODULE].pid
-    jobs.keep_ready(MODULE)
-    assert jobs._ready[MODULE].pid == waiting  # one is enough
+    waiting = jobs.keep_ready(MODULE)
+    assert jobs.keep_ready(MODULE) == waiting  # one is enough
     first, second = tmp_path / "first", tmp_path / "second"
     assert spawn(first, "ä b").pid == waiting
     assert spawn(second, "c").pid != waiting
@@ -72,26 +68,27 @@ def test_the_last_word_of_a_process_that_is_quicker_than_its_parent_stands(tmp_p
 
 
 def test_one_that_died_is_replaced(tmp_path):
-    jobs.keep_ready(MODULE)
-    os.kill(jobs._ready[MODULE].pid, signal.SIGKILL)
-    jobs._ready[MODULE].wait()
+    died = jobs.keep_ready(MODULE)
+    os.kill(died, signal.SIGKILL)
+    wait_for(lambda: has_ended(psutil.Process(died)))
     status = spawn(tmp_path / "job", "a")  # by an ordinary process
     wait_for(lambda: ended(tmp_path / "job"))
     assert jobs.read_status(tmp_path / "job" / "status.json").state is JobState.FINISHED
-    jobs.keep_ready(MODULE)
-    assert jobs._ready[MODULE].pid != status.pid
-    assert psutil.pid_exists(jobs._ready[MODULE].pid)
+    replaced = jobs.keep_ready(MODULE)
+    assert replaced != status.pid
+    assert psutil.pid_exists(replaced)
+    assert spawn(tmp_path / "next", "b").pid == replaced
+    wait_for(lambda: ended(tmp_path / "next"))
 
 
 def test_it_ends_with_the_process_that_kept_it_ready():
-    ready = f"jobs.keep_ready({MODULE!r}); print(jobs._ready[{MODULE!r}].pid, flush=True)"
-    script = f"from dgm_engine import jobs; {ready}; input()"
+    script = f"from dgm_engine import jobs; print(jobs.keep_ready({MODULE!r}), flush=True); input()"
     server = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with server:
         pid = int(server.stdout.readline())
         waiting = psutil.Process(pid)
         server.kill()
-    wait_for(lambda: not waiting.is_running() or waiting.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: has_ended(waiting))
 
 
 def test_a_job_takes_no_module_from_the_folder_where_the_person_works(tmp_path, monkeypatch):

@@ -115,7 +115,7 @@ def load_pool(images_dir: Path) -> Pool:
         columns = _read_columns(paths.items)
         if list(x.shape) != [len(columns["item"]), *about["shape"]]:
             raise CorruptError(
-                f"{paths.values} holds {x.shape}, but pool.json says {len(columns['item'])} items of "
+                f"{paths.values} holds {x.shape}, but {paths.about.name} says {len(columns['item'])} items of "
                 f"{tuple(about['shape'])}; restore the folder from a copy or create the project again"
             )
         return Pool(

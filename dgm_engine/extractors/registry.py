@@ -5,7 +5,7 @@ from importlib import import_module
 from dgm_engine.errors import InputError
 from dgm_engine.extractors.base import Extractor
 
-_MODULES = {
+MODULES = {
     "hog": "dgm_engine.extractors.hog",
 }
 """The modules by the name of their `EXTRACTOR`. To add an extractor, add a module and a line here."""
@@ -17,8 +17,8 @@ def known(name: str) -> str:
     Raises:
         InputError: there is no such extractor.
     """
-    if name not in _MODULES:
-        raise InputError(f"there is no extractor {name!r}; there are {', '.join(_MODULES)}")
+    if name not in MODULES:
+        raise InputError(f"there is no extractor {name!r}; there are {', '.join(MODULES)}")
     return name
 
 
@@ -28,4 +28,4 @@ def extractor(name: str) -> Extractor:
     Raises:
         InputError: there is none.
     """
-    return import_module(_MODULES[known(name)]).EXTRACTOR
+    return import_module(MODULES[known(name)]).EXTRACTOR

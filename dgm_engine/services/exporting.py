@@ -58,7 +58,7 @@ def export_classifier(seen: Snapshot, out: Path, progress: Progress | None = Non
     )
     checked = np.unique(np.linspace(0, pool.n_items - 1, PARITY_ITEMS).astype(np.int64))
     spec = bundle.ExportSpec(seen.owner, pool.shape, pool.value_range, about)
-    return bundle.export_classifier(load_model(run)[0], spec, out, pool.x[checked], progress)
+    return bundle.export_classifier(load_model(run, results.step)[0], spec, out, pool.x[checked], progress)
 
 
 def predict(export: Path, images: Path, out: Path, progress: Progress | None = None) -> PredictReport:

@@ -8,6 +8,7 @@ from dgm_engine.errors import CorruptError, DgmError, NotFoundError, StateError
 from dgm_engine.labels.schema import Use
 from dgm_engine.paths import RunPaths
 from dgm_engine.services.projects import Project
+from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training import run_results
 from dgm_engine.training.results import Results, load_results
 
@@ -81,16 +82,8 @@ def stamped_results(run: RunPaths) -> tuple[int, Results]:
 
     The results are the same object until the run writes others.
     """
-    while True:
-        stamp = results_stamp(run)
-        try:
-            results = _load(run, stamp)
-        except CorruptError:
-            if results_stamp(run) == stamp:  # else the arrays that it named were replaced meanwhile
-                raise
-            continue
-        if results_stamp(run) == stamp:
-            return stamp, results
+    stamp, results = _load(run)
+    return stamp, _in_memory.setdefault((run, stamp), results)
 
 
 def results_of(run: RunPaths) -> Results:
@@ -122,17 +115,15 @@ def check_component(results: Results, component: int) -> None:
         )
 
 
-@lru_cache(maxsize=8)
-def _load(run: RunPaths, stamp: int) -> Results:
-    """The results under a stamp. As long as anything holds them they are the same object: caches know them by it."""
+@kept_by_stamp(results_stamp, maxsize=8)
+def _load(run: RunPaths, stamp: int) -> tuple[int, Results]:
+    """The results with their stamp. As long as anything holds them they are the same object: caches know them by it."""
     found = _in_memory.get((run, stamp))
-    if found is None:
-        found = _in_memory[run, stamp] = load_results(run)
-    return found
+    return stamp, load_results(run) if found is None else found
 
 
 @lru_cache(maxsize=2)
 def _load_model(run: RunPaths, results: Results) -> "DeepGenerativeModel":
     from dgm_engine.training.checkpoint import load_model  # here, so that pages start without torch
 
-    return load_model(run)[0]
+    return load_model(run, results.step)[0]

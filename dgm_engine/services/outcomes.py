@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from dgm_engine.services.latest import choice, results_of, run_in_use
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import view
+from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training import run_results, runs
 from dgm_engine.training.comparing import Comparison, unpredicted
 from dgm_engine.training.naming import still_overruled
@@ -98,7 +98,7 @@ def left_to_do(project: Project) -> Left | None:
     status = runs.status(run)
     done, of_epochs = status.details.get("epoch") or 0.0, status.details.get("of_epochs")
     if of_epochs is not None:
-        pace = _pace(run, run.metrics.stat().st_mtime_ns if run.metrics.exists() else 0)
+        pace = _pace(run)
         pace = status.seconds / done if pace is None and done else pace
         epochs = max(of_epochs - done, 0.0)
         return Left(run.number, epochs, of_epochs, None if pace is None else pace * epochs)
@@ -159,8 +159,12 @@ def _newest_results(project: Project) -> RunPaths | None:
     return next((run for run in found if run_results.is_readable(run)), None)
 
 
-@lru_cache(maxsize=4)  # a run's curves may be long
-def _pace(run: RunPaths, stamp: int) -> float | None:
+def _curves_stamp(run: RunPaths) -> int:
+    return run.metrics.stat().st_mtime_ns if run.metrics.exists() else 0
+
+
+@kept_by_stamp(_curves_stamp, maxsize=4)  # a run's curves may be long
+def _pace(run: RunPaths, _stamp: int) -> float | None:
     """Seconds for one pass by the curves, without what came before the first; None where they are too short."""
     told = [(record["epoch"], record["seconds"]) for record in runs.metrics(run) if record.get("epoch")]
     if not told or told[-1][0] <= told[0][0]:

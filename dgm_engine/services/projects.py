@@ -7,7 +7,7 @@ import signal
 import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 from dgm_engine.data.pool import Pool, load_pool
@@ -17,8 +17,9 @@ from dgm_engine.jobs import read_status
 from dgm_engine.json_files import read_json, write_json
 from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry, LabelStore
-from dgm_engine.paths import MANIFEST, ProjectPaths
+from dgm_engine.paths import ProjectPaths, projects_in
 from dgm_engine.progress import Progress
+from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training.run_results import latest_results
 from dgm_engine.training.runs import active_run
 from dgm_engine.whole import made_whole
@@ -124,11 +125,17 @@ def projects_home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE) or Path.home() / "dgm-studio").expanduser()
 
 
+def folder_of(name: str) -> Path:
+    """The folder in `projects_home` for a new project of this name: one that is visible, whatever was typed."""
+    kept = "".join(c if c.isalnum() or c in " -_." else "-" for c in name).strip(" .")
+    return projects_home() / (kept or "project")
+
+
 def list_projects() -> list[ProjectCard]:
     """The projects in `projects_home`, newest first; a damaged one is listed with its error."""
-    home = projects_home()
-    folders = [path.parent for path in home.glob(f"[!.]*/{MANIFEST}")] if home.is_dir() else []
-    return sorted((_card(folder) for folder in folders), key=lambda card: card.created, reverse=True)
+    return sorted(
+        (_card(folder) for folder in projects_in(projects_home())), key=lambda card: card.created, reverse=True
+    )
 
 
 def create_project(root: Path, request: SourceRequest, progress: Progress | None = None) -> CreateReport:
@@ -163,8 +170,7 @@ def open_project(root: Path) -> Project:
         NotFoundError: the folder is not a project.
         CorruptError: its ``project.json`` is damaged.
     """
-    paths = _project_paths(root)
-    return _open(paths, paths.manifest.stat().st_mtime_ns)
+    return _open(_project_paths(root))
 
 
 def delete_project(root: Path) -> None:
@@ -182,7 +188,7 @@ def delete_project(root: Path) -> None:
     _end_jobs(paths)
     with contextlib.suppress(CorruptError):  # and its store was never opened
         open_project(root).labels.close()
-    aside = paths.root.with_name(f".{paths.root.name}.deleted-{uuid.uuid4().hex[:8]}")
+    aside = paths.deleted(uuid.uuid4().hex[:8])
     paths.root.rename(aside)  # gone at once for everybody, even where deleting takes long or fails
     shutil.rmtree(aside)
 
@@ -227,12 +233,18 @@ def _fill(paths: ProjectPaths, name: str, request: SourceRequest, progress: Prog
 def _project_paths(root: Path) -> ProjectPaths:
     paths = ProjectPaths(Path(root).expanduser().absolute())
     if not paths.manifest.is_file():
-        raise NotFoundError(f"{root} is not a project: it has no {MANIFEST}; give a project's folder or make one")
+        raise NotFoundError(
+            f"{root} is not a project: it has no {paths.manifest.name}; give a project's folder or make one"
+        )
     return paths
 
 
-@lru_cache(maxsize=32)
-def _open(paths: ProjectPaths, stamp: int) -> Project:
+def _manifest_stamp(paths: ProjectPaths) -> int:
+    return paths.manifest.stat().st_mtime_ns
+
+
+@kept_by_stamp(_manifest_stamp, maxsize=32)
+def _open(paths: ProjectPaths, _stamp: int) -> Project:
     return Project(paths, _read_manifest(paths.manifest))
 
 

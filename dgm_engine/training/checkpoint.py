@@ -201,14 +201,18 @@ def new_state(model: DeepGenerativeModel, config: TrainingConfig, n_items: int) 
     )
 
 
-def load_model(run: RunPaths) -> tuple[DeepGenerativeModel, RunConfig]:
+def load_model(run: RunPaths, step: int | None = None) -> tuple[DeepGenerativeModel, RunConfig]:
     """The model that a run's results are of, or else its newest, ready to classify, with the run's configuration.
+
+    Args:
+        run: whose model.
+        step: of the results; None takes that of those that are there now.
 
     Raises:
         StateError: the run has no checkpoint yet.
         CorruptError: its checkpoints are damaged.
     """
-    checkpoint = read_checkpoint(run, results_step(run))
+    checkpoint = read_checkpoint(run, results_step(run) if step is None else step)
     if checkpoint is None:
         raise StateError(f"run {run.number} has not saved a model yet; wait a moment or train again")
     config = read_config(run)

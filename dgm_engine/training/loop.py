@@ -135,7 +135,7 @@ def train(
 
     `knowledge` is called again after each record, so that new labels are learned at once.
     """
-    step = _Step(state, table, knowledge(), config)
+    step = TrainingStep(state, table, knowledge(), config)
     steps_per_epoch = table.batches_per_epoch(config.batch_size)
     # A start may outlast the time: one step is taken.
     progress = schedule.progress(state.epoch + state.batch / steps_per_epoch) if state.step else 0.0
@@ -160,7 +160,7 @@ def train(
                 step.learn(knowledge())
 
 
-class _Step:
+class TrainingStep:
     """One optimiser step on a batch of unlabelled rows, one of labelled rows and one of pinned rows."""
 
     def __init__(self, state: TrainingState, table: Table, knowledge: Knowledge, config: TrainingConfig) -> None:
@@ -192,7 +192,7 @@ class _Step:
         with bfloat16(self.device, self.config):
             stored = self.table.features_of(rows, raw)
             encoded = self._encode(self._seen(raw), self.state.model.features(raw) if stored is None else stored)
-            objective, parts, log_mass = self._bound(encoded, allowed, len(labelled), firmness.to(self.device))
+            objective, parts, log_mass = self.objective(encoded, allowed, len(labelled), firmness.to(self.device))
             view = StepView(
                 parts=parts,
                 log_q_y=encoded.log_q_y,
@@ -226,7 +226,7 @@ class _Step:
         chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
         return self._changed(self.table.values(chosen).to(self.device))
 
-    def _bound(
+    def objective(
         self, encoded: Encoded, allowed: Tensor, n_labelled: int, pinned: Tensor
     ) -> tuple[Tensor, Bound, Tensor]:
         """J of the bound and the labels, the bound's parts, and log q(A(x) | x) (B,).

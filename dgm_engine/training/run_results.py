@@ -3,7 +3,6 @@
 No torch here: pages and the command line import this module.
 """
 
-from functools import lru_cache
 from pathlib import Path
 
 from dgm_engine.config import ModelConfig
@@ -13,6 +12,7 @@ from dgm_engine.json_files import read_json
 from dgm_engine.labels.schema import Use
 from dgm_engine.npy import load_array
 from dgm_engine.paths import ProjectPaths, RunPaths
+from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.runs import read_config, status
 
@@ -43,17 +43,27 @@ def is_kept(run: RunPaths) -> bool:
     return compared is None or compared.kept
 
 
-def is_damaged(run: RunPaths) -> bool:
+def _last_changes(run: RunPaths) -> tuple[tuple[str, tuple[int, int] | None], ...]:
+    """Each file of a run's results, with its `_last_change`."""
+    files = (run.config, run.results, *run.all_arrays())
+    return tuple((file.name, _last_change(file)) for file in files)
+
+
+def _last_change(file: Path) -> tuple[int, int] | None:
+    """When a file was changed, in nanoseconds, and its size in bytes; None where there is none."""
+    try:
+        now = file.stat()
+    except FileNotFoundError:
+        return None
+    return now.st_mtime_ns, now.st_size
+
+
+@kept_by_stamp(_last_changes, maxsize=256)
+def is_damaged(run: RunPaths, _files: tuple[tuple[str, tuple[int, int] | None], ...]) -> bool:
     """Whether the results of a run cannot be read: what they are of, or an array that is lost or was cut short.
 
     Every rerun of a page asks many times; the files are opened again only when one of them has changed.
     """
-    files = (run.config, run.results, *run.all_arrays())
-    return _is_damaged(run, tuple((file.name, _last_change(file)) for file in files))
-
-
-@lru_cache(maxsize=256)
-def _is_damaged(run: RunPaths, _files: tuple[tuple[str, tuple[int, int] | None], ...]) -> bool:
     try:
         comparison(run)
         model_now(run)
@@ -64,15 +74,6 @@ def _is_damaged(run: RunPaths, _files: tuple[tuple[str, tuple[int, int] | None],
     except CorruptError:
         return True
     return False
-
-
-def _last_change(file: Path) -> tuple[int, int] | None:
-    """When a file was changed, in nanoseconds, and its size in bytes; None where there is none."""
-    try:
-        now = file.stat()
-    except FileNotFoundError:
-        return None
-    return now.st_mtime_ns, now.st_size
 
 
 def is_readable(run: RunPaths) -> bool:

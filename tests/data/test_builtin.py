@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dgm_engine.data import builtin
 from dgm_engine.data.compat import import_torchvision
 from dgm_engine.data.pool import load_pool
 from dgm_engine.data.sources import SourceRequest, ingest
@@ -78,7 +77,7 @@ def test_a_data_root_without_the_set_says_what_is_expected(tmp_path):
 
 def test_without_a_data_root_it_is_downloaded(tmp_path, monkeypatch, capfd):
     monkeypatch.delenv("DGM_DATA_ROOT", raising=False)
-    monkeypatch.setattr(builtin, "DOWNLOAD_ROOT", tmp_path / "cache")
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(import_torchvision().datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])  # nobody listens
     with pytest.raises(InputError, match=r"mnist could not be downloaded to .*cache.*--data-root") as caught:
         run(tmp_path, "mnist")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dgm_engine.data import files
 from dgm_engine.data.catalogue import read_rows
-from dgm_engine.data.decode import decode
+from dgm_engine.data.decode import MAX_FILE_BYTES, decode
 from dgm_engine.data.files import folder_classes
 from dgm_engine.data.pool import load_pool
 from dgm_engine.data.readers import open_images
@@ -36,6 +36,14 @@ def pack(path, members: dict[str, bytes], compression=zipfile.ZIP_DEFLATED):
         for name, data in members.items():
             archive.writestr(name, data)
     return path
+
+
+def say_size(path, member: str, n: int) -> None:
+    """Has a zip say that a member, whose name no other ends in, unpacks to `n` bytes."""
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(member.encode()) - 46  # in the directory, at the end of the file
+    data[entry + 24 : entry + 28] = n.to_bytes(4, "little")
+    path.write_bytes(data)
 
 
 @pytest.fixture
@@ -152,20 +160,20 @@ def test_a_zip_gives_what_its_folder_gives(pile, tmp_path):
     assert not report.quarantined
 
 
-def test_dangerous_members_of_a_zip_are_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr("dgm_engine.data.decode.MAX_FILE_BYTES", 10_000)
+def test_dangerous_members_of_a_zip_are_listed(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("good.png", png())
         archive.writestr("../../evil.png", png())
         archive.writestr("/root.png", png())
-        archive.writestr("big.png", b"\0" * 20_000)
+        archive.writestr("big.png", png())
         archive.writestr("changed.png", png(size=(9, 9)))
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("good.png", png(3))
     data = bytearray(path.read_bytes())
     data[data.index(png(size=(9, 9))) + 40] ^= 1
     path.write_bytes(data)
+    say_size(path, "big.png", MAX_FILE_BYTES + 1)
     pool, report = run(path, tmp_path)
     assert pool.items.tolist() == ["good.png"]
     reasons = {entry.path: entry.reason for entry in report.quarantined}
@@ -189,8 +197,9 @@ def test_members_with_a_password_are_listed(tmp_path):
 
 
 def test_a_zip_beyond_the_limits_is_refused(tmp_path, monkeypatch):
-    path = pack(tmp_path / "a.zip", {f"{i}.png": b"\0" * 100_000 for i in range(20)})
-    monkeypatch.setattr(files, "MAX_UNCHECKED_BYTES", 1_000_000)
+    path = pack(tmp_path / "a.zip", {f"{i:02}.png": png() for i in range(20)})
+    for i in range(20):
+        say_size(path, f"{i:02}.png", files.MAX_UNCHECKED_BYTES // 20 + 1)
     with pytest.raises(InputError, match="200 times its size"):
         run(path, tmp_path)
     monkeypatch.setattr(files, "MAX_MEMBERS", 10)

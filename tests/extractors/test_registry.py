@@ -59,7 +59,7 @@ EXTRACTOR = Means()
 
 @pytest.fixture
 def another(monkeypatch):
-    monkeypatch.setitem(registry._MODULES, "means", __name__)
+    monkeypatch.setitem(registry.MODULES, "means", __name__)
 
 
 @pytest.fixture(scope="module")

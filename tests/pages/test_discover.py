@@ -16,7 +16,7 @@ from dgm_engine.services.projects import Project
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.training.results import load_results, save_results
-from pages import _bulk, _details
+from pages import _bulk
 from pages._state import Key, Panel
 from tests.fabricated import fabricate_model, fabricate_run
 from tests.pages.screens import ROOT, opened, press, texts, without_fault
@@ -178,15 +178,35 @@ def test_the_cards_say_that_they_do_not_follow_the_run_at_work(mapped: Project) 
     assert told in texts(opened("discover", mapped))
 
 
+def what_is_known_of_an_image(root: str, item: str) -> None:
+    """A page."""
+    from pathlib import Path
+
+    from dgm_engine.services import projects
+    from dgm_engine.services.snapshot import take
+    from pages import _details
+
+    _details.show(take(projects.open_project(Path(root))), item)
+
+
 def test_an_image_is_redrawn_by_the_cluster_that_it_is_in_now(trained: Project) -> None:
     run, item = trained.paths.run(1), "train/00001"
     results = load_results(run)
     save_results(run, replace(results, z=np.array(results.z[:, :6])))
     fabricate_model(run, ModelName.M2)  # whose p(x | z, y) depends on y
-    before = _details._reconstruction(take(trained), item)
+    app = AppTest.from_function(what_is_known_of_an_image, args=(str(trained.paths.root), item), default_timeout=20)
+    before = redrawn(app)
     component = int(results.q_y[trained.pool.rows([item])[0]].argmax())
     clusters.merge(trained, component, (component + 1) % 10, "ann")
-    assert _details._reconstruction(take(trained), item) != before
+    assert redrawn(app) != before
+
+
+def redrawn(app: AppTest) -> str:
+    """How the model redraws the image that a page shows all of."""
+    (details,) = without_fault(app.run()).get("html")
+    _, found, after = details.proto.body.partition('<div class="redrawn"><img src="')
+    assert found
+    return after.partition('"')[0]
 
 
 def test_the_preview_counts_what_a_bulk_label_would_change(project: Project) -> None:
@@ -213,7 +233,7 @@ def what_can_be_done_with_a_cluster(root: str, component: int) -> None:
     seen = take(projects.open_project(Path(root)))
     if st.session_state.pop("asked", False):
         ask_for_another_run()
-    _cluster_actions._actions(seen, clusters_of(seen)[component])
+    _cluster_actions.dialog(seen, clusters_of(seen)[component])
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_box_and_a_lasso_of_the_plain_map_select_what_they_enclose(mapped: Pro
     x, y = (where.xy / mapping.STEPS).T
     lasso = {"x": [-1, 0.3, 0.3, -1], "y": [-1, -1, 2, 2]}
     box = {"x": [0.6, 2], "y": [2, 0.4]}
-    found = _plotly_map._enclosed(where, {"lasso": [lasso], "box": [box]})
+    found = _plotly_map.enclosed(where, {"lasso": [lasso], "box": [box]})
     assert np.array_equal(found, (x < 0.3) | ((x > 0.6) & (y > 0.4)))
 
 

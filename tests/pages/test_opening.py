@@ -12,7 +12,6 @@ from dgm_engine.services import jobs, labelling
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.training.run_results import ARRAYS
-from pages._create import _folder_name
 from pages._state import Key, Panel
 from pages._text import plain
 from tests.fabricated import fabricate_run
@@ -155,14 +154,6 @@ def test_damaged_results_of_a_later_run_leave_those_before_in_use(mapped: Projec
         assert "its results are damaged" in texts(app)
         assert "The results of run 2 cannot be read." in texts(app)
         assert "use_2" not in [button.key for button in app.button]
-
-
-@pytest.mark.parametrize(
-    ("typed", "folder"),
-    [("My set", "My set"), ("../../etc", "-..-etc"), (".hidden", "hidden"), ("a/b\\c", "a-b-c"), ("...", "project")],
-)
-def test_a_projects_folder_stays_inside_the_home(typed: str, folder: str) -> None:
-    assert _folder_name(typed) == folder
 
 
 def test_plain_text_loses_its_marks() -> None:

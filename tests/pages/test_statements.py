@@ -110,7 +110,7 @@ def test_an_unusable_class_name_is_told_and_nothing_is_written(trained: Project)
 
 
 def test_what_one_browser_says_waits_for_no_other() -> None:
-    taken, both_at_work = _statements._Taken(), threading.Barrier(2)
+    taken, both_at_work = _statements.Taken(), threading.Barrier(2)
 
     def say(client: str) -> list[DgmError]:
         statement = {"seq": 1, "kind": "undo", "items": [], "names": [], "project": "", "audit": 0}

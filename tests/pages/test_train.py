@@ -142,9 +142,9 @@ def test_a_run_at_work_is_coloured_by_the_classes_that_images_have_now(mapped: P
     sample = mapping.followed(where, seen, live)
     assert sample is not None
     wanted = [NO_CLASS_COLOUR if name in ("", "x < y") else seen.colours[name] for name in sample.class_name.tolist()]
-    assert _map._hues(seen, sample, Colour.CLASS) == wanted
-    assert _map._hues(seen, sample, Colour.CLUSTER) == [cluster_colour(0)] * n
-    assert _map._hues(seen, sample, Colour.STATE) is None
+    assert _map.hues_of(seen, sample, Colour.CLASS) == wanted
+    assert _map.hues_of(seen, sample, Colour.CLUSTER) == [cluster_colour(0)] * n
+    assert _map.hues_of(seen, sample, Colour.STATE) is None
 
 
 def traces(app: AppTest) -> dict[str, int]:

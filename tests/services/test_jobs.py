@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from dgm_engine import jobs as engine_jobs
@@ -308,10 +309,11 @@ def test_a_layout_appears_and_the_earlier_one_stands_in_after_a_retrain(trained:
     assert wait_for_layout(trained, Method.PCA).stale is False
 
 
-def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(layouts, "LAYOUT_WORKER", "no.such.module")
+def test_a_layout_that_failed_is_tried_again_only_when_asked(trained: Project):
+    started = layouts.ensure_layout(take(trained), Method.PCA).status
+    assert started is not None
+    psutil.Process(started.pid).kill()
     wait_until_dead(trained)
-    monkeypatch.undo()
     state = layouts.ensure_layout(take(trained), Method.PCA)
     assert state.status is not None
     assert not state.status.alive

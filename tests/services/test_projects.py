@@ -33,6 +33,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.parametrize(
+    ("typed", "folder"),
+    [("My set", "My set"), ("../../etc", "-..-etc"), (".hidden", "hidden"), ("a/b\\c", "a-b-c"), ("...", "project")],
+)
+def test_a_projects_folder_stays_inside_the_home(home: Path, typed: str, folder: str):
+    assert projects.folder_of(typed) == home / folder
+
+
 def test_a_new_project_opens_again_with_what_was_taken_in(pile: Path, tmp_path: Path):
     report = projects.create_project(tmp_path / "p", SourceRequest(str(pile)))
     assert (report.items, report.classes, report.labels) == (6, ("cat", "dog"), 0)

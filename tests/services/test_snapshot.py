@@ -1,12 +1,16 @@
 """What is looked at is taken once: results and labels of one moment, whoever writes meanwhile."""
 
+import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from dgm_engine.config import TrainingConfig
 from dgm_engine.errors import CorruptError, NotFoundError, StateError
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.paths import RunPaths
@@ -14,8 +18,10 @@ from dgm_engine.services import labelling, latest, neighbours, viewing
 from dgm_engine.services.evaluating import evaluate
 from dgm_engine.services.projects import Project, open_project
 from dgm_engine.services.snapshot import take, take_if_any
+from dgm_engine.training import run_results
+from dgm_engine.training.checkpoint import new_state, save_checkpoint
 from dgm_engine.training.results import Results
-from tests.fabricated import fabricate_run
+from tests.fabricated import fabricate_model, fabricate_run
 
 ROOT = Path(__file__).parents[2]
 WRITE = """
@@ -118,6 +124,43 @@ def test_a_snapshot_stays_as_it_was_whatever_is_written_afterwards(trained: Proj
     assert len(viewing.view(after).rows) == -(-len(before.results.shown) // 2)
     assert after.key != before.key
     assert after.results_key != before.results_key
+
+
+def test_a_snapshots_model_is_of_its_results_where_another_process_writes_before_it_is_loaded(trained: Project):
+    run = trained.paths.run(1)
+    first = fabricate_model(run)
+    before = take(trained)
+    second = deepcopy(first)
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.add_(1)
+    state = new_state(second, TrainingConfig(), 1)
+    state.step = before.results.step + 1
+    save_checkpoint(run, state, before.results.owner)
+    another_process_writes(trained)  # results of that step
+    for seen, expected in ((before, first), (take(trained), second)):
+        for ours, theirs in zip(seen.model.parameters(), expected.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_results_that_are_cut_short_while_they_are_checked_are_well_again_when_they_are_copied_back(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    load, cut = run_results.load_array, list[Path]()
+    run = trained.paths.run(1)
+    array = run.array("q_y", 0)
+    copy = shutil.copy2(array, tmp_path / "copy")  # with its times
+
+    def slow(path: Path):
+        if not cut:
+            cut.append(path)
+            subprocess.run([sys.executable, "-c", f"import os; os.truncate({str(array)!r}, 100)"], check=True)
+        return load(path)
+
+    monkeypatch.setattr(run_results, "load_array", slow)
+    assert run_results.is_damaged(run)
+    shutil.copy2(copy, array)
+    assert not run_results.is_damaged(run)
 
 
 def test_the_run_in_use_is_that_of_the_same_labels(trained: Project, monkeypatch: pytest.MonkeyPatch):

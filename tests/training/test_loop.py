@@ -24,7 +24,7 @@ from dgm_engine.training.loop import (
     PINNING_WEIGHT,
     Schedule,
     TrainingState,
-    _Step,
+    TrainingStep,
     train,
 )
 from dgm_engine.training.runs import RunConfig
@@ -175,11 +175,11 @@ def pulls(probability: list[float], firmness: list[float], weight: float | None 
     held = Knowledge.nothing(K, n).holding(np.arange(n - 1), np.eye(K, dtype=bool)[[0] * (n - 1)], np.array(firmness))
     config = TRAINING.replaced(classification_weight=weight)
     state = TrainingState(model, None, generator(), np.random.default_rng(0))  # no step is taken
-    step = _Step(state, Table(np.zeros((n, 5), np.float32), np.arange(n)), held, config)
+    step = TrainingStep(state, Table(np.zeros((n, 5), np.float32), np.arange(n)), held, config)
     encoded = replace(model.encode(CASES[0].items(n, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
     allowed = torch.ones(n, K, dtype=torch.bool)
     allowed[:-1, 1:] = False
-    objective, *_ = step._bound(encoded, allowed, 0, torch.tensor(firmness, dtype=torch.float64))
+    objective, *_ = step.objective(encoded, allowed, 0, torch.tensor(firmness, dtype=torch.float64))
     objective.backward()
     assert logits.grad is not None
     return logits.grad[:-1].numpy()
@@ -231,9 +231,9 @@ def test_a_few_labels_count_in_proportion_and_many_as_in_the_paper(n: int, share
         known = Knowledge(np.arange(n), allowed[:n], torch.full((K,), 1 / K).log(), n + 1)
         state = TrainingState(model, None, generator(), np.random.default_rng(0))  # no step is taken
         config = TRAINING.replaced(full_weight_from=full_weight_from)
-        step = _Step(state, Table(np.zeros((n + 1, 5), np.float32), np.arange(n + 1)), known, config)
+        step = TrainingStep(state, Table(np.zeros((n + 1, 5), np.float32), np.arange(n + 1)), known, config)
         encoded = replace(model.encode(CASES[0].items(n + 1, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
-        objective, *_ = step._bound(encoded, allowed, n, torch.empty(0))
+        objective, *_ = step.objective(encoded, allowed, n, torch.empty(0))
         objective.backward()
         assert logits.grad is not None
         return logits.grad[:n].numpy()

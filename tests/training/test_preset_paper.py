@@ -13,7 +13,7 @@ from dgm_engine.models.registry import build_model
 from dgm_engine.training.batches import Table, fit_inputs
 from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.knowledge import Knowledge
-from dgm_engine.training.loop import Record, Schedule, TrainingState, _Step, train
+from dgm_engine.training.loop import Record, Schedule, TrainingState, TrainingStep, train
 from dgm_engine.training.ownership import give_components
 
 N, K = 20, 3
@@ -72,7 +72,7 @@ def test_classification_weight_is_that_of_kingma():
     state, table = state_and_table(PAPER)
     allowed = (torch.arange(K) == 0).expand(4, K)
     knowledge = Knowledge(np.arange(4), allowed, torch.full((K,), 1 / K).log(), N)
-    assert _Step(state, table, knowledge, PAPER).alpha == pytest.approx(0.1 * N / 4)
+    assert TrainingStep(state, table, knowledge, PAPER).alpha == pytest.approx(0.1 * N / 4)
 
 
 def first_gradients(config: TrainingConfig) -> list[torch.Tensor]:
