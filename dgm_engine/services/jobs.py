@@ -78,7 +78,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
 def retrain(project: Project) -> RunPaths:
     """Goes on from the results in use, with the settings they were trained with; else a first run.
 
-    A schedule that is unfinished is continued to its end; else it takes `training.planning.WARM_STEPS`.
+    A schedule that is unfinished is continued to its end; else it takes `training.planning.RETRAIN_STEPS`.
 
     Raises:
         StateError: another run is at work.
@@ -125,7 +125,7 @@ def be_ready(project: Project) -> None:
     """
     found = active_status(project)
     if found is None or not found[1].alive:
-        jobs.keep_ready(training_runs.WORKER)
+        jobs.keep_ready(training_runs.TRAINING_WORKER)
     elif default_method(project.manifest.items) is Method.UMAP:
         jobs.keep_ready(LAYOUT_WORKER)
 

@@ -24,7 +24,7 @@ standard deviations of a fair coin: a one-sided sign test (McNemar's) at 5 %. Th
 and each retrain turns some of them for the better and some for the worse. If it turns 1 of 10 and is no worse, it loses
 three more than it wins in 9 % of such retrains with 35 labels and in 21 % with 100, so no fixed number suits all sizes;
 the test turns down 1 and 2 % of them. Four labels decide nothing; five do, if all are lost and none is won."""
-ROUNDING = 1e-9
+ROUNDING_MARGIN = 1e-9
 """Added to the limits, so that rounding does not decide whether two points are more than two points."""
 
 
@@ -139,7 +139,7 @@ class Comparison:
     def kept(self) -> bool:
         """Whether the later results take the earlier ones' place."""
         return not (
-            self.before.coverage - self.after.coverage > MAX_SHARE_LOST + ROUNDING
+            self.before.coverage - self.after.coverage > MAX_SHARE_LOST + ROUNDING_MARGIN
             or _fell(self.before.named, self.after.named, MIN_IMAGES_LOST)
             or (_fell(self.before.held_out, self.after.held_out) and self._by_more_than_chance)
         )
@@ -181,4 +181,4 @@ def _fell(before: Score, after: Score, least: int = 1) -> bool:
     if before.share is None or after.share is None:
         return False
     lost = before.share - after.share
-    return lost > MAX_SHARE_LOST + ROUNDING and lost * after.n >= least - ROUNDING
+    return lost > MAX_SHARE_LOST + ROUNDING_MARGIN and lost * after.n >= least - ROUNDING_MARGIN

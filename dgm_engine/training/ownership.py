@@ -18,7 +18,7 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.training.naming import Claims, names_by_number
 
 MIN_EXAMPLES = 0.5
-MIN_SHARE = 0.05
+MIN_SHARE_OF_EXAMPLES = 0.05
 MIN_RATIO = 1.1
 """A class gets a component only with at least this many examples in it, this share of all its examples, and this many
 times the number that an even spread over the components would put there."""
@@ -233,7 +233,7 @@ def _available(
 
 def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
     """Whether a component holds enough of a class's examples (K,): a real one, no mere strays, no even spread."""
-    return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE * scores.sum(), MIN_RATIO * scores.mean()))
+    return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE_OF_EXAMPLES * scores.sum(), MIN_RATIO * scores.mean()))
 
 
 def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64], in_doubt: float = 1.0) -> NDArray[np.bool_]:

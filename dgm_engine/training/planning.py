@@ -19,9 +19,9 @@ from dgm_engine.training.runs import RunConfig, active_run, read_config
 DEFAULT_COMPONENTS = 20
 PAPER_LATENT = 200
 """Z of preset `paper`."""
-WARM_STEPS = 100
-"""How long a retrain from a finished run is where nothing else is asked for. Steps and not seconds: on
-a loaded machine it takes longer and gives the same model."""
+RETRAIN_STEPS = 100
+"""Length of a retrain from a finished run if a person gives none. The unit is steps, not seconds: on a loaded machine
+a retrain takes longer and gives the same model."""
 _NOT_TAKEN_OVER = frozenset({"seed", "max_minutes", "max_epochs", "n_classes", "checked_fraction"})
 """The fields of a training's configuration that have one of their own in a `TrainRequest`, and what is left aside to
 compare runs by: of runs of earlier versions nothing was."""
@@ -44,7 +44,7 @@ class TrainRequest:
         n_latent: Z; None takes what preset `paper` says, or keeps the earlier run's.
         n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
         overrides: further fields of `TrainingConfig`.
-        brief: take `WARM_STEPS` where it goes on from a finished run and neither passes nor minutes are given, as
+        brief: take `RETRAIN_STEPS` where it goes on from a finished run and neither passes nor minutes are given, as
             preset `fast` does anyway.
     """
 
@@ -188,5 +188,5 @@ def _training_config(request: TrainRequest, n_items: int, *, warm: bool) -> Trai
     )
     brief = request.brief or request.preset is Preset.FAST
     if warm and brief and request.minutes is None and request.epochs is None:
-        return config.replaced(max_epochs=WARM_STEPS / batches_per_epoch(n_items, config.batch_size))
+        return config.replaced(max_epochs=RETRAIN_STEPS / batches_per_epoch(n_items, config.batch_size))
     return config

@@ -6,7 +6,7 @@ from dgm_engine import child
 from dgm_engine.paths import RunPaths
 from dgm_engine.training.results import append_metrics
 
-CURVES_SHARE = 0.02
+CURVES_TIME_SHARE = 0.02
 """Writing the curves, which grow long, takes at most this share of the time."""
 
 
@@ -34,5 +34,5 @@ class Reporter(child.Reporter):
         if self._records and (began >= self._curves_again or self.ended):
             append_metrics(self._run, self._records)
             self._records = []
-            self._curves_again = time.monotonic() + (time.monotonic() - began) / CURVES_SHARE
+            self._curves_again = time.monotonic() + (time.monotonic() - began) / CURVES_TIME_SHARE
         super().flush()

@@ -27,7 +27,7 @@ from dgm_engine.training.naming import (
     still_overruled,
 )
 from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
-from dgm_engine.training.run_results import ARRAYS
+from dgm_engine.training.run_results import RESULT_ARRAYS
 from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
 
@@ -124,7 +124,7 @@ def load_results(run: RunPaths) -> Results:
     compared = about.get("compared")
     edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
-        **{name: load_array(run.array(name, about["step"])) for name in ARRAYS},
+        **{name: load_array(run.array(name, about["step"])) for name in RESULT_ARRAYS},
         owner=tuple(about["owner"]),
         labels_version=about["labels_version"],
         config=config,
@@ -144,7 +144,7 @@ def results_step(run: RunPaths) -> int | None:
 def save_results(run: RunPaths, results: Results) -> None:
     """Writes the arrays, and then what they are of; the arrays before stay for those who are about to read them."""
     before = results_step(run)
-    for name in ARRAYS:
+    for name in RESULT_ARRAYS:
         save_array(run.array(name, results.step), getattr(results, name))
     about = {
         "owner": results.owner,
@@ -156,7 +156,7 @@ def save_results(run: RunPaths, results: Results) -> None:
         "unlearned": results.unlearned,
     }
     write_json(run.results, about)
-    for name in ARRAYS:
+    for name in RESULT_ARRAYS:
         kept = [run.array(name, step) for step in (results.step, before) if step is not None]
         for old in run.arrays_of(name):
             if old not in kept:

@@ -16,7 +16,7 @@ from dgm_engine.paths import ProjectPaths, RunPaths
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.runs import read_config, status
 
-ARRAYS = ("q_y", "z", "shown", "prototypes")
+RESULT_ARRAYS = ("q_y", "z", "shown", "prototypes")
 """The fields of `results.Results` that are files."""
 NEARLY_DONE_SHARE = 0.9
 """A schedule that was stopped beyond this share is not gone on with."""
@@ -59,7 +59,7 @@ def _is_damaged(run: RunPaths, _files: tuple[tuple[str, tuple[int, int] | None],
         model_now(run)
         if has_results(run):
             step = read_json(run.results)["step"]
-            for name in ARRAYS:
+            for name in RESULT_ARRAYS:
                 load_array(run.array(name, step))
     except CorruptError:
         return True

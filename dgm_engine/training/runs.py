@@ -1,6 +1,6 @@
-"""Training runs as the rest of the program sees them: their configuration; launched, followed, stopped, resumed.
+"""Training runs as the rest of the program sees them: configured, launched, followed, stopped and resumed.
 
-No torch here: pages and the command line import this module; the work is done by `WORKER` in a process of its own.
+Pages and the command line import this module, so it does not import torch; `TRAINING_WORKER` trains in its own process.
 """
 
 import json
@@ -13,7 +13,7 @@ from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.json_files import read_json
 from dgm_engine.paths import ProjectPaths, RunPaths
 
-WORKER = "dgm_engine.training.worker"
+TRAINING_WORKER = "dgm_engine.training.worker"
 """The module whose process does the work."""
 
 
@@ -74,7 +74,7 @@ def read_config(run: RunPaths) -> RunConfig:
 def launch(run: RunPaths) -> jobs.JobStatus:
     """Starts the worker on a run, or on what is left of it, in a process of its own."""
     run.stop_request.unlink(missing_ok=True)
-    return jobs.spawn(WORKER, [str(run.root)], run.status, run.log)
+    return jobs.spawn(TRAINING_WORKER, [str(run.root)], run.status, run.log)
 
 
 def resume(run: RunPaths) -> jobs.JobStatus:

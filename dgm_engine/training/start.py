@@ -28,16 +28,16 @@ from torch.nn import functional
 from dgm_engine import machine
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.merging import merge
-from dgm_engine.discovery.projections import MIN_ITEMS, Method, default_method, tsne, umap
+from dgm_engine.discovery.projections import MIN_ITEMS_EMBEDDED, Method, default_method, tsne, umap
 from dgm_engine.distributions import DiagonalGaussian
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
 from dgm_engine.training.loop import TrainingState, bfloat16
 
-SAMPLE = 15_000
+CLUSTERED_SAMPLE = 15_000
 """Items that are embedded and clustered, at most; q(y | x) extends the clustering to the rest."""
 PCA_SAMPLE = 5_000
-N_PCA = 50
+START_DIMENSIONS = 50
 N_NEIGHBOURS = 10
 MAX_EXACT_SEARCH = 100_000
 """Up to this many items the search for neighbours compares all pairs."""
@@ -45,7 +45,7 @@ POINTS_BATCH = 2048
 TSNE_STEPS = (150, 100)
 """Steps with early exaggeration and without. Groups separate long before a map is finished: a third of a map's steps
 gave the same clusters of digits, MNIST and Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
-MIN_STEPS, MAX_STEPS = 250, 1_000
+START_MIN_STEPS, START_MAX_STEPS = 250, 1_000
 """Limits of the steps of the VAE, and of the fit of q(y | x). Without the upper one, a person with a million images
 would wait for clusters that a sample of them gives."""
 START_RATE_FACTOR = 3.0
@@ -87,7 +87,7 @@ def clustering_start(state: TrainingState, table: Table, config: TrainingConfig)
     for share, elbo in _fit_vae(state, table, config):
         yield StartRecord("Learning what the images look like", 0.6 * share, elbo)
     yield StartRecord("Looking for groups", 0.6)
-    sample = replace(table, rows=table.sample(SAMPLE, state.rng))
+    sample = replace(table, rows=table.sample(CLUSTERED_SAMPLE, state.rng))
     points = principal_components(state.model, sample, state.rng)
     component = cluster(points, state.model.config.n_components, int(state.rng.integers(2**31)))
     model, device = state.model, state.model.inputs.fill.device
@@ -126,7 +126,7 @@ def principal_components(model: DeepGenerativeModel, table: Table, rng: np.rando
         return seen.cpu().numpy()
 
     sample = described(table.sample(PCA_SAMPLE, rng))
-    found = PCA(min(N_PCA, *sample.shape), random_state=0).fit(sample)
+    found = PCA(min(START_DIMENSIONS, *sample.shape), random_state=0).fit(sample)
     parts = np.array_split(table.rows, len(table.rows) // POINTS_BATCH + 1)
     return np.concatenate([found.transform(described(rows)) for rows in parts]).astype(np.float32)
 
@@ -164,7 +164,7 @@ def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArr
     if default_method(len(points)) is Method.UMAP:
         embedded = umap(points, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     else:
-        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= MIN_ITEMS else points
+        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= MIN_ITEMS_EMBEDDED else points
     parts = max(n_components, min(MAX_PARTS, len(points) // PART_SIZE))
     mixture = GaussianMixture(min(parts, len(points)), n_init=MIXTURE_RESTARTS, reg_covar=1e-4, random_state=seed)
     with warnings.catch_warnings():
@@ -213,12 +213,12 @@ def fit_q_y(
 def _steps(
     state: TrainingState, table: Table, config: TrainingConfig, epochs: int, time_share: float, least: int = 0
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, `MIN_STEPS` to `MAX_STEPS` steps.
+    """(share done, rows) for `epochs` passes, `START_MIN_STEPS` to `START_MAX_STEPS` steps.
 
     Where the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
     even so.
     """
-    total = min(max(epochs * table.batches_per_epoch(config.batch_size), MIN_STEPS), MAX_STEPS)
+    total = min(max(epochs * table.batches_per_epoch(config.batch_size), START_MIN_STEPS), START_MAX_STEPS)
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     clock = machine.work_clock(state.model.inputs.fill.device.type)
     began, done, share = clock(), 0, 0.0

@@ -24,8 +24,8 @@ from dgm_engine.training.settling import make_components, settle, taken_by_names
 from dgm_engine.training.splits import kept_apart
 from dgm_engine.training.takeover import take_over
 
-LEARN_STEPS = 200
-"""Who owns what is looked at again after so many steps, and when somebody said something. Steps and not seconds, so
+STEPS_PER_ASSESSMENT = 200
+"""Owners are assessed again after this many steps, and when somebody said something. The unit is steps, not seconds, so
 that a run gives the same model on a loaded machine."""
 
 
@@ -90,7 +90,7 @@ class Supervision:
         self.given, self.owner, self.named = learned.given, learned.owner, learned.named
         held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
         halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
-        self._learn_again = self.state.step + LEARN_STEPS
+        self._learn_again = self.state.step + STEPS_PER_ASSESSMENT
         self._known = learned.known.holding(*halves)
         return self._known
 

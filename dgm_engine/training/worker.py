@@ -40,10 +40,11 @@ from dgm_engine.training.start import clustering_start, nearest_rows
 from dgm_engine.training.supervision import Supervision
 
 CHECKPOINT_SECONDS = 20.0
-EARLY_SECONDS = 0.5
-"""A run that goes on from an earlier one shows what it makes of new labels after so much training."""
-EARLY_LIMIT = 100_000
-"""Unless it holds more images than this: then results take longer to save than such a run is to last."""
+FIRST_RESULTS_SECONDS = 0.5
+"""A run that goes on from an earlier one saves first results after this much training, so that people see the effect of
+new labels soon."""
+MAX_ITEMS_FIRST_RESULTS = 100_000
+"""With more items than this a run saves no first results: to save them would take longer than such a run lasts."""
 FEATURES_SHARE, START_SHARE = 0.05, 0.3
 """The progress that a fresh run shows once it has the features of the images, and once it has its first clusters."""
 
@@ -149,8 +150,9 @@ class Worker:
         whole = {"of_epochs": None if epochs is None else round(epochs, 2), "of_seconds": seconds}
         self.reporter.phase("Training", self.reporter.progress, **whole)
         saved = time.monotonic()
-        shows_early = self.setting.config.parent is not None and not has_results(self.setting.run)
-        early = saved + EARLY_SECONDS if shows_early and self.setting.pool.n_items <= EARLY_LIMIT else math.inf
+        continued = self.setting.config.parent is not None and not has_results(self.setting.run)
+        shows_early = continued and self.setting.pool.n_items <= MAX_ITEMS_FIRST_RESULTS
+        early = saved + FIRST_RESULTS_SECONDS if shows_early else math.inf
         first = START_SHARE if self.origin.needs_start else 0.0
         for record in train(self.state, self.setting.table, self.supervision.knowledge, self.config, schedule):
             if time.monotonic() > early:
