@@ -34,7 +34,7 @@ class JobState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-ALIVE = frozenset({JobState.STARTING, JobState.RUNNING})
+ALIVE_STATES = frozenset({JobState.STARTING, JobState.RUNNING})
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class JobStatus:
     @property
     def alive(self) -> bool:
         """Whether the job is still at work."""
-        return self.state in ALIVE
+        return self.state in ALIVE_STATES
 
 
 def write_status(path: Path, status: JobStatus) -> None:

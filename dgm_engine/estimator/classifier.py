@@ -17,7 +17,7 @@ from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from dgm_engine.errors import InputError
-from dgm_engine.estimator.classes import TINY, class_of_component, class_probabilities, with_new
+from dgm_engine.estimator.classes import MIN_PROBABILITY, class_of_component, class_probabilities, with_new
 from dgm_engine.estimator.fit import Fit, with_features
 from dgm_engine.estimator.labels import Labels, is_unlabelled
 from dgm_engine.estimator.parameters import device_of, model_config, training_config
@@ -27,9 +27,10 @@ from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.fitting import default_epochs, fresh_state, predict
 from dgm_engine.training.start import clustering_start
 
-REFRESH = 5
-"""`partial_fit` takes this many times fewer epochs than `fit` where nobody says how many."""
-SCORE_BATCH = 64
+PARTIAL_FIT_DIVISOR = 5
+"""Without `max_epochs`, `partial_fit` takes this many times fewer epochs than `fit`."""
+ITEMS_PER_SCORED_BATCH = 64
+"""Items whose bound is computed at once."""
 RandomState = int | np.random.RandomState | None
 
 _log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
                 f"there are {len(labels.classes)} classes by now and {n_components} components; "
                 "fit anew with a larger n_components"
             )
-        config = training_config(self, max(1, default_epochs(len(values)) // REFRESH))
+        config = training_config(self, max(1, default_epochs(len(values)) // PARTIAL_FIT_DIVISOR))
         table, began = with_features(table_of(values, self.image_shape), self.model_.config), time.monotonic()
         model = copy.deepcopy(self.model_)  # whatever goes wrong, the estimator stays as it is
         state = new_state(model.float().to(device_of(self.device)), config, len(values))
@@ -189,8 +190,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         scale = self.model_.inputs.scale.log().sum().item()  # from the density of standardised values to that of x
         found = np.empty(len(table.x))
         with torch.no_grad():
-            for begin in range(0, len(found), SCORE_BATCH):
-                rows = table.rows[begin : begin + SCORE_BATCH]
+            for begin in range(0, len(found), ITEMS_PER_SCORED_BATCH):
+                rows = table.rows[begin : begin + ITEMS_PER_SCORED_BATCH]
                 raw = table.values(rows).double()
                 found[rows] = fixed_bound(self.model_, raw, log_prior).value.numpy() - scale
         return found
@@ -288,5 +289,5 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
                 f"{', '.join(map(str, self.classes_))}, the components in use "
                 f"{', '.join(map(str, np.flatnonzero(position >= 0)))}"
             )
-        weights = np.where(wanted, np.maximum(self.weights_, TINY), 0.0)
+        weights = np.where(wanted, np.maximum(self.weights_, MIN_PROBABILITY), 0.0)
         return weights / weights.sum()

@@ -19,8 +19,8 @@ from dgm_engine.training.loop import Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.start import nearest_rows
 
-LEARN_RECORDS = 10
-"""The owners of the components are looked at anew after so many records of the loop."""
+RECORDS_PER_ASSESSMENT = 10
+"""The owners of the components are assessed again after this many records of the loop."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Fit:
 
         def knowledge() -> Knowledge:
             nonlocal owner, known, n_asked
-            if n_asked % LEARN_RECORDS == LEARN_RECORDS - 1:
+            if n_asked % RECORDS_PER_ASSESSMENT == RECORDS_PER_ASSESSMENT - 1:
                 owner, known = self._learn(owner, labels)
             n_asked += 1
             return known

@@ -13,7 +13,7 @@ from dgm_engine.export.folder import CONFIG_FILE, LABELS_FILE, MODEL_FILE, SUMS_
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 
-_CARD = """# {title}
+_CARD_TEMPLATE = """# {title}
 
 {summary} Made with DGM Studio (version {version}) on {date}.
 
@@ -111,7 +111,7 @@ def usage(shape: tuple[int, ...]) -> str:
 
 def model_card(classifier: Classifier, about: About) -> str:
     """The card as Markdown; names that people gave cannot break out of it."""
-    return _CARD.format(
+    return _CARD_TEMPLATE.format(
         title=_plain(about.name) or "A classifier",
         summary=_summary(classifier),
         version=__version__,

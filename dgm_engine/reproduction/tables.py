@@ -33,7 +33,7 @@ class PeerName(StrEnum):
 
 CLASSIFIERS = frozenset({PeerName.LABEL_SPREADING, PeerName.SELF_TRAINING})
 """The peers that learn from labels and know no class but those; the others cluster and see no label."""
-TITLES = {
+PEER_TITLES = {
     PeerName.K_MEANS: "k-means",
     PeerName.UMAP_GMM: "UMAP + Gaussian mixture",
     PeerName.VADE: "VaDE (clustpy)",
@@ -104,7 +104,7 @@ class PeerRow:
     @property
     def title(self) -> str:
         """How the row is called in the table."""
-        return TITLES[self.peer]
+        return PEER_TITLES[self.peer]
 
 
 Row = ModelRow | PeerRow

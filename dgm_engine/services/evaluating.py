@@ -11,7 +11,7 @@ from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services.latest import results_of, stamped_results
-from dgm_engine.services.projects import TEST, Project
+from dgm_engine.services.projects import TEST_SPLIT, Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.training import run_results
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
@@ -90,7 +90,7 @@ def evaluate(seen: Snapshot) -> Evaluation:
     scores = _Scores.of(project, q_y, project.pool.truth[scored], seen.owner, state) if len(scored) else _Scores()
     return Evaluation(
         run=seen.run.number,
-        split=TEST if (project.pool.split == TEST).any() else "all",
+        split=TEST_SPLIT if (project.pool.split == TEST_SPLIT).any() else "all",
         n=len(scored),
         accuracy_cluster_and_label=scores.cluster_and_label,
         accuracy_named=scores.named,

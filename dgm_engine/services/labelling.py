@@ -15,7 +15,7 @@ from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry
 from dgm_engine.services import anchoring
 from dgm_engine.services.palette import class_colours
-from dgm_engine.services.projects import TEST, Project
+from dgm_engine.services.projects import TEST_SPLIT, Project
 from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.services.viewing import clusters_of, component_seen
 
@@ -120,7 +120,7 @@ def import_labels(project: Project, path: Path, annotator: str) -> ImportReport:
         InputError: the file cannot be read or has no such columns.
     """
     rows = format_to_read(path).read(path)
-    items, in_test = project.pool.items, project.pool.split == TEST
+    items, in_test = project.pool.items, project.pool.split == TEST_SPLIT
     kept = frozenset(items[in_test].tolist())
     rows = [replace(row, problem=f"{row.item} {IN_TEST_SPLIT}") if row.item in kept else row for row in rows]
     return import_rows(project.labels, rows, items[~in_test].tolist(), annotator)
@@ -163,7 +163,7 @@ def _checked(project: Project, items: Sequence[str]) -> list[str]:
     unique = list(dict.fromkeys(items))
     if not unique:
         raise InputError("no images are selected; select at least one")
-    in_test = project.pool.split[project.pool.rows(unique)] == TEST
+    in_test = project.pool.split[project.pool.rows(unique)] == TEST_SPLIT
     if in_test.any():
         raise InputError(f"{unique[int(in_test.argmax())]} {IN_TEST_SPLIT}")
     return unique

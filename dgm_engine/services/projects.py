@@ -26,7 +26,7 @@ from dgm_engine.whole import made_whole
 HOME_VARIABLE = "DGM_HOME"
 EXAMPLE_NAME = "digits-example"
 MANIFEST_VERSION = 1
-TEST = "test"
+TEST_SPLIT = "test"
 """The split that is kept for evaluation: never trained on, labelled or shown."""
 
 FOLDERS_ANNOTATOR = "class folders"

@@ -84,7 +84,7 @@ class Scope:
         )
 
 
-PARAMETERS = (*_LIST_PARAMETERS, "confidence", "disputed", "text", "selection")
+ADDRESS_PARAMETERS = (*_LIST_PARAMETERS, "confidence", "disputed", "text", "selection")
 """Names of the parameters of an address."""
 
 
