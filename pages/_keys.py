@@ -16,7 +16,7 @@ class Letter(StrEnum):
     PICK = "s"
 
 
-RESERVED = frozenset[str](Letter)
+RESERVED_KEYS = frozenset[str](Letter)
 _DIGITS = "1234567890"
 
 
@@ -27,7 +27,7 @@ def keys_for(classes: Sequence[str], ever: Iterable[str]) -> dict[str, str | Non
         classes: those that people speak of now.
         ever: these and earlier ones, in order of first appearance. Keys of classes that are gone are given away last.
     """
-    taken = set(RESERVED)
+    taken = set(RESERVED_KEYS)
     keys: dict[str, str] = {}
     for name in ever:
         own = name.lower() if len(name) == 1 and name.isascii() and name.isalnum() else ""

@@ -22,7 +22,7 @@ from pages._state import Key, Panel
 from pages._wire import packed, sent
 
 THUMBNAIL_PIXELS = 72
-_FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
+_COMPONENT_FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
 
 
 def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
@@ -39,7 +39,7 @@ def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
         _plotly_map.draw(view(seen), where, drawn, lambda mask: _select(seen, mask, Pick.REPLACE), reason)
         return
     _component.registered("dgm_places", "map/places.js")(key="map_places", data=_positions(where))
-    _component.registered("dgm_map", *_FILES)(
+    _component.registered("dgm_map", *_COMPONENT_FILES)(
         key=Key.MAP,
         data=_buffer(where, drawn),
         height="stretch",

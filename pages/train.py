@@ -83,7 +83,7 @@ def _last_word(project: Project, run: RunPaths, status: JobStatus) -> None:
             icon=":material/broken_image:",
         )
     elif ended_early:
-        st.warning(f"Run {run.number} was {_runs.STATES[status.state]} after {status.seconds:.0f} s.")
+        st.warning(f"Run {run.number} was {_runs.RUN_STATES[status.state]} after {status.seconds:.0f} s.")
     if left is not None:
         button = "Train with the new labels" if outcomes.something_new(project) else "Finish training"
         st.warning(
