@@ -202,8 +202,8 @@ class RunPaths:
         """That array after any number of steps, as far as it is on disk."""
         return list(self.arrays.glob(f"{name}-*.npy"))
 
-    def held(self, event: int) -> Path:
-        """What the components of an edit held; kept by the fresh run of a lineage, for all of it."""
+    def contents(self, event: int) -> Path:
+        """The images of an edit's components just before it; the fresh run of a lineage keeps them for all its runs."""
         return self.arrays / f"held-{event}.npy"
 
     def layout(self, method: str) -> LayoutPaths:

@@ -129,7 +129,7 @@ def load_results(run: RunPaths) -> Results:
         labels_version=about["labels_version"],
         config=config,
         step=about["step"],
-        contained=Contained(edits, load_held(run, config.lineage, edits)),
+        contained=Contained(edits, load_contents(run, config.lineage, edits)),
         overruled=overruled_from_json(about.get("overruled", ())),
         compared=None if compared is None else Comparison.from_json(compared),
         unlearned=tuple(about.get("unlearned", ())),
@@ -163,19 +163,19 @@ def save_results(run: RunPaths, results: Results) -> None:
                 old.unlink()
 
 
-def save_held(run: RunPaths, lineage: int, held: Mapping[int, NDArray[np.void]]) -> None:
-    """Keeps, for all runs of the lineage, what the components of edits held; see `Contained`."""
-    for event, images in held.items():
-        save_array(_held_path(run, lineage, event), images)
+def save_contents(run: RunPaths, lineage: int, contents: Mapping[int, NDArray[np.void]]) -> None:
+    """Saves the images of the components of edits, by event, for all runs of the lineage; see `Contained`."""
+    for event, images in contents.items():
+        save_array(_contents_path(run, lineage, event), images)
 
 
-def load_held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.void]]:
-    """What the components of edits held; an edit whose file is lost is left out."""
-    held: dict[int, NDArray[np.void]] = {}
+def load_contents(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.void]]:
+    """The images of the components of edits, by event; an edit whose file is lost is left out."""
+    contents: dict[int, NDArray[np.void]] = {}
     for edit in edits:
         with suppress(CorruptError):
-            held[edit.event] = load_array(_held_path(run, lineage, edit.event))
-    return held
+            contents[edit.event] = load_array(_contents_path(run, lineage, edit.event))
+    return contents
 
 
 def load_live_map(run: RunPaths) -> LiveMap | None:
@@ -219,5 +219,5 @@ def keep_metrics(run: RunPaths, step: int) -> None:
     write_atomic(run.metrics, "".join(kept).encode())
 
 
-def _held_path(run: RunPaths, lineage: int, event: int) -> Path:
-    return ProjectPaths(run.root.parent.parent).run(lineage).held(event)
+def _contents_path(run: RunPaths, lineage: int, event: int) -> Path:
+    return ProjectPaths(run.root.parent.parent).run(lineage).contents(event)

@@ -16,7 +16,7 @@ from dgm_engine.training.naming import NONE_OVERRULED, Overruled, claims, spoken
 from dgm_engine.training.origin import Origin
 from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
 from dgm_engine.training.reporter import Reporter
-from dgm_engine.training.results import load_held, load_results, save_held
+from dgm_engine.training.results import load_contents, load_results, save_contents
 from dgm_engine.training.run_results import has_results, is_damaged, latest_results
 from dgm_engine.training.scene import Scene
 from dgm_engine.training.setting import Setting
@@ -88,8 +88,8 @@ class Supervision:
             if self._settle(labels, learned, said.edits):
                 learned = self._learned(labels)
         self.given, self.owner, self.named = learned.given, learned.owner, learned.named
-        held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
-        halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
+        contents = load_contents(self.setting.run, self.setting.config.lineage, self.edits)
+        halves = kept_apart(self.edits, contents, self.setting.table.rows, len(self.given))
         self._learn_again = self.state.step + STEPS_PER_ASSESSMENT
         self._known = learned.known.holding(*halves)
         return self._known
@@ -189,9 +189,9 @@ class Supervision:
         self.reporter.phase("Taking over changes of clusters", self.reporter.progress)
         run, parent = self.setting.run, self.setting.config.parent
         seen = load_results(run if parent is None or has_results(run) else self.setting.project.run(parent))
-        q_y, held = seen.edited(edits)
+        q_y, contents = seen.edited(edits)
         take_over(self.state, self.setting.table, self.edits, edits, q_y.argmax(1), self.config)
-        save_held(run, self.setting.config.lineage, held)
+        save_contents(run, self.setting.config.lineage, contents)
         undone, done = difference(self.edits, edits)
         self.given = unowned(self.given, done)
         other = begun_anew((*undone, *done))
