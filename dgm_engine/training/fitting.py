@@ -143,7 +143,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
         still &= ~spoken_against(labels, examples, rows, neighbours)
     pinned, within, firmness = pinned_by_names(labels, still, owner)
     if len(pinned):
-        known = known.holding(rows([items[position] for position in pinned]), within, firmness)
+        known = known.pinning(rows([items[position] for position in pinned]), within, firmness)
     by_people = named | unnamed
     return Learned(
         given=tuple(given[k] if k in by_people else name for k, name in enumerate(owner)),

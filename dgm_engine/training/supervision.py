@@ -91,7 +91,7 @@ class Supervision:
         contents = load_contents(self.setting.run, self.setting.config.lineage, self.edits)
         halves = kept_apart(self.edits, contents, self.setting.table.rows, len(self.given))
         self._learn_again = self.state.step + STEPS_PER_ASSESSMENT
-        self._known = learned.known.holding(*halves)
+        self._known = learned.known.pinning(*halves)
         return self._known
 
     def learn_last(self) -> None:
