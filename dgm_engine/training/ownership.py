@@ -83,12 +83,12 @@ def effective_owner(trained: Sequence[str | None], state: LabelState, claims: Cl
 
 def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
     """(K,) the owners that training gave, less those of components that later edits closed or gave other images to."""
-    other = begun_anew(edits)
+    other = redefined(edits)
     return tuple(None if k in other else name for k, name in enumerate(trained))
 
 
-def begun_anew(edits: Sequence[Edit]) -> frozenset[int]:
-    """The components that edits closed or gave other images to, so that earlier decisions about them no longer hold."""
+def redefined(edits: Sequence[Edit]) -> frozenset[int]:
+    """The components that edits closed or gave other images to; earlier decisions about them no longer hold."""
     return frozenset(edit.redefines for edit in edits if edit.redefines is not None)
 
 

@@ -26,7 +26,7 @@ from dgm_engine.training.naming import (
     size_sample,
     still_overruled,
 )
-from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
+from dgm_engine.training.ownership import Owner, effective_owner, redefined, unowned
 from dgm_engine.training.run_results import RESULT_ARRAYS
 from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
@@ -81,7 +81,7 @@ class Results:
         """
         labels = labels.within(len(self.owner))
         _, done = difference(self.contained.edits, labels.edits)
-        items, other = list(labels.anchors), begun_anew(done)
+        items, other = list(labels.anchors), redefined(done)
         overruled = {k: said for k, said in still_overruled(self.overruled, labels).items() if k not in other}
         component = q_y[rows(items)].argmax(axis=1)
         claimed = claims(component, list(labels.anchors.values()), overruled, self._sizes(q_y))

@@ -14,7 +14,7 @@ from dgm_engine.training.fitting import Learned, learn, predict
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.naming import NONE_OVERRULED, Overruled, claims, spoken_of
 from dgm_engine.training.origin import Origin
-from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
+from dgm_engine.training.ownership import Owner, carried_over, redefined, unowned
 from dgm_engine.training.reporter import Reporter
 from dgm_engine.training.results import load_contents, load_results, save_contents
 from dgm_engine.training.run_results import has_results, is_damaged, latest_results
@@ -194,6 +194,6 @@ class Supervision:
         save_contents(run, self.setting.config.lineage, contents)
         undone, done = difference(self.edits, edits)
         self.given = unowned(self.given, done)
-        other = begun_anew((*undone, *done))
+        other = redefined((*undone, *done))
         self.overruled = {k: said for k, said in self.overruled.items() if k not in other}
         self.edits = edits

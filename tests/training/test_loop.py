@@ -133,7 +133,7 @@ def test_pinned_images_are_pinned_as_far_as_what_is_known_of_them_leaves_that():
 
 
 def test_pinned_images_take_nothing_from_the_labels(table):
-    """Few labels of one component, many images pinned in another: both are learned, and records speak of labels alone."""
+    """Few labels of one component, many images pinned in another: both are learned, records speak of labels alone."""
     uniform = torch.full((K,), 1 / K).log()
     labelled = Knowledge(np.arange(4), (torch.arange(K) == 0).expand(4, K), uniform, N)
     pinned = np.arange(K) == np.full((200, 1), 1)
