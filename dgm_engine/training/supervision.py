@@ -1,4 +1,4 @@
-"""What people say of images and clusters, taken up by a run at work: labels, names, edits, and what follows of them."""
+"""Brings labels, names and edits of clusters into a run while it trains."""
 
 import sys
 from dataclasses import replace
@@ -30,23 +30,23 @@ that a run gives the same model on a loaded machine."""
 
 
 class Supervision:
-    """What a run has taken up of what people said.
+    """What people said, as far as a run uses it.
 
     Args:
         setting: what the run works on, with the features of the images.
-        config: of the training.
-        origin: where the run begins; its state is trained on, and changed here where people changed clusters.
-        reporter: told of what takes its time.
+        config: the training configuration.
+        origin: where the run begins; this class changes its state if people changed clusters.
+        reporter: shows work that takes long.
 
     Attributes:
-        given: (K,) the owners that training gave to components (carried over from an earlier lineage, or from labelled
-            examples); names that people gave are not among them, so that taking a name back takes effect.
+        given: (K,) the owners that training gave to components, from an earlier lineage or from labelled examples. They
+            leave out the names that people gave, so that a name that is taken back has no effect.
         owner: (K,) the owners, names included.
         named: images that still have the name of their cluster.
-        edits: what people did with clusters that the model knows of.
-        overruled: by component, where labels spoke against names.
-        made: what components were made for in this schedule.
-        labels_version: of the labels that were taken up last.
+        edits: the edits that the model contains.
+        overruled: by component, the names that labels overruled.
+        made: the causes for which this schedule made components.
+        labels_version: the version of the labels in use.
     """
 
     def __init__(self, setting: Setting, config: TrainingConfig, origin: Origin, reporter: Reporter) -> None:
@@ -57,14 +57,14 @@ class Supervision:
         self.named: frozenset[str] = frozenset()
         self.made = origin.made
         self.labels_version = -1
-        self._known: Knowledge | None = None  # nothing was taken up yet
-        self._learn_again = 0  # the step after which owners are looked at again
-        self._settled = -1  # the version of the labels that was last held against the names
-        # Which random component holds most of a name's images says nothing.
+        self._known: Knowledge | None = None  # no labels were read yet
+        self._learn_again = 0  # the step at which owners are assessed again
+        self._settled = -1  # `LabelState.known` when names and labels were last compared
+        # As long as the components are random, it means nothing which of them holds most of a name's images.
         self._random = setting.config.parent is None and not config.clustering_start and not has_results(setting.run)
 
     def knowledge(self) -> Knowledge:
-        """What is known now; looked at anew when somebody said something, and now and then because owners change."""
+        """The knowledge to train with, assessed again after new labels and every `STEPS_PER_ASSESSMENT` steps."""
         known = self._known
         if (
             known is None
@@ -101,19 +101,19 @@ class Supervision:
         self.labels_version = learned
 
     def begin_names(self) -> None:
-        """Takes up names from now on: the components, random until here, have become clusters."""
+        """Uses names from now on, because the components, random so far, have become clusters."""
         self._random = False
         self.carry_over()
 
     def carry_over(self) -> None:
-        """Gives the new components the names of the clusters of an earlier lineage that they came out of.
+        """Gives new components the classes that an earlier lineage predicts for most of their images.
 
-        Names that belong to images are theirs in this lineage too (`LabelState.anchors`), until they are taken back. So
-        components that those have a say in are not given any.
+        Names that belong to images hold in all lineages (`LabelState.anchors`) until somebody takes them back. So
+        components that such images name are given no other class.
         """
         project, own = self.setting.project, self.setting.run.number
         before = latest_results(project, self.setting.label_state().use)
-        if before is None:  # to start from scratch is the remedy where all are damaged
+        if before is None:  # if all are damaged, a start from scratch is the remedy
             damaged = [n for n in project.run_numbers() if n < own and is_damaged(project.run(n))]
             if damaged:
                 sys.stderr.write(f"No names are carried over: the results of run {damaged[-1]} are damaged\n")
@@ -132,13 +132,13 @@ class Supervision:
         self.given = tuple(name if said is None else None for name, said in zip(carried, claimed, strict=True))
 
     def _said(self) -> LabelState:
-        """What people have said by now, as far as it means anything to the model."""
+        """What people have said by now, without names while the components are random."""
         said = self.setting.label_state()
         return replace(said, anchors={}) if self._random else said
 
     def _learned(self, labels: LabelState) -> Learned:
         table, rows = self.setting.table, self.setting.pool.rows
-        strays = not self.config.clustering_start  # as in the paper, where nothing is made
+        strays = not self.config.clustering_start  # as in the paper, which makes no components
         return learn(
             self.state.model,
             table,
@@ -153,7 +153,7 @@ class Supervision:
         )
 
     def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
-        """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
+        """Lets labels overrule names and makes components for classes without one; returns whether anything changed."""
         given_one = (name for source, name in self.made if source is None)
         waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
         if not waiting and labels.known == self._settled:
@@ -173,7 +173,7 @@ class Supervision:
         return bool(found.overruled or made)
 
     def _give_back(self, labels: LabelState, learned: Learned) -> bool:
-        """Gives components back to the classes of their labels if names came to lie in them; whether any."""
+        """Returns components that names took to the classes of their labels; returns whether there were any."""
         pairs = enumerate(zip(learned.claims, learned.given, strict=True))
         if not any(name and given not in (None, name) and labels.names.get(k) != name for k, (name, given) in pairs):
             return False
@@ -185,7 +185,7 @@ class Supervision:
         return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
-        """Makes the model what people made of the clusters that they saw."""
+        """Applies people's edits of clusters to the model."""
         self.reporter.phase("Taking over changes of clusters", self.reporter.progress)
         run, parent = self.setting.run, self.setting.config.parent
         seen = load_results(run if parent is None or has_results(run) else self.setting.project.run(parent))
