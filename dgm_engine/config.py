@@ -167,8 +167,8 @@ class TrainingConfig(_Config):
             one label, a run of 1,000 photographs lost 14 of 20 clusters within a pass.
         classification_weight: alpha of the objective (docs/architecture.md); None is Kingma's 0.1 N / N_labelled.
         consistency_weight: weight of the agreement of q(y | x) with itself under small shifts, turns and zooms of x.
-        neighbour_weight: weight of the agreement of q(y | x) with q(y | x'), x' a neighbour of x by the extractor's features
-            (or by x), changed as above. It keeps groups together and spreads labels to similar images.
+        neighbour_weight: weight of the agreement of q(y | x) with q(y | x'), x' a neighbour of x by the extractor's
+            features (or by x), changed as above. It keeps groups together and spreads labels to similar images.
         mutual_information_weight: weight of KL(batch mean of q(y | x) || p(y)).
         exact_components: m; the bound is an exact sum over the m most probable components of an item, and a draw from
             the others. 0 sums over all components.
