@@ -11,7 +11,7 @@ from dgm_engine.config import TrainingConfig
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.batches import Table
-from dgm_engine.training.fitting import Learned, evident, predict
+from dgm_engine.training.fitting import Assessment, evident, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Rows, named_by, spoken_of
 from dgm_engine.training.start import CLUSTERED_SAMPLE
@@ -53,7 +53,7 @@ class Scene:
         table: the pool's values.
         labels: what people said.
         rows: maps item ids to pool rows.
-        learned: the present owners of the components.
+        found: the present owners of the components.
         config: of the training.
     """
 
@@ -63,11 +63,11 @@ class Scene:
         table: Table,
         labels: LabelState,
         rows: Rows,
-        learned: Learned,
+        found: Assessment,
         config: TrainingConfig,
     ) -> None:
         self.state, self.table, self.labels, self.config = state, table, labels, config
-        self.given, self.owner, self.claims, self.named = learned.given, learned.owner, learned.claims, learned.named
+        self.given, self.owner, self.claims, self.named = found.given, found.owner, found.claims, found.named
         answers = [*evident(labels, config).items(), *((item, NO_CLASS) for item in labels.none_of_named)]
         self.answered = rows([item for item, _ in answers])
         self.answer = np.array([name for _, name in answers], dtype=object)
@@ -81,7 +81,7 @@ class Scene:
         self._item = dict(zip(self.answered.tolist(), (item for item, _ in answers), strict=True))
         self._item |= dict(zip(self.rejected.tolist(), (item for item, _ in rejected), strict=True))
         self.anchored = rows(list(labels.anchors))
-        self.anchored_component = learned.component
+        self.anchored_component = found.component
         self.event = np.array([anchor.event for anchor in labels.anchors.values()], dtype=np.int64)
         self.anchor_class = np.array([anchor.class_name for anchor in labels.anchors.values()], dtype=object)
         self.named_by = named_by(self.anchored_component, list(labels.anchors.values()), self.owner)

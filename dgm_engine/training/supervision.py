@@ -10,7 +10,7 @@ from dgm_engine.discovery.edits import difference
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.checkpoint import Cause
-from dgm_engine.training.fitting import Learned, learn, predict
+from dgm_engine.training.fitting import Assessment, assess, predict
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.naming import NONE_OVERRULED, Overruled, claims, spoken_of
 from dgm_engine.training.origin import Origin
@@ -58,7 +58,7 @@ class Supervision:
         self.made = origin.made
         self.labels_version = -1
         self._known: Knowledge | None = None  # no labels were read yet
-        self._learn_again = 0  # the step at which owners are assessed again
+        self._assess_again = 0  # the step at which owners are assessed again
         self._settled = -1  # `LabelState.known` when names and labels were last compared
         # As long as the components are random, it means nothing which of them holds most of a name's images.
         self._random = setting.config.parent is None and not config.clustering_start and not has_results(setting.run)
@@ -69,36 +69,36 @@ class Supervision:
         if (
             known is None
             or self.setting.labels.version() != self.labels_version
-            or self.state.step >= self._learn_again
+            or self.state.step >= self._assess_again
         ):
-            return self.learn()
+            return self.assess()
         return known
 
-    def learn(self) -> Knowledge:
-        """Gives components to classes, and allowed sets to items."""
+    def assess(self) -> Knowledge:
+        """Gives components to classes and allowed sets to items, after the newest labels, names and edits."""
         said = self._said()
         labels = said.within(len(self.given))
         self.labels_version = labels.version
         if labels.edits != self.edits:
             self._take_over(labels.edits)
-        learned = self._learned(labels)
+        assessed = self._assessed(labels)
         if self.config.clustering_start:
-            if self._give_back(labels, learned):
-                learned = self._learned(labels)
-            if self._settle(labels, learned, said.edits):
-                learned = self._learned(labels)
-        self.given, self.owner, self.named = learned.given, learned.owner, learned.named
+            if self._give_back(labels, assessed):
+                assessed = self._assessed(labels)
+            if self._settle(labels, assessed, said.edits):
+                assessed = self._assessed(labels)
+        self.given, self.owner, self.named = assessed.given, assessed.owner, assessed.named
         contents = load_contents(self.setting.run, self.setting.config.lineage, self.edits)
         halves = kept_apart(self.edits, contents, self.setting.table.rows, len(self.given))
-        self._learn_again = self.state.step + STEPS_PER_ASSESSMENT
-        self._known = learned.known.pinning(*halves)
+        self._assess_again = self.state.step + STEPS_PER_ASSESSMENT
+        self._known = assessed.known.pinning(*halves)
         return self._known
 
-    def learn_last(self) -> None:
-        """Looks at the owners once more at the end; labels that came in the last moments were not learned, though."""
-        learned = self.labels_version
-        self.learn()
-        self.labels_version = learned
+    def assess_last(self) -> None:
+        """Assesses the owners once more at the end; `labels_version` stays, since no step used the labels given since."""
+        trained_with = self.labels_version
+        self.assess()
+        self.labels_version = trained_with
 
     def begin_names(self) -> None:
         """Uses names from now on, because the components, random so far, have become clusters."""
@@ -136,10 +136,10 @@ class Supervision:
         said = self.setting.label_state()
         return replace(said, anchors={}) if self._random else said
 
-    def _learned(self, labels: LabelState) -> Learned:
+    def _assessed(self, labels: LabelState) -> Assessment:
         table, rows = self.setting.table, self.setting.pool.rows
         strays = not self.config.clustering_start  # as in the paper, which makes no components
-        return learn(
+        return assess(
             self.state.model,
             table,
             labels,
@@ -152,14 +152,14 @@ class Supervision:
             strays=strays,
         )
 
-    def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
+    def _settle(self, labels: LabelState, assessed: Assessment, edits: tuple[Edit, ...]) -> bool:
         """Lets labels overrule names and makes components for classes without one; returns whether anything changed."""
         given_one = (name for source, name in self.made if source is None)
-        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
+        waiting = {*spoken_of(labels, assessed.named)}.difference(assessed.owner, given_one)
         if not waiting and labels.known == self._settled:
             return False
         self._settled = labels.known
-        found = settle(scene := self._scene(labels, learned))
+        found = settle(scene := self._scene(labels, assessed))
         for component, said in found.overruled.items():
             self.overruled[component] = said
         made: set[Cause] = set()
@@ -172,17 +172,17 @@ class Supervision:
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
         return bool(found.overruled or made)
 
-    def _give_back(self, labels: LabelState, learned: Learned) -> bool:
+    def _give_back(self, labels: LabelState, assessed: Assessment) -> bool:
         """Returns components that names took to the classes of their labels; returns whether there were any."""
-        pairs = enumerate(zip(learned.claims, learned.given, strict=True))
+        pairs = enumerate(zip(assessed.claims, assessed.given, strict=True))
         if not any(name and given not in (None, name) and labels.names.get(k) != name for k, (name, given) in pairs):
             return False
-        taken = taken_by_names(self._scene(labels, learned))
+        taken = taken_by_names(self._scene(labels, assessed))
         self.overruled |= taken
         return bool(taken)
 
-    def _scene(self, labels: LabelState, learned: Learned) -> Scene:
-        return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
+    def _scene(self, labels: LabelState, assessed: Assessment) -> Scene:
+        return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, assessed, self.config)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
         """Applies people's edits of clusters to the model."""

@@ -96,7 +96,7 @@ class Worker:
             self._start()  # no labels before the start: the components mean nothing yet
         else:
             self._find_neighbours()
-            self.supervision.learn()
+            self.supervision.assess()
 
     def _describe(self) -> None:
         """Adds the features of the images to the table, if the model sees any."""
@@ -121,7 +121,7 @@ class Worker:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
         self.supervision.carry_over()
-        self.supervision.learn()
+        self.supervision.assess()
         self._save()
         self._find_neighbours()
 
@@ -168,7 +168,7 @@ class Worker:
                 saved = time.monotonic()
         if self.setting.config.parent is None and not self.config.clustering_start:
             self.supervision.begin_names()  # after random weights, components mean something only now
-        self.supervision.learn_last()
+        self.supervision.assess_last()
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, self.supervision.owner, int(record.epoch), self.reporter.seconds)
