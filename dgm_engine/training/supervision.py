@@ -95,7 +95,7 @@ class Supervision:
         return self._known
 
     def assess_last(self) -> None:
-        """Assesses the owners once more at the end; `labels_version` stays, since no step used the labels given since."""
+        """Assesses the owners once more at the end; `labels_version` stays, as no step used newer labels."""
         trained_with = self.labels_version
         self.assess()
         self.labels_version = trained_with
