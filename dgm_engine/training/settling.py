@@ -38,10 +38,10 @@ class NewComponent:
     """A component to be made.
 
     Attributes:
-        class_name: whose it is; `scene.NO_CLASS` leaves it free.
+        class_name: its class; `scene.NO_CLASS` leaves it free.
         source: the component that it begins as a copy of.
         rows: (n,) pool rows that it begins with.
-        answers: the items whose labels parted it from its source; none for a class that owns nothing.
+        answers: the items whose labels separate it from its source; none for a class that owns nothing.
     """
 
     class_name: str
@@ -51,16 +51,16 @@ class NewComponent:
 
     @property
     def cause(self) -> Cause:
-        """What it is made for, once in a schedule."""
+        """Why it is made; a schedule makes a component for each cause once."""
         return (self.source if self.answers else None, self.class_name)
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """What answers change, beside the owners of components that nobody named.
+    """The changes that answers require, beside the owners of components that nobody named.
 
     Attributes:
-        overruled: components that are another class's from now on.
+        overruled: components that now belong to another class than their name.
         new: components to be made.
     """
 
@@ -69,7 +69,7 @@ class Settlement:
 
 
 def settle(scene: Scene) -> Settlement:
-    """What gives way to what people said, and what has to be made for it."""
+    """Decides which names answers overrule, and which components have to be made."""
     overruled: dict[int, Overruled] = {}
     new: list[NewComponent] = []
     settled: set[str] = set()
@@ -92,10 +92,11 @@ def settle(scene: Scene) -> Settlement:
 
 
 def taken_by_names(scene: Scene) -> dict[int, Overruled]:
-    """By component, names that it got only as some of their images came to lie in it, and that its labels overrule.
+    """By component, names that took it because some of their images came to lie in it, and that its labels overrule.
 
-    Labels gave it to their class, and training learned it so. Seven images of a named cluster of 24, the most that were
-    left together, took a component of 45 images from the class of its 13 labels: 43 images of sign lost their class.
+    Labels had given the component to their class, and training had learned this. Seven images of a named cluster of 24,
+    the most that were left together, took a component of 45 images from the class of its 13 labels: 43 images of sign
+    lost their class.
     """
     return {
         dispute.component: _whole(scene, dispute)
@@ -108,16 +109,16 @@ def taken_by_names(scene: Scene) -> dict[int, Overruled]:
 def make_components(
     scene: Scene, wanted: Sequence[NewComponent], edits: Sequence[Edit], overruled: dict[int, Overruled]
 ) -> list[int | None]:
-    """Makes components, in the model and in `overruled`; returns their numbers. K grows where none is empty.
+    """Makes components, in the model and in `overruled`; returns their numbers. K grows if no component is empty.
 
-    Not where people did something with a component of that number, which a run has that was not gone on from: then None
-    stands for its number.
+    None stands for a component that is not made, because people edited a component of its number, which another run
+    has.
 
     Args:
-        scene: whose model it is.
-        wanted: what is to be made.
-        edits: what people did with components, also with those that the model does not have.
-        overruled: by component, where labels spoke against names.
+        scene: the model and what people said.
+        wanted: the components to make.
+        edits: the edits in force, also of components that the model does not have.
+        overruled: by component, the names that labels overruled.
     """
     n_components, taken = scene.state.model.config.n_components, {*overruled}
     beginnings: dict[int, Beginning] = {}  # by place in `wanted`
@@ -142,12 +143,12 @@ def make_components(
 
 
 def _whole(scene: Scene, dispute: Dispute) -> Overruled:
-    """The whole component belongs to the class that the answers speak for."""
+    """Gives the whole component to the class of the answers."""
     return Overruled(dispute.against, scene.names_in(dispute.component), scene.items(dispute.rows))
 
 
 def _parted(scene: Scene, dispute: Dispute) -> tuple[NDArray[np.int64] | None, bool]:
-    """The group of a component's images that answers lie in, if these form two groups; else if they speak for all."""
+    """The group of a component's images with the answers, or None and whether the answers count for all images."""
     members = np.union1d(scene.members(dispute.component), dispute.rows)
     points = principal_components(scene.state.model, replace(scene.table, rows=members), np.random.default_rng(0))
     spoken = np.isin(members, dispute.rows)
