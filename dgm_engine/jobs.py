@@ -75,7 +75,7 @@ def write_status(path: Path, status: JobStatus) -> None:
 
 
 def read_status(path: Path) -> JobStatus | None:
-    """How the job stands, or None where no job was ever started there.
+    """How the job stands, or None if no job was ever started there.
 
     Raises:
         CorruptError: the file exists but is not a status.
@@ -143,7 +143,7 @@ def give_way(steps: int) -> None:
 
 
 def tail(path: Path, lines: int = 5) -> str:
-    """The last lines of a log, on one line; empty where there is none."""
+    """The last lines of a log, on one line; empty if there is none."""
     if not path.exists():
         return ""
     return " | ".join(path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])

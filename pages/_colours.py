@@ -131,7 +131,7 @@ def _shaded(confidence: NDArray[np.float32]) -> _Colouring:
 
 
 def map_label(cluster: Cluster) -> str:
-    """A cluster's class, or its number where it has none, as short as a map needs it."""
+    """A cluster's class, or its number if it has none, as short as a map needs it."""
     text = cluster.class_name or f"#{cluster.component}"
     return text if len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 1]}…"
 

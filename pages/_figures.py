@@ -16,7 +16,7 @@ from pages._state import Key
 from pages._text import plain
 
 _MAP_SIZES = (2_000, 5_000, 10_000)
-"""Images on the map, for the person to choose where there are more: about 5, 15 and 60 seconds."""
+"""Images on the map, for the person to choose if there are more: about 5, 15 and 60 seconds."""
 
 
 class Look(StrEnum):

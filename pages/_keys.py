@@ -21,7 +21,7 @@ _DIGITS = "1234567890"
 
 
 def keys_for(classes: Sequence[str], ever: Iterable[str]) -> dict[str, str | None]:
-    """For each class, in the order of the keyboard, its key, or None where the keys have run out.
+    """For each class, in the order of the keyboard, its key, or None if the keys have run out.
 
     Args:
         classes: those that people speak of now.

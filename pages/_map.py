@@ -76,7 +76,7 @@ def _sprite(project: Project, rows: tuple[int, ...]) -> str:
 
 
 def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
-    """Shows on the map what a run at work makes of a sample of the images; nothing where none is at work."""
+    """Shows on the map what a run at work makes of a sample of the images; nothing if none is at work."""
     found, data = jobs.active_status(seen.project), Live()
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
     if live is not None and (sample := mapping.followed(where, view(seen), live)) is not None:
@@ -92,7 +92,7 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
 
 
 def _hues(now: View, sample: Followed, colour: Colour) -> list[str] | None:
-    """The colours of a sample; None where its points keep those that they have: of how sure it is, and of labels."""
+    """The colours of a sample; None if its points keep those that they have: of how sure it is, and of labels."""
     if colour is Colour.CLASS:
         return [class_colour(name, now.colours) for name in sample.class_name.tolist()]
     return [cluster_colour(k) for k in sample.component.tolist()] if colour is Colour.CLUSTER else None

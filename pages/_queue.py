@@ -88,7 +88,7 @@ def queue(seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list
         seen: the snapshot on the screen.
         source: the kind of queue.
         n: the number of images.
-        looked: the image that the person looked at last, "" for none; None where many are in view, which then stay.
+        looked: the image that the person looked at last, "" for none; None if many are in view, which then stay.
     """
     if source is QueueKind.AUDIT:
         audit = auditing.current(seen)

@@ -119,7 +119,7 @@ class _Scene:
         names: (G,) the name of each group, None for an unnamed component.
         first: (N,) the likeliest group.
         second: (N,) the next one; the same where there is only one group.
-        margin: (N,) probability of the first minus that of the second; 1 where there is only one group.
+        margin: (N,) probability of the first minus that of the second; 1 if there is only one group.
     """
 
     def __init__(self, request: SuggestRequest) -> None:

@@ -41,14 +41,14 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
     It is a deep generative model whose latent space is a mixture. A class that has labels owns one component or more;
     components that belong to none and are in use become new classes of their own. So it is a classifier where all rows
-    are labelled, semi-supervised where some are, and a clustering where none is.
+    are labelled, semi-supervised if some are, and a clustering if none is.
 
     Labels are as in `sklearn.semi_supervised`: -1 stands for "not known". Classes may be numbers or strings; of a list
     that mixes strings and -1, numpy makes strings, so "-1" stands for "not known" too.
 
     The new classes come last in `classes_`. Their labels are the whole numbers after the largest given one (from 0
-    where none is given), or "new_0", "new_1", ... where the given ones are strings; every call of `fit` and
-    `partial_fit` numbers them anew. Where all rows are labelled there are none.
+    if none is given), or "new_0", "new_1", ... where the given ones are strings; every call of `fit` and
+    `partial_fit` numbers them again. If all rows are labelled there are none.
 
     Args:
         model: "gm-dgm", "agm-dgm", "m2" or "adgm".
@@ -75,7 +75,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         classes_: (C,) the labels that `predict` returns: the given classes, sorted, and then the new ones.
         new_classes_: those of them that were found.
         transduction_: (N,) the class of each row of the last `fit` or `partial_fit`: its label, or else the prediction.
-        class_of_component_: (K,) for each component the position of its class in `classes_`, -1 where it has none.
+        class_of_component_: (K,) for each component the position of its class in `classes_`, -1 if it has none.
         weights_: (K,) the share of these rows that each component holds.
         bounds_: the mean bound of an item over the course of that training, in nats.
         model_: the trained torch module.
@@ -120,7 +120,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
         Args:
             X: (N, D) numbers.
-            y: (N,) classes, -1 where the class is not known; None where none is.
+            y: (N,) classes, -1 if the class is not known; None if none is.
 
         Raises:
             ValueError: data or a parameter cannot be used; the message says which and what would do.
@@ -147,7 +147,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
         Args:
             X: (N, D) numbers.
-            y: (N,) classes, -1 where the class is not known; None where none is.
+            y: (N,) classes, -1 if the class is not known; None if none is.
             classes: not needed; classes are known by the labels they have.
 
         Raises:

@@ -40,7 +40,7 @@ class ExportSpec:
     """What to export.
 
     Attributes:
-        owner: (K,) the class of each component, None where it has none.
+        owner: (K,) the class of each component, None if it has none.
         shape: of one item, (H, W, C) or (D,).
         value_range: the pool's, for arrays of images.
         about: for the model card.

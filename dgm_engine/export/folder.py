@@ -40,7 +40,7 @@ class Classifier:
     Attributes:
         model: the shape of the model behind it.
         shape: of one item, (H, W, C) uint8 or (D,) float32.
-        owner: (K,) the class of each component, None where it has none.
+        owner: (K,) the class of each component, None if it has none.
         value_range: for arrays of images, the values that stand for black and white; None for files and features.
     """
 

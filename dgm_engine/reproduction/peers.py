@@ -45,7 +45,7 @@ class PeerTask:
 
     @property
     def stages(self) -> str:
-        """The passes as text; "" where there are none."""
+        """The passes as text; "" if there are none."""
         return f"{self.epochs[0]} + {self.epochs[1]}" if self.peer in DEEP_PEERS else ""
 
 
@@ -55,7 +55,7 @@ def deep_epochs(preset: Preset, epochs: int | None) -> tuple[int, int]:
 
 
 def missing(peer: PeerName) -> str:
-    """Why a peer cannot run here; "" where it can."""
+    """Why a peer cannot run here; "" if it can."""
     return MISSING_NOTE if peer in DEEP_PEERS and find_spec("clustpy") is None else ""
 
 

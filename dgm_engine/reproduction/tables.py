@@ -90,7 +90,7 @@ class PeerRow:
 
     Attributes:
         peer: which method.
-        n_components: clusters; None where there are as many as labelled classes.
+        n_components: clusters; None if there are as many as labelled classes.
     """
 
     peer: PeerName
@@ -147,7 +147,7 @@ class Table:
         return (*self.models, *self.peers)
 
     def chosen(self, wanted: tuple[str, ...]) -> tuple[Row, ...]:
-        """The rows that are asked for: by key, by a key's beginning ("gm-dgm"), or by kind; all where none is named.
+        """The rows that are asked for: by key, by a key's beginning ("gm-dgm"), or by kind; all if none is named.
 
         Raises:
             InputError: a name matches no row.

@@ -156,7 +156,7 @@ def download_config(file: str, form: str) -> dict[str, Any]:
 
 
 def escaped(text: str, limit: int = 20) -> str:
-    """A name for a chart, whose texts are read as HTML; cut where it is longer than `limit`."""
+    """A name for a chart, whose texts are read as HTML; cut if it is longer than `limit`."""
     short = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

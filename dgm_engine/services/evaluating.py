@@ -1,4 +1,4 @@
-"""How good the model is: against ground truth where the source has it, against later labels where it has not."""
+"""Scores the model against ground truth if the source has it, and otherwise against later labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Agreement:
     Attributes:
         run: its number.
         n: such labels of classes that own a cluster of the run.
-        agreement: share of them that the run predicts; None where n is 0.
+        agreement: share of them that the run predicts; None if n is 0.
         n_unknown: further such labels, of classes that own none.
     """
 
@@ -37,25 +37,25 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies of a run's results. All are shares of 1; None where truth is unknown, or as said.
+    """Accuracies of a run's results. All are shares of 1; None if truth is unknown, or as said.
 
     Attributes:
         run: number of the run.
-        split: "test", or "all" where the source has no split.
+        split: "test", or "all" if the source has no split.
         n: items scored.
         accuracy_cluster_and_label: each component takes the majority class of its scored items (as in the paper).
-        accuracy_named: of the class predicted from names and labels, "none of them" being wrong; None where nothing
+        accuracy_named: of the class predicted from names and labels, "none of them" being wrong; None if nothing
             has the name of a ground-truth class.
         accuracy_hungarian: best one-to-one match of components and classes.
         all: best one-to-one match of classes and unnamed components with ground truth.
-        old: of that, on the classes that people labelled or named; None where there are none.
-        new: of that, on the other classes; None where there are none.
+        old: of that, on the classes that people labelled or named; None if there are none.
+        new: of that, on the other classes; None if there are none.
         components_used: components that are the most probable one of at least one shown item.
         confusion: ground-truth classes against predicted ones and, for items of none of them, "cluster 7", the most
-            probable component that nobody owns; None where truth is unknown.
+            probable component that nobody owns; None if truth is unknown.
         best_naming: the same, square: what has no name, or one that is no ground-truth class, counts as the class that
             is most frequent in it.
-        per_class: of the named predictions, by ground-truth class; empty where `accuracy_named` is None.
+        per_class: of the named predictions, by ground-truth class; empty if `accuracy_named` is None.
         old_classes: the ground-truth classes that people labelled or named.
         held_out_agreement: oldest run first; see `held_out_agreement`.
     """

@@ -182,7 +182,7 @@ class _Folder:
 
 
 def _scores(seen: Snapshot, compare: str | None) -> tuple[tuple[str, Evaluation], ...]:
-    """(title, scores) of the runs in Fig. 4; none where truth is unknown."""
+    """(title, scores) of the runs in Fig. 4; none if truth is unknown."""
     if compare is not None:
         return run_pairs.compared(seen, compare)
     alone = evaluating.evaluate(seen)

@@ -42,7 +42,7 @@ class RunSummary:
         goes_on: whether it took up its parent's schedule where that was stopped; its passes are of both then.
         has_results: whether its clusters can be shown.
         accuracy_held_out: share of the images under a cluster's name, and of the labels kept aside, that its results
-            predict as people said; None where that was not measured.
+            predict as people said; None if that was not measured.
         in_use: whether its results are those that every screen shows.
         kept: whether its results took the place of those before; so do the first ones, and so may those to come.
         damaged: whether its results cannot be read.
@@ -146,7 +146,7 @@ def continues(project: Project, request: TrainRequest) -> bool:
 
 
 def stop_training(project: Project) -> None:
-    """Asks the run at work to stop; it ends soon and keeps what it has learned. No effect where none is at work."""
+    """Asks the run at work to stop; it ends soon and keeps what it has learned. No effect if none is at work."""
     run = training_runs.active_run(project.paths)
     if run is not None:
         training_runs.request_stop(run)
@@ -167,7 +167,7 @@ def resume_training(project: Project) -> RunPaths:
 
 
 def active_status(project: Project) -> tuple[RunPaths, JobStatus] | None:
-    """The run at work and how it stands; otherwise the last run; None where nothing was ever trained."""
+    """The run at work and how it stands; otherwise the last run; None if nothing was ever trained."""
     numbers = project.paths.run_numbers()
     if not numbers:
         return None

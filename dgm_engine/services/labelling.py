@@ -23,7 +23,7 @@ IN_TEST_SPLIT = "is in the test split, which is kept to evaluate the model on; l
 
 
 def default_annotator() -> str:
-    """Who says things where nobody says who: the name of the computer's user, on screens and in a terminal alike."""
+    """The annotator if nobody gives one: the name of the computer's user, on screens and in a terminal alike."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # by version and system, of an account without a name
@@ -96,7 +96,7 @@ def name_component(
 
 
 def undo(project: Project, annotator: str) -> str | None:
-    """Takes the last step back; says what it was, or None where there is nothing to undo.
+    """Takes the last step back; says what it was, or None if there is nothing to undo.
 
     Raises:
         ConflictError: it is somebody else's.
@@ -106,7 +106,7 @@ def undo(project: Project, annotator: str) -> str | None:
 
 
 def redo(project: Project, annotator: str) -> str | None:
-    """Does again what was last undone; says what it was, or None where there is nothing to redo."""
+    """Does again what was last undone; says what it was, or None if there is nothing to redo."""
     result = project.labels.redo(annotator=annotator)
     return None if result is None else result.description
 
@@ -159,7 +159,7 @@ def _judge_each(project: Project, kind: Kind, classes: Mapping[str, str], annota
 
 
 def _checked(project: Project, items: Sequence[str]) -> list[str]:
-    """The items, each once; raises where there are none, one is unknown, or one is kept for `evaluate`."""
+    """The items, each once; raises if there are none, one is unknown, or one is kept for `evaluate`."""
     unique = list(dict.fromkeys(items))
     if not unique:
         raise InputError("no images are selected; select at least one")

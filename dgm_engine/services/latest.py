@@ -18,7 +18,7 @@ _in_memory: WeakValueDictionary[tuple[RunPaths, int], Results] = WeakValueDictio
 
 
 def choice(project: Project) -> Use | None:
-    """Which run a person chose to see; None where that is left to the program."""
+    """Which run a person chose to see; None if that is left to the program."""
     return project.labels.state().use
 
 

@@ -77,7 +77,7 @@ class Followed:
 
 
 def followed(where: Places, view: View, live: LiveMap) -> Followed | None:
-    """A live map laid onto the places of the same items; None where too few of them are shown.
+    """A live map laid onto the places of the same items; None if too few of them are shown.
 
     Args:
         where: places of the items.

@@ -39,9 +39,9 @@ class Left:
 
     Attributes:
         run: its number.
-        epochs: passes that are left, or None where time ends the run, or that is not known.
+        epochs: passes that are left, or None if time ends the run, or that is not known.
         of_epochs: passes of the whole schedule; None as `epochs`.
-        seconds: about how long the rest takes; None where nothing can be said of that yet.
+        seconds: about how long the rest takes; None if nothing can be said of that yet.
     """
 
     run: int
@@ -57,8 +57,8 @@ class Moved(NamedTuple):
         component: the cluster that it was given to.
         class_name: the name.
         now: the clusters that have it; none where its images are no cluster's own any more.
-        answered: the class that the cluster has by answers about its images instead; "" where they left it without one,
-            None where it was no answer that moved the name.
+        answered: the class that the cluster has by answers about its images instead; "" if they left it without one,
+            None if it was no answer that moved the name.
     """
 
     component: int
@@ -91,7 +91,7 @@ def something_new(project: Project) -> bool:
 
 
 def left_to_do(project: Project) -> Left | None:
-    """What the run in use did not get to; None where it is not `unfinished`, or there is none."""
+    """What the run in use did not get to; None if it is not `unfinished`, or there is none."""
     run = run_in_use(project)
     if run is None or not run_results.unfinished(run):
         return None
@@ -161,7 +161,7 @@ def _newest_results(project: Project) -> RunPaths | None:
 
 @lru_cache(maxsize=4)  # a run's curves may be long
 def _pace(run: RunPaths, stamp: int) -> float | None:
-    """Seconds for one pass by the curves, without what came before the first; None where they are too short."""
+    """Seconds for one pass by the curves, without what came before the first; None if they are too short."""
     told = [(record["epoch"], record["seconds"]) for record in runs.metrics(run) if record.get("epoch")]
     if not told or told[-1][0] <= told[0][0]:
         return None

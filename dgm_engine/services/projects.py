@@ -43,7 +43,7 @@ class Manifest:
         source: what the project was made from, as the person gave it.
         class_folders: how the source's class folders were read.
         items: number of images (or feature vectors).
-        classes: names of the ground-truth classes; empty where the source has none.
+        classes: names of the ground-truth classes; empty if the source has none.
     """
 
     name: str
@@ -84,7 +84,7 @@ class ProjectCard:
     Attributes:
         name: the project's name.
         root: its folder.
-        created: ISO 8601, UTC; "" where damaged.
+        created: ISO 8601, UTC; "" if damaged.
         items: number of images.
         n_labels: images with a label.
         state: "new" (never trained), "training", "clustered" (has results), or "damaged".

@@ -35,7 +35,7 @@ class Request:
     Attributes:
         table: which table.
         variant: how each row is run.
-        rows: which rows, as `Table.chosen` takes them; all where empty.
+        rows: which rows, as `Table.chosen` takes them; all if empty.
         runs: seeds 0 to runs - 1 of each.
         out: the folder of results and reports.
         data_root: folder of the data sets.

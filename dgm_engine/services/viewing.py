@@ -54,8 +54,8 @@ class View:
         rows: (M,) int64 pool rows.
         items: (M,) str item ids.
         opinion: what the model says of them.
-        label: (M,) str the person's label; "" where there is none.
-        class_name: (M,) str `label` where there is one, else `predicted`.
+        label: (M,) str the person's label; "" if there is none.
+        class_name: (M,) str `label` if there is one, else `predicted`.
         state: (M,) str values of `ItemState`.
         ignored: (M,) bool, whether the item is in a cluster that people do not care for.
         clusters: one per component, by component; `exemplars` are pool rows.

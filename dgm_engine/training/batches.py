@@ -49,7 +49,7 @@ class Table:
         return batch / 255 if self.x.dtype == np.uint8 else batch
 
     def features_of(self, rows: NDArray[np.int64], like: Tensor) -> Tensor | None:
-        """(B, F) features of some pool rows, of the type and on the device of `like`; None where none are stored."""
+        """(B, F) features of some pool rows, of the type and on the device of `like`; None if none are stored."""
         return None if self.features is None else _gathered(self.features, rows).to(like)
 
     def items(self, values: NDArray[np.floating]) -> NDArray[np.generic]:

@@ -140,7 +140,7 @@ def _plan(
 
 
 def _first_asked_for(paths: ProjectPaths, run: RunPaths) -> int | None:
-    """The number of clusters with which a run's lineage began; None where that run is gone."""
+    """The number of clusters with which a run's lineage began; None if that run is gone."""
     first = paths.run(read_config(run).lineage)
     return read_config(first).model.n_components if first.config.exists() else None
 

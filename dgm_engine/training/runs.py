@@ -24,7 +24,7 @@ class RunConfig:
     Attributes:
         model: the model's shape.
         training: how it is trained.
-        parent: the run whose weights it continues from; None where it starts fresh.
+        parent: the run whose weights it continues from; None if it starts fresh.
         lineage: the fresh run that it descends from; components keep their meaning within a lineage.
         goes_on: whether it takes up its parent's schedule where that was stopped, with its learning rate and moments,
             and has none of its own.

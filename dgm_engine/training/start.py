@@ -157,7 +157,7 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
 def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
     """(N,) the groups of points (N, Z): of a Gaussian mixture after an embedding that gathers neighbours, then merged.
 
-    Where there are fewer points than components, the last components get none.
+    If there are fewer points than components, the last components get none.
     """
     from sklearn.mixture import GaussianMixture
 
@@ -215,7 +215,7 @@ def _steps(
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
     """(share done, rows) for `epochs` passes, `START_MIN_STEPS` to `START_MAX_STEPS` steps.
 
-    Where the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
+    If the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
     even so.
     """
     total = min(max(epochs * table.batches_per_epoch(config.batch_size), START_MIN_STEPS), START_MAX_STEPS)

@@ -30,7 +30,7 @@ class StepView:
         n_known: how many have a label or are pinned.
         log_prior: (K,) log p(y).
         of_changed: gives (B, K) log q(y | x') of small changes x' of the items.
-        of_neighbours: gives (B, K) log q(y | x') of a changed neighbour x' of each; None where none are known.
+        of_neighbours: gives (B, K) log q(y | x') of a changed neighbour x' of each; None if none are known.
     """
 
     parts: "Bound"
@@ -69,12 +69,12 @@ class Term:
 
     Attributes:
         name: in the records of a run.
-        value: of a step, (n,) of items, or () where the loop adds it to J; None where the step has no such items, or
+        value: of a step, (n,) of items, or () where the loop adds it to J; None if the step has no such items, or
             the model no such part.
         title: what it is called on the screen.
         help: what it says, and which way is better.
-        weight: a person's; None where it has none.
-        sign: with which the loop adds weight times value to J; 0 where J of the bound and the labels has it already.
+        weight: a person's; None if it has none.
+        sign: with which the loop adds weight times value to J; 0 if J of the bound and the labels has it already.
         is_share: whether it is a share, and not in nats.
     """
 
@@ -87,7 +87,7 @@ class Term:
     is_share: bool = False
 
     def coefficient(self, config: TrainingConfig) -> float | None:
-        """What the loop multiplies the value by before it adds it to J; None where it adds nothing."""
+        """What the loop multiplies the value by before it adds it to J; None if it adds nothing."""
         return self.sign * getattr(config, self.weight.field) if self.sign and self.weight else None
 
 
