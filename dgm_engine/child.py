@@ -101,7 +101,7 @@ def run_job(reporter: Reporter, work: Callable[[], None]) -> int:
     try:
         reporter.phase("Starting", reporter.progress)
         _work_to_the_end(reporter, work)
-    except Exception as error:  # whatever it is, whoever waits for the job has to hear of it
+    except Exception as error:  # of any kind: whoever waits for the job has to learn of it
         traceback.print_exc()
         reporter.fail(in_words(error))
         return 1

@@ -1,7 +1,7 @@
 """Long work in child processes that outlive the page and the server that started them.
 
 A job is a folder with ``status.json``, which its process replaces atomically, and a file ``stop`` whose existence asks
-it to end. Any process can read how a job stands; nobody needs a handle on its process.
+it to end. Any process can read the status of a job without a handle on its process.
 """
 
 import json

@@ -136,7 +136,7 @@ def _start(name: str, source: "str | UploadedFile", options: dict[str, object]) 
 
 
 def _folder_name(name: str) -> str:
-    """A name that is one visible folder inside the home of the projects, whatever was typed."""
+    """The typed text as the name of one visible folder inside the home of the projects."""
     kept = "".join(c if c.isalnum() or c in " -_." else "-" for c in name).strip(" .")
     return kept or "project"
 

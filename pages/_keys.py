@@ -1,6 +1,6 @@
 """Which key says which class. A class whose name is one digit or letter has that key; the others take free digits.
 
-Fingers learn keys, so a class keeps its own whatever other classes come and go.
+Fingers learn keys, so a class keeps its key when other classes come and go.
 """
 
 from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ REFRESH_SECONDS = 1.5
 
 
 def train(project: Project) -> None:
-    """The page; the list of runs, and with it the way back to another one, stands whatever is damaged."""
+    """The page; even if results are damaged it lists the runs, so that a person can go back to another."""
     with _safely.errors_shown():
         _now(project)
     _runs.listed(project, jobs.runs(project))

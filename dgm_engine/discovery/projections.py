@@ -1,7 +1,7 @@
 """Two-dimensional layouts of z for the map: UMAP, t-SNE or PCA, aligned from one training run to the next.
 
 A layout depends on its arguments alone. If there are too few items for neighbours to mean anything, or all are equal,
-the layout is PCA whatever the method, even for a single item.
+the layout is PCA for every method, even for a single item.
 """
 
 import warnings

@@ -165,7 +165,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
             )
         config = training_config(self, max(1, default_epochs(len(values)) // PARTIAL_FIT_DIVISOR))
         table, began = with_features(table_of(values, self.image_shape), self.model_.config), time.monotonic()
-        model = copy.deepcopy(self.model_)  # whatever goes wrong, the estimator stays as it is
+        model = copy.deepcopy(self.model_)  # so that the estimator stays as it is if training fails
         state = new_state(model.float().to(device_of(self.device)), config, len(values))
         fit = Fit(state, table, config, labels, self._owner, began)
         return self._keep(fit, in_use=self.class_of_component_ >= 0)

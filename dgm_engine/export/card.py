@@ -183,5 +183,5 @@ def _training(classifier: Classifier, about: About) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown and HTML show as it stands, on one line."""
+    """Text that Markdown and HTML show unchanged, on one line."""
     return _MARKDOWN.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))

@@ -117,7 +117,7 @@ def activity(found: Activity, n_units: int = MAX_UNITS) -> "go.Figure":
     for g in range(len(found.titled.groups)):
         figure.add_trace(
             _line(found, g, [-1], [np.nan]).update(showlegend=True), 1, 1
-        )  # the legend's, whatever the panels hold
+        )  # for the legend, even if no panel has the group
     for position, k in enumerate(shown):
         row, column = divmod(position, _PANELS_PER_ROW)
         share = found.count[k] / found.count[k].sum()

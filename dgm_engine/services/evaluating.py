@@ -133,7 +133,7 @@ _NO_ITEMS = AllOldNew(None, None, None)
 
 @dataclass(frozen=True)
 class _Scores:
-    """What ground truth says; as it stands, of no items."""
+    """The scores by ground truth; by default, of no items."""
 
     cluster_and_label: float | None = None
     named: float | None = None

@@ -187,7 +187,7 @@ def state_of(item: str, state: LabelState) -> ItemState:
 
 @lru_cache(maxsize=8)
 def _clusters(results: Results, edits: tuple[Edit, ...]) -> tuple[Cluster, ...]:
-    """The clusters of results under edits, whatever their names, with pool rows for exemplars."""
+    """The clusters of results under edits, before names of people, with pool rows for exemplars."""
     rows = np.asarray(results.shown)
     clusters = summarise(edited_q_y(results, edits)[rows], results.z[rows], results.owner)
     return tuple(replace(cluster, exemplars=rows[cluster.exemplars]) for cluster in clusters)
