@@ -24,7 +24,7 @@ from dgm_engine.json_files import read_json, write_json
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -75,7 +75,7 @@ def write_status(path: Path, status: JobStatus) -> None:
 
 
 def read_status(path: Path) -> JobStatus | None:
-    """How the job stands, or None if no job was ever started there.
+    """The status of the job, or None if no job was ever started there.
 
     Raises:
         CorruptError: the file exists but is not a status.

@@ -30,8 +30,8 @@ BASE_DOUBT = 0.1
 class Strategy(StrEnum):
     """How items are chosen.
 
-    `MIXED`: a typical item of every cluster without a name or a label, items that check names which answers or the
-    images around speak against, then doubtful items spread over the map.
+    `MIXED`: a typical item of every cluster without a name or a label, items that check names which answers or
+    neighbouring images contradict, then doubtful items spread over the map.
     `UNCERTAIN`: the items for which the two likeliest classes are closest.
     `DIVERSE`: typical items of the regions furthest from everything labelled.
     `CLUSTERS`: the most central items of every cluster in turn, to check clusters or to name them.
@@ -99,7 +99,7 @@ def suggest(request: SuggestRequest) -> list[Suggestion]:
     """Up to n items worth a label, the most useful first; each once, and only available ones.
 
     Margins are between classes: a class that owns several components counts as one, an unnamed component as a class of
-    its own. Fewer than n come back where fewer are available, or where the strategy finds no more.
+    its own. Fewer than n are returned if fewer are available, or if the strategy finds no more.
     """
     return _STRATEGIES[request.strategy](_Scene(request), request.n)
 
@@ -170,8 +170,8 @@ def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
 def _checks(scene: _Scene, n: int) -> list[Suggestion]:
     """Typical items of clusters whose names may be wrong; at most half of n, so that the rest goes on.
 
-    First those that answers speak against, then those without an answer whose neighbours are of one other class rather
-    than of their own: of a class in two clusters that one is named otherwise, it stands out so.
+    First come clusters whose names answers contradict, then clusters without an answer whose neighbours belong to one
+    other class rather than to their own. So a class in two clusters is noticed if one of them has another name.
     """
     disputed: list[Suggestion] = []
     for k in scene.by_size():

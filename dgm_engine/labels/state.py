@@ -97,7 +97,7 @@ class LabelState:
 
 
 def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
-    """(n,) the number of original components that each of n stands for after edits: 0 for a closed one.
+    """(n,) the number of original components that each of n components contains after edits; 0 for a closed one.
 
     A merge adds the masses of both components. A split divides the sum of the two masses evenly between its halves.
     """

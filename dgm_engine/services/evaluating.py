@@ -110,7 +110,7 @@ def evaluate(seen: Snapshot) -> Evaluation:
 def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     """For each run of the project with readable results, oldest first, its agreement with labels that it never saw.
 
-    They are those given between it and the next such run, and those that it was told to leave alone before that.
+    They are the labels given between this run and the next such run, and the earlier ones that were held out from it.
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     project = seen.project
@@ -182,7 +182,7 @@ def _as_in_truth(name: str, classes: Sequence[str]) -> str:
 
 
 def _seen(project: Project, results: Mapping[int, Results]) -> dict[int, set[tuple[str, str]]]:
-    """By run, the labels (item, class) that it or one that it went on from was trained on."""
+    """By run, the labels (item, class) that the run or one of its ancestors was trained on."""
     known = dict(results)
     for one in results.values():
         while (parent := one.config.parent) is not None and parent not in known:
@@ -204,7 +204,7 @@ def _learned(results: Results, known: LabelState) -> set[tuple[str, str]]:
 
 
 def _agreement(then: Snapshot, seen: set[tuple[str, str]]) -> Agreement:
-    """What a run says of the labels at a time that neither it nor one that it went on from was trained on."""
+    """How a run predicts the labels at a time that neither it nor one of its ancestors was trained on."""
     given = {item: name for item, name in then.labels.positive.items() if (item, name) not in seen}
     asked = {item: name for item, name in given.items() if name in then.owner}
     if not asked:

@@ -143,7 +143,7 @@ def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
 
 
 def class_names(project: Project) -> tuple[str, ...]:
-    """The classes that people speak of, by labels or cluster names, in order of first appearance."""
+    """The classes of labels and cluster names, in order of first appearance."""
     return project.labels.state().classes
 
 

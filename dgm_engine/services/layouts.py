@@ -101,7 +101,7 @@ def _earlier_layout(project: Project, run: RunPaths, method: Method) -> _Layout 
 
 
 def _layout_status(seen: Snapshot, method: Method) -> JobStatus | None:
-    """How the layout job stands that was started on these results, which a resumed run replaces.
+    """The status of the layout job that was started on these results, which a resumed run replaces.
 
     None if none was; a job that is still busy with earlier results counts until it is done.
     """

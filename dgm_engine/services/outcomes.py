@@ -104,7 +104,7 @@ def left_to_do(project: Project) -> Left | None:
         return Left(run.number, epochs, of_epochs, None if pace is None else pace * epochs)
     budget = status.details.get("of_seconds")
     if budget is not None:
-        spent = status.details.get("work", status.seconds)  # of this run and of those that it went on from
+        spent = status.details.get("work", status.seconds)  # by this run and the runs that it continued
         return Left(run.number, None, None, max(budget - spent, 0.0))
     share = status.progress
     return Left(run.number, None, None, status.seconds * (1 - share) / share if share else None)
@@ -137,7 +137,7 @@ def know_moves(seen: Snapshot, person: str, moved: Iterable[Moved]) -> None:
 
 
 def unlearned(seen: Snapshot) -> tuple[str, ...]:
-    """The classes that people speak of and the results predict of no image, though training knew of them."""
+    """The classes that training knew from labels and names, and that the results predict for no image."""
     without = [name for name in seen.results.unlearned if name in seen.labels.classes]
     return unpredicted(without, view(seen).predicted) if without else ()
 

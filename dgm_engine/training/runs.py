@@ -26,8 +26,8 @@ class RunConfig:
         training: how it is trained.
         parent: the run whose weights it continues from; None if it starts fresh.
         lineage: the fresh run that it descends from; components keep their meaning within a lineage.
-        goes_on: whether it takes up its parent's schedule where that was stopped, with its learning rate and moments,
-            and has none of its own.
+        goes_on: whether it continues its parent's stopped schedule, with its learning rate and moments, instead of a
+            schedule of its own.
     """
 
     model: ModelConfig
@@ -72,7 +72,7 @@ def read_config(run: RunPaths) -> RunConfig:
 
 
 def launch(run: RunPaths) -> jobs.JobStatus:
-    """Starts the worker on a run, or on what is left of it, in a process of its own."""
+    """Starts the worker on a run, or on the rest of it, in its own process."""
     run.stop_request.unlink(missing_ok=True)
     return jobs.spawn(TRAINING_WORKER, [str(run.root)], run.status, run.log)
 
@@ -90,7 +90,7 @@ def resume(run: RunPaths) -> jobs.JobStatus:
 
 
 def status(run: RunPaths) -> jobs.JobStatus:
-    """How a run stands; `INTERRUPTED` where it was created and nobody works on it."""
+    """The status of a run; `INTERRUPTED` if it was created and no process works on it."""
     return jobs.read_status(run.status) or jobs.JobStatus(jobs.JobState.INTERRUPTED, "Not started")
 
 
