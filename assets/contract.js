@@ -11,8 +11,8 @@ export const LABELLED = 2;
 /** Bit of a point's flags: a filter leaves it out. */
 export const MUTED = 4;
 
-/** The largest coordinate of a point: the side of the unit square in steps. */
-export const STEPS = 65535;
+/** The largest coordinate of a point: the side of the map in steps. */
+export const COORDINATE_STEPS = 65535;
 
 /** Characters of the name of a class, at most. */
 export const MAX_NAME_LENGTH = 80;

@@ -20,7 +20,7 @@ from benchmarks.fast_preset import NAMES, TASKS, one_run, peer_run
 from dgm_engine import machine
 from dgm_engine.config import Preset
 from dgm_engine.reproduction.peers import DEEP_EPOCHS
-from dgm_engine.reproduction.tables import TITLES, PeerName
+from dgm_engine.reproduction.tables import PEER_TITLES, PeerName
 from dgm_engine.services.palette import CLUSTER_COLOURS
 
 SHALLOW_PEERS = (PeerName.K_MEANS, PeerName.UMAP_GMM)
@@ -42,11 +42,11 @@ def points(given: argparse.Namespace, name: str) -> list[dict[str, object]]:
         )
     ]
     stages = [DEEP_EPOCHS[Preset.FAST], *([LONG] if given.long else [])]
-    peers = {TITLES[peer]: peer_run(given, name, peer) for peer in SHALLOW_PEERS}
-    peers[f"{TITLES[PeerName.UMAP_GMM]} on edges"] = peer_run(given, name, PeerName.UMAP_GMM, edges=True)
+    peers = {PEER_TITLES[peer]: peer_run(given, name, peer) for peer in SHALLOW_PEERS}
+    peers[f"{PEER_TITLES[PeerName.UMAP_GMM]} on edges"] = peer_run(given, name, PeerName.UMAP_GMM, edges=True)
     for peer in DEEP_PEERS:
         for epochs in stages:
-            peers[f"{TITLES[peer]}, {epochs[0]} + {epochs[1]} passes"] = peer_run(given, name, peer, epochs)
+            peers[f"{PEER_TITLES[peer]}, {epochs[0]} + {epochs[1]} passes"] = peer_run(given, name, peer, epochs)
     for title, run in peers.items():
         minutes, accuracy = run["seconds"] / 60, 100 * run[measure]
         found.append({"method": title, "min": minutes, "accuracy": accuracy, "version": run["version"]})

@@ -35,7 +35,7 @@ from dgm_engine.training.features import stored_features
 from dgm_engine.training.fitting import fresh_state
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import Schedule, train
-from dgm_engine.training.start import N_NEIGHBOURS, N_PCA, find_neighbours
+from dgm_engine.training.start import N_NEIGHBOURS, START_DIMENSIONS, find_neighbours
 from dgm_engine.training.worker import make_room
 
 SHAPE = (28, 28, 1)
@@ -130,8 +130,8 @@ def one_search(n: int) -> dict[str, float]:
 def points(n: int) -> np.ndarray:
     """(N, 50) float32 around 100 means."""
     rng = np.random.default_rng(2)
-    means = rng.normal(scale=3, size=(100, N_PCA)).astype(np.float32)
-    return means[rng.integers(100, size=n)] + rng.standard_normal((n, N_PCA), dtype=np.float32)
+    means = rng.normal(scale=3, size=(100, START_DIMENSIONS)).astype(np.float32)
+    return means[rng.integers(100, size=n)] + rng.standard_normal((n, START_DIMENSIONS), dtype=np.float32)
 
 
 def in_a_process(folder: Path, one: tuple[int, ...]) -> dict[str, float]:

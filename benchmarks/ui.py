@@ -205,7 +205,7 @@ class Bench:
 
     def _around(self, turn: int) -> list[tuple[float, float]]:
         """Places of the screen around some images near the middle of the map, which is enlarged there."""
-        xy = self.where.xy / mapping.STEPS
+        xy = self.where.xy / mapping.COORDINATE_STEPS
         middle = xy[(np.abs(xy - 0.5) < 0.3).all(axis=1)]
         x, y = middle[np.random.default_rng(turn).integers(len(middle))]
         radius = float(np.partition(np.hypot(*(xy - (x, y)).T), N_ENCLOSED)[N_ENCLOSED])

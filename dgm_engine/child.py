@@ -20,7 +20,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
 
 
 class Reporter:
-    """Tells the outside how a job stands, and the job whether it is to stop. It is a `Progress` to hand on.
+    """Reports the status of a job, and tells the job whether to stop. It can be passed on as a `Progress`.
 
     Args:
         status: the file to report in.
@@ -93,7 +93,7 @@ class Reporter:
 def run_job(reporter: Reporter, work: Callable[[], None]) -> int:
     """Does the work of a child process, and sees to it that its status says how it ended.
 
-    Work that says its own last word (`Reporter.end`) keeps it.
+    If the work reports its own end (`Reporter.end`), that report stays.
 
     Returns:
         The exit status of the process: 0, or 1 if the work failed. The traceback is in the log then.
@@ -101,7 +101,7 @@ def run_job(reporter: Reporter, work: Callable[[], None]) -> int:
     try:
         reporter.phase("Starting", reporter.progress)
         _work_to_the_end(reporter, work)
-    except Exception as error:  # whatever it is, whoever waits for the job has to hear of it
+    except Exception as error:  # of any kind: whoever waits for the job has to learn of it
         traceback.print_exc()
         reporter.fail(in_words(error))
         return 1

@@ -1,4 +1,4 @@
-"""Configuration: frozen, validated when it is built, one default each, and a JSON round trip."""
+"""Configurations: frozen dataclasses that validate their fields and convert to JSON and back."""
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
@@ -12,24 +12,20 @@ HOG = "hog"
 
 
 class ModelName(StrEnum):
-    """The models that can be trained. The module of each in `dgm_engine.models` is named as its value is."""
+    """The models that can be trained; the modules in `dgm_engine.models` are named after the values."""
 
     GM_DGM = "gm-dgm", "p(y) p(z | y) p(x | z)", "a mixture of Gaussians, the default"
-    AGM_DGM = (
-        "agm-dgm",
-        "p(y) p(z | y) p(x | z) p(a | x, y, z)",
-        "the same with an auxiliary latent; more flexible, slower",
-    )
+    AGM_DGM = "agm-dgm", "p(y) p(z | y) p(x | z) p(a | x, y, z)", "with an auxiliary latent; more flexible, slower"
     M2 = "m2", "p(y) p(z) p(x | y, z)", "no mixture; for comparison, it tends to lose classes without labels"
     ADGM = "adgm", "p(y) p(z) p(x | y, z) p(a | x, y, z)", "M2 with an auxiliary latent; for comparison"
 
     generative: str
-    """The generative model, as it factorises."""
+    """The factorisation of the generative model."""
     help: str
-    """What a person reads about it."""
+    """The description on the screen."""
 
     def __new__(cls, value: str, generative: str, help_: str) -> Self:
-        """A member: an enumeration of strings that say more than their value."""
+        """A member that is a string with further attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.generative, member.help = generative, help_
@@ -37,12 +33,12 @@ class ModelName(StrEnum):
 
     @property
     def acronym(self) -> str:
-        """Its name in writing."""
+        """The name in capital letters, as in the paper."""
         return self.value.upper()
 
     @property
     def auxiliary(self) -> bool:
-        """Whether there is an auxiliary latent a."""
+        """Whether the model has an auxiliary latent a."""
         return "p(a |" in self.generative
 
 
@@ -62,7 +58,7 @@ class Preset(StrEnum):
 
 @dataclass(frozen=True)
 class _Config:
-    """JSON round trip for the configurations below."""
+    """Conversion to JSON and back for the configurations below."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
@@ -87,22 +83,22 @@ class _Config:
 
 @dataclass(frozen=True)
 class ModelConfig(_Config):
-    """The shape of a model; two runs can share weights only where these are equal.
+    """The shape of a model; two runs can share weights only if their shapes are equal.
 
     Attributes:
         n_features: D, the length of x.
         n_components: K, the number of mixture components.
         likelihood: the family of p(x | ...).
-        name: which factorisation.
+        name: the factorisation.
         n_latent: Z, the length of z.
-        n_auxiliary: A, the length of a; models without one ignore it.
+        n_auxiliary: A, the length of a; models without a ignore it.
         auxiliary: the family of q(a | x) and p(a | x, y, z). The paper pairs a Gaussian q(a | x) (Eq. 18) with a
             Bernoulli p(a | x, y, z) (Eq. 16), which is no density of real values; so both are of one family here.
         n_hidden: units in each hidden layer.
         n_layers: hidden layers in each network (p(z | y) has none).
-        image_shape: (H, W, C) where x are images in [0, 1]; None where they are feature vectors.
-        extractor: whose features of the images (`dgm_engine.extractors`) q(y | x) is to see beside x; None where it
-            sees x alone, as in the paper.
+        image_shape: (H, W, C) if x are images in [0, 1]; None if they are feature vectors.
+        extractor: the extractor (`dgm_engine.extractors`) whose features of the images q(y | x) sees beside x; None if
+            it sees only x, as in the paper.
     """
 
     n_features: int
@@ -134,66 +130,59 @@ class ModelConfig(_Config):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """What `to_json` wrote; earlier versions gave a shape only to models that saw oriented gradients."""
+        """Reads what `to_json` wrote; earlier versions gave a shape only to models that saw oriented gradients."""
         earlier = {} if value.get("image_shape") is None else {"extractor": HOG}
         return super().from_json({**earlier, **value})
 
     @property
     def hidden(self) -> list[int]:
-        """Units of the hidden layers of each network."""
+        """The units of each hidden layer of a network."""
         return [self.n_hidden] * self.n_layers
 
 
 @dataclass(frozen=True)
 class TrainingConfig(_Config):
-    """How a model is trained. Terms that the paper does not have are weights; preset `paper` sets them to zero.
+    """How a model is trained. Preset `paper` sets the weights of terms that the paper does not have to zero.
 
     Attributes:
-        preset: where the other defaults come from.
-        seed: of every random draw of the run.
-        max_epochs: passes over the pool, a fraction of one in a short run; None leaves the end to `max_minutes`, or to
-            the preset.
-        max_minutes: time budget, including the start except its grouping and its search for neighbours, which have no
-            limit, and live maps and whatever else is done every few seconds; None leaves the end to `max_epochs`. On
-            a processor it counts the processor time of the training alone, so that waiting takes nothing of it. That
-            time varies even so: only `max_epochs` gives exactly the same model again.
+        preset: the origin of the other defaults.
+        seed: the seed of all random draws of the run.
+        max_epochs: passes over the pool, a fraction in a short run; None: `max_minutes`, or the preset, sets the end.
+        max_minutes: time budget, which includes the start except for its grouping and its search for neighbours, but
+            not live maps and other work done every few seconds; None: `max_epochs` sets the end. On a CPU it counts
+            only the CPU time of training. That varies even so: only `max_epochs` gives exactly the same model again.
         batch_size: unlabelled items per step.
         labelled_batch_size: items with a label or a rejection per step.
         n_samples: S, Monte Carlo draws of z (and of a) per item and component.
-        learning_rate: of Adam, at the start.
-        warm_up_steps: the number of steps over which the learning rate rises to `learning_rate`. Adam's first steps are
-            large whatever the gradient: within five of them, a clustering of photographs into 40 collapsed to a few
-            clusters, which mixed up the images under names given at first sight.
-        retrain_rate: factor of the learning rate in a run that goes on from a finished one, which has a few labels to
-            learn and everything else to keep.
-        learning_rate_decay: factor of the learning rate every 200 epochs (the authors' released code); None lets it
-            fall along a cosine to almost nothing at the end of the run.
-        gradient_clip: the largest absolute value of an element of a gradient (the authors' released code).
-        full_weight_from: the number of labelled items at which their part of the objective counts fully, as in the
-            paper; fewer count in proportion. Otherwise one label would weigh as much as a whole batch: with one label,
-            a run of 1,000 photographs lost 14 of 20 clusters within a pass.
+        learning_rate: Adam's learning rate at the start.
+        warm_up_steps: steps over which the learning rate rises to `learning_rate`. Adam's first steps are large for any
+            gradient: within five of them, a clustering of photographs into 40 collapsed to a few clusters, which mixed
+            up the images under names given at first sight.
+        retrain_rate: factor of the learning rate in a run that continues a finished one: it keeps what that learned.
+        learning_rate_decay: factor of the learning rate every 200 epochs (the authors' released code); None: it falls
+            along a cosine to almost nothing at the end of the run.
+        gradient_clip: largest absolute value of an element of a gradient (the authors' released code).
+        full_weight_from: number of labelled items at which their part of the objective has its full weight, as in the
+            paper; the weight of fewer is in proportion. Otherwise one label would weigh as much as a whole batch: with
+            one label, a run of 1,000 photographs lost 14 of 20 clusters within a pass.
         classification_weight: alpha of the objective (docs/architecture.md); None is Kingma's 0.1 N / N_labelled.
-        consistency_weight: of the agreement of q(y | x) with itself under small shifts, turns and scalings of x.
-        neighbour_weight: of the agreement of q(y | x) with q(y | x'), x' a near neighbour of x by the extractor's
-            features, or by x itself, changed as above. It holds the groups together and carries labels to their likes.
-        mutual_information_weight: of KL(batch mean of q(y | x) || p(y)).
-        exact_components: m; the bound is summed exactly over the m most probable components of an item and one of the
-            rest is drawn. 0 sums over all of them.
-        extractor: whose features of images (`dgm_engine.extractors`) q(y | x) of a new model, and the clustering
-            start, see beside the pixels; None for none.
+        consistency_weight: weight of the agreement of q(y | x) with itself under small shifts, turns and zooms of x.
+        neighbour_weight: weight of the agreement of q(y | x) with q(y | x'), x' a neighbour of x by the extractor's
+            features (or by x), changed as above. It keeps groups together and spreads labels to similar images.
+        mutual_information_weight: weight of KL(batch mean of q(y | x) || p(y)).
+        exact_components: m; the bound is an exact sum over the m most probable components of an item, and a draw from
+            the others. 0 sums over all components.
+        extractor: `ModelConfig.extractor` of a new model; the clustering start sees its features too.
         clustering_start: whether a fresh model starts from a clustering instead of random weights.
-        several_components: whether its labelled examples may bring a class further components than its first.
+        several_components: whether labelled examples may give their class more components than one.
         output_scale: standard deviation of the initial weights of output layers.
         weight_decay: precision of the Gaussian prior of all weights; biases have none.
-        min_pixel_std: pixels that vary less than this, over a sample of the pool, are left out of the model.
-        binarise: draw every pixel as 0 or 1 for each batch; otherwise the expectation over these draws is scored, which
-            has the same mean and less noise.
-        bfloat16: take matrix products in bfloat16 where the processor is faster at it; sums of many terms stay in
-            float32.
-        n_classes: N_gt of the prior (Eq. 34-35), where the person knows it; None makes p(y) uniform.
-        held_out_fraction: share of the labels that training leaves alone, to check the model on.
-        checked_fraction: share of the labels of classes that have many that training leaves alone, to compare it with
-            the run before.
+        min_pixel_std: the model leaves out pixels whose standard deviation over a sample of the pool is at most this.
+        binarise: draw each pixel as 0 or 1 in each batch; otherwise score the expectation: the same mean, less noise.
+        bfloat16: use bfloat16 for matrix products if the processor is faster at it; long sums stay in float32.
+        n_classes: N_gt of the prior (Eq. 34-35), if the person knows it; None makes p(y) uniform.
+        held_out_fraction: share of the labels that training does not use, to test the model.
+        checked_fraction: share of the labels that training does not use, to compare runs; only of classes with many.
     """
 
     preset: Preset = Preset.FAST
@@ -242,10 +231,10 @@ class TrainingConfig(_Config):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """What `to_json` wrote; earlier versions left no labels aside, and said `edges` for HOG as the extractor.
+        """Reads what `to_json` wrote; earlier versions held out no labels, and wrote `edges` for HOG as the extractor.
 
         Raises:
-            InputError: as in the base class, or the preset is none.
+            InputError: as in the base class, or there is no such preset.
         """
         if "edges" in value:
             value = {**value, "extractor": HOG if value["edges"] else None}
@@ -258,12 +247,12 @@ class TrainingConfig(_Config):
 
     @classmethod
     def for_preset(cls, preset: Preset, **changes: object) -> Self:
-        """The settings of a preset, some of them changed."""
+        """The settings of a preset, with some of them changed."""
         return cls(preset=preset).replaced(**(_PAPER if preset is Preset.PAPER else {})).replaced(**changes)
 
 
 BOUND_ALONE: dict[str, object] = {"consistency_weight": 0.0, "neighbour_weight": 0.0, "mutual_information_weight": 0.0}
-"""The paper's objective: without the terms that it does not have."""
+"""Settings that leave only the paper's objective."""
 
 _PAPER: dict[str, object] = {
     **BOUND_ALONE,
@@ -292,7 +281,7 @@ _PAPER: dict[str, object] = {
 
 
 def batches_per_epoch(n_items: int, batch_size: int) -> int:
-    """The number of batches in a pass over `n_items` items; a last one of less than half a batch is left out."""
+    """The number of batches in a pass over `n_items` items; a last batch that is less than half full is left out."""
     whole, rest = divmod(n_items, batch_size)
     return max(1, whole + (2 * rest >= batch_size))
 

@@ -1,6 +1,6 @@
 """The one tree of errors.
 
-``str(error)`` is a single line: what was got, what was expected, and the remedy. Screens show it as it stands, the
+``str(error)`` is a single line: what was got, what was expected, and the remedy. Screens show it unchanged, the
 command line prints it on stderr and exits with 2.
 """
 

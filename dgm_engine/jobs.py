@@ -1,7 +1,7 @@
 """Long work in child processes that outlive the page and the server that started them.
 
 A job is a folder with ``status.json``, which its process replaces atomically, and a file ``stop`` whose existence asks
-it to end. Any process can read how a job stands; nobody needs a handle on its process.
+it to end. Any process can read the status of a job without a handle on its process.
 """
 
 import json
@@ -24,7 +24,7 @@ from dgm_engine.json_files import read_json, write_json
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -34,7 +34,7 @@ class JobState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-ALIVE = frozenset({JobState.STARTING, JobState.RUNNING})
+ALIVE_STATES = frozenset({JobState.STARTING, JobState.RUNNING})
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class JobStatus:
     @property
     def alive(self) -> bool:
         """Whether the job is still at work."""
-        return self.state in ALIVE
+        return self.state in ALIVE_STATES
 
 
 def write_status(path: Path, status: JobStatus) -> None:
@@ -75,7 +75,7 @@ def write_status(path: Path, status: JobStatus) -> None:
 
 
 def read_status(path: Path) -> JobStatus | None:
-    """How the job stands, or None where no job was ever started there.
+    """The status of the job, or None if no job was ever started there.
 
     Raises:
         CorruptError: the file exists but is not a status.
@@ -149,7 +149,7 @@ def give_way(steps: int) -> None:
 
 
 def tail(path: Path, lines: int = 5) -> str:
-    """The last lines of a log, on one line; empty where there is none."""
+    """The last lines of a log, on one line; empty if there is none."""
     if not path.exists():
         return ""
     return " | ".join(path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])

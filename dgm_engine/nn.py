@@ -152,7 +152,7 @@ class GaussianTable(nn.Module):
 
 
 class StandardGaussian(nn.Module):
-    """N(0, I), whatever the category."""
+    """N(0, I) for every category."""
 
     mean: Tensor
 

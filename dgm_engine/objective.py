@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dgm_engine.models.base import DeepGenerativeModel, Encoded, Terms
 
-NEGLIGIBLE = 1e-5
+NEGLIGIBLE_PROBABILITY = 1e-5
 """Components that together have less than this of q(y | x) are left out of `fixed_bound`."""
 
 
@@ -96,15 +96,15 @@ def bound(
 
 
 def fixed_bound(model: DeepGenerativeModel, raw: Tensor, log_prior: Tensor) -> Bound:
-    """L_A(x) of raw x (B, D) from fixed draws: no randomness, and whatever stands beside an item, it has one bound.
+    """L_A(x) of raw x (B, D) from fixed draws, so that the bound of an item is not random and depends on no other item.
 
-    A(x) is the smallest set of the most probable components that holds all of q(y | x) but `NEGLIGIBLE`: Eq. 2 but for
-    a rounding, in a fraction of the time.
+    A(x) is the smallest set of the most probable components that holds all of q(y | x) but a `NEGLIGIBLE_PROBABILITY`.
+    So the result is Eq. 2 up to a rounding error, in a fraction of the time.
     """
     encoded = model.encode_fixed(model.inputs(raw), model.features(raw))
     log_q, order = encoded.log_q_y.sort(dim=-1, descending=True)
     before = log_q.exp().cumsum(-1) - log_q.exp()
-    allowed = before < 1 - NEGLIGIBLE  # (B, K), in the order of probability
+    allowed = before < 1 - NEGLIGIBLE_PROBABILITY  # (B, K), in the order of probability
     log_q_a, _ = restrict(log_q, allowed)
     n = int(allowed.sum(-1).max())
     terms = model.terms_fixed(encoded, order.T[:n])

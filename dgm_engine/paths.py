@@ -1,4 +1,4 @@
-"""Where everything of a project lies: the name of each of its files, once."""
+"""The paths of all files of a project; no other module names them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,19 +8,14 @@ MANIFEST = "project.json"  # the file that makes a folder a project
 
 
 @dataclass(frozen=True)
-class JobPaths:
-    """The files of a task or peer: a job in a folder of its own."""
+class _ProcessPaths:
+    """The files of a process that works in a folder of its own."""
 
     root: Path
 
     @property
-    def task(self) -> Path:
-        """What it is asked to do."""
-        return self.root / "task.json"
-
-    @property
     def status(self) -> Path:
-        """How it stands; replaced atomically by its process."""
+        """The status of the job; its process replaces the file atomically."""
         return self.root / "status.json"
 
     @property
@@ -30,8 +25,18 @@ class JobPaths:
 
     @property
     def log(self) -> Path:
-        """What the process and its libraries wrote."""
+        """The output of the process and its libraries."""
         return self.root / "worker.log"
+
+
+@dataclass(frozen=True)
+class JobPaths(_ProcessPaths):
+    """The files of a task or a peer."""
+
+    @property
+    def task(self) -> Path:
+        """What the job is asked to do."""
+        return self.root / "task.json"
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class PeerPaths(JobPaths):
 
     @property
     def project(self) -> "ProjectPaths":
-        """The project that it works on."""
+        """The project that the peer works on."""
         return ProjectPaths(self.root.parent)
 
     @property
@@ -68,17 +73,17 @@ class LayoutPaths:
 
     @property
     def status(self) -> Path:
-        """How the job that makes it stands."""
+        """The status of the job that computes the layout."""
         return self.folder / f"{self.method}.json"
 
     @property
     def basis(self) -> Path:
-        """Which results of the run it was begun on."""
+        """The results of the run that the layout was begun on."""
         return self.folder / f"{self.method}.basis"
 
     @property
     def log(self) -> Path:
-        """What the job and its libraries wrote."""
+        """The output of the job and its libraries."""
         return self.folder / f"{self.method}.log"
 
 
@@ -104,15 +109,13 @@ class PoolPaths:
         return self.root / "pool.json"
 
     def features(self, extractor: str, version: int) -> Path:
-        """(N, F) float16, what a version of an extractor makes of the images; `Extractor.stored_as` names it here."""
+        """(N, F) float16, the features of a version of an extractor; `Extractor.stored_as` gives the arguments."""
         return self.root / f"{extractor}-{version}.npy"
 
 
 @dataclass(frozen=True)
-class RunPaths:
+class RunPaths(_ProcessPaths):
     """The files of one training run, ``PROJECT/runs/NNNN``."""
-
-    root: Path
 
     @property
     def number(self) -> int:
@@ -125,24 +128,9 @@ class RunPaths:
         return self.root / "config.json"
 
     @property
-    def status(self) -> Path:
-        """How the run stands; replaced atomically by the worker."""
-        return self.root / "status.json"
-
-    @property
     def metrics(self) -> Path:
         """One JSON object per line: the curves."""
         return self.root / "metrics.jsonl"
-
-    @property
-    def stop_request(self) -> Path:
-        """Its existence asks the worker to stop."""
-        return self.root / "stop"
-
-    @property
-    def log(self) -> Path:
-        """What the worker wrote to stderr."""
-        return self.root / "worker.log"
 
     @property
     def checkpoints(self) -> Path:
@@ -150,15 +138,15 @@ class RunPaths:
         return self.root / "checkpoints"
 
     def weights(self, step: int) -> Path:
-        """The tensors of the checkpoint after so many steps."""
+        """The tensors of the checkpoint after `step` steps."""
         return self.checkpoints / f"{step:09d}.safetensors"
 
     def about_weights(self, step: int) -> Path:
-        """What these tensors are of; written after them, so that it says that they are there."""
+        """The other part of the checkpoint, written after the tensors: if it exists, they do."""
         return self.checkpoints / f"{step:09d}.json"
 
     def checkpoint_steps(self) -> list[int]:
-        """After how many steps there are checkpoints on disk, ascending."""
+        """The steps of the checkpoints on disk, ascending."""
         return sorted(int(path.stem) for path in self.checkpoints.glob("*.json"))
 
     @property
@@ -168,17 +156,17 @@ class RunPaths:
 
     @property
     def results(self) -> Path:
-        """What the arrays are of, and of which step; written after them, so that it says that they are there."""
+        """The step of the arrays and their description, written after them: if it exists, they do."""
         return self.arrays / "results.json"
 
     @property
     def neighbours(self) -> Path:
-        """The pool rows nearest each; found by the fresh run of a lineage, for all of it."""
+        """The nearest pool rows of each row; the fresh run of a lineage finds them for all its runs."""
         return self.arrays / "neighbours.npy"
 
     @property
     def live_map(self) -> Path:
-        """The map of a sample while the run is at work."""
+        """The map of a sample of the pool while the run is at work."""
         return self.root / "live.npy"
 
     @property
@@ -188,11 +176,11 @@ class RunPaths:
 
     @property
     def moves_seen(self) -> Path:
-        """The moved names that people know of, by person; of a lineage, beside its fresh run."""
+        """The moved names that each person has seen; the fresh run of a lineage keeps them for all its runs."""
         return self.root / "moves_seen.json"
 
     def array(self, name: str, step: int) -> Path:
-        """One of the arrays that the model gave after so many steps."""
+        """One of the arrays that the model gave after `step` steps."""
         return self.arrays / f"{name}-{step:09d}.npy"
 
     def all_arrays(self) -> list[Path]:
@@ -200,11 +188,11 @@ class RunPaths:
         return sorted(self.arrays.glob("*.npy"))
 
     def arrays_of(self, name: str) -> list[Path]:
-        """That array after any number of steps, as far as it is on disk."""
+        """The files of one array on disk, of every step."""
         return list(self.arrays.glob(f"{name}-*.npy"))
 
-    def held(self, event: int) -> Path:
-        """What the components of an edit held; kept by the fresh run of a lineage, for all of it."""
+    def contents(self, event: int) -> Path:
+        """The images of an edit's components just before it; the fresh run of a lineage keeps them for all its runs."""
         return self.arrays / f"held-{event}.npy"
 
     def layout(self, method: str) -> LayoutPaths:
@@ -212,7 +200,7 @@ class RunPaths:
         return LayoutPaths(self.layouts, method)
 
     def all_layouts(self) -> list[LayoutPaths]:
-        """The layouts that a job was started for."""
+        """The layouts for which a job was started."""
         return [self.layout(path.stem) for path in self.layouts.glob("*.json")]
 
 
@@ -234,7 +222,7 @@ class ProjectPaths:
 
     @property
     def given_labels(self) -> Path:
-        """The labels that `dgm reproduce` gave, as a file that a person could have written."""
+        """The labels that `dgm reproduce` gave, in the format of a person's file."""
         return self.root / "labels.csv"
 
     @property
@@ -254,7 +242,7 @@ class ProjectPaths:
 
     @property
     def selections(self) -> Path:
-        """The folder of images that somebody picked out, so that an address can name them."""
+        """The folder of selections of images that addresses refer to."""
         return self.root / "selections"
 
     @property
@@ -264,7 +252,7 @@ class ProjectPaths:
 
     @property
     def peer(self) -> PeerPaths:
-        """What a peer of `dgm reproduce` reads and leaves."""
+        """The files of a peer of `dgm reproduce`."""
         return PeerPaths(self.root / "peer")
 
     @property
@@ -307,7 +295,7 @@ class ProjectPaths:
 
 
 def lock_of(folder: Path) -> Path:
-    """The file to lock while something in a folder is started or changed."""
+    """The file to lock while a process starts or changes something in a folder."""
     return folder / ".lock"
 
 
@@ -317,7 +305,7 @@ def projects_in(home: Path) -> list[Path]:
 
 
 def tasks_home(projects_home: Path) -> Path:
-    """The folder of tasks that make projects, and of the uploads that they read."""
+    """The folder of tasks that create projects, and of the uploads that they read."""
     return projects_home / ".tasks"
 
 

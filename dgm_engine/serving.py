@@ -10,7 +10,7 @@ import dgm_engine
 from dgm_engine import jobs
 from dgm_engine.errors import InputError
 
-HOST = "127.0.0.1"
+LOOPBACK_HOST = "127.0.0.1"
 """Where the app listens, as its settings say (``.streamlit/config.toml``)."""
 
 
@@ -46,7 +46,7 @@ def _check_free(port: int) -> None:
         if os.name == "posix":  # connections that have ended do not keep the port; on Windows the option takes any
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((LOOPBACK_HOST, port))
         except OSError as error:
             raise InputError(
                 f"--port is {port}, where the app cannot listen ({error.strerror}); give another, or none"

@@ -25,7 +25,7 @@ from pages._wire import packed, sent
 PAGE_SIZE = 100
 _SPRITE_COLUMNS = 10
 _GAP_PIXELS = 1  # pixels between pictures, so that none shows at the edge of another when they are enlarged
-_FILES = tuple(f"labelling/labelling.{kind}" for kind in ("js", "html", "css"))
+_COMPONENT_FILES = tuple(f"labelling/labelling.{kind}" for kind in ("js", "html", "css"))
 _PICTURE_PIXELS = {Mode.GRID: 96, Mode.SINGLE: 256}  # pixels a side of a picture that is sent
 
 
@@ -84,7 +84,7 @@ def board(seen: Snapshot, shown: Shown, choice: object, key: str, mode: Mode) ->
     pictures = Sprite(key, sprite, _sprite(project, tuple(now.rows[position].tolist()), cell))
     with st.container(gap=None):
         _component.registered("dgm_sprite", "sprite.js")(key=f"{key}_sprite", data=packed(pictures))
-        _component.registered("dgm_labelling", *_FILES)(
+        _component.registered("dgm_labelling", *_COMPONENT_FILES)(
             key=key,
             data=packed(data),
             on_said_change=lambda: _statements.take(project, key),

@@ -114,7 +114,7 @@ def _nearest_first(seen: Snapshot, cluster: Cluster) -> list[int]:
 
 
 def _merge_into(seen: Snapshot, component: int, chosen: str) -> None:
-    _merge(seen, component, st.session_state[chosen])  # as it stands now, whatever was drawn
+    _merge(seen, component, st.session_state[chosen])  # the choice now, which may differ from the one drawn
 
 
 def _merge(seen: Snapshot, component: int, into: int) -> None:

@@ -14,8 +14,8 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from dgm_engine.discovery.clusters import Cluster
 from dgm_engine.services import scoping, thumbnails
 from dgm_engine.services.map_look import (
-    GROUPS,
     LABELLED,
+    MAX_GROUPS,
     MUTED,
     SELECTED,
     Group,
@@ -32,7 +32,7 @@ from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.services.viewing import ItemState, Opinion, clusters_of, view
 from pages._pictures import BY_RESULTS, data_uri
 
-PROTOTYPE_PIXELS = 40
+MAP_PROTOTYPE_PIXELS = 40
 _N_SHADES = 32
 _MAX_NAME_LENGTH = 24
 
@@ -46,7 +46,7 @@ class Colour(StrEnum):
     STATE = "Labels"
 
 
-STATES = {
+ITEM_STATES = {
     ItemState.UNLABELLED: ("no label", NO_CLASS_COLOUR),
     ItemState.LABELLED: ("labelled", "#0072b2"),
     ItemState.REJECTED: ("a class ruled out", "#d55e00"),
@@ -88,7 +88,7 @@ def look(seen: Snapshot, where: Places, colour: Colour, scope: Scope) -> Look:
         palette=chosen.palette,
         legend=chosen.legend,
         labels=labels,
-        prototypes=Prototypes(_sprite(seen, tuple(c.component for c in used)), PROTOTYPE_PIXELS) if used else None,
+        prototypes=Prototypes(_sprite(seen, tuple(c.component for c in used)), MAP_PROTOTYPE_PIXELS) if used else None,
     )
 
 
@@ -98,18 +98,18 @@ def _coloured(seen: Snapshot, colour: Colour) -> _Colouring:
     if colour is Colour.CONFIDENCE:
         return _shaded(now.confidence)
     if colour is Colour.CLUSTER:
-        names = _told_apart([map_label(cluster) for cluster in now.clusters][:GROUPS])
+        names = _told_apart([map_label(cluster) for cluster in now.clusters][:MAX_GROUPS])
         hues = [cluster_colour(k) for k in range(len(names))]
-        group = np.minimum(now.component, GROUPS - 1)
+        group = np.minimum(now.component, MAX_GROUPS - 1)
         meaning = f"clusters of {len(names)}"
     elif colour is Colour.CLASS:
-        classes = now.classes[: GROUPS - 1]
+        classes = now.classes[: MAX_GROUPS - 1]
         names, hues = ["no class yet", *classes], [NO_CLASS_COLOUR, *(class_colour(c, now.colours) for c in classes)]
         group = _indices(now.class_name, classes)
         meaning = "classes"
     else:
-        names, hues = [words for words, _ in STATES.values()], [hue for _, hue in STATES.values()]
-        group = _indices(now.state, [state.value for state in STATES][1:])
+        names, hues = [words for words, _ in ITEM_STATES.values()], [hue for _, hue in ITEM_STATES.values()]
+        group = _indices(now.state, [state.value for state in ITEM_STATES][1:])
         meaning = "states"
     count = np.bincount(group, minlength=len(names)).tolist()
     order = sorted(range(len(names)), key=lambda g: -count[g]) if colour is Colour.CLUSTER else range(len(names))
@@ -131,7 +131,7 @@ def _shaded(confidence: NDArray[np.float32]) -> _Colouring:
 
 
 def map_label(cluster: Cluster) -> str:
-    """A cluster's class, or its number where it has none, as short as a map needs it."""
+    """A cluster's class, or its number if it has none, as short as a map needs it."""
     text = cluster.class_name or f"#{cluster.component}"
     return text if len(text) <= _MAX_NAME_LENGTH else f"{text[: _MAX_NAME_LENGTH - 1]}…"
 
@@ -146,7 +146,7 @@ def _labels(seen: Snapshot, where: Places) -> tuple[Label, ...]:
     used = _labelled_clusters(seen, len(where.order))
     centres = _centres(view(seen).opinion, where, tuple(cluster.component for cluster in used))
     return tuple(
-        Label(c.component, map_label(c), x, y, cluster_colour(c.component), min(c.component, GROUPS - 1))
+        Label(c.component, map_label(c), x, y, cluster_colour(c.component), min(c.component, MAX_GROUPS - 1))
         for c, (x, y) in zip(used, centres, strict=True)
     )
 
@@ -158,7 +158,7 @@ def _centres(opinion: Opinion, where: Places, components: tuple[int, ...]) -> tu
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs=BY_RESULTS)
 def _sprite(seen: Snapshot, components: tuple[int, ...]) -> str:
-    return data_uri(thumbnails.prototype_sprite(seen, components, PROTOTYPE_PIXELS))
+    return data_uri(thumbnails.prototype_sprite(seen, components, MAP_PROTOTYPE_PIXELS))
 
 
 def _indices(values: NDArray[np.str_], names: Sequence[str]) -> NDArray[np.int64]:

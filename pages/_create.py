@@ -43,7 +43,7 @@ _CLASS_FOLDERS = {
     ClassFolders.LABELS: "labels to learn from",
     ClassFolders.IGNORE: "no classes (plates, patients, days …)",
 }
-_SIZES = (8, 16, 28, 32, 48, 64, 96, 128)
+_SIDES_PIXELS = (8, 16, 28, 32, 48, 64, 96, 128)
 
 
 def form() -> None:
@@ -116,7 +116,7 @@ def _options(kind: str) -> dict[str, object]:
         if kind != Source.BUILT_IN:
             side = st.selectbox(
                 "Resize images to",
-                [None, *_SIZES],
+                [None, *_SIDES_PIXELS],
                 format_func=lambda s: "chosen from the images" if s is None else f"{s} x {s} pixels",
             )
             options["size"] = None if side is None else (side, side)

@@ -18,7 +18,7 @@ NEIGHBOUR_PIXELS = 44
 _MAX_BARS = 6
 _MAX_EVENTS = 6
 _N_NEIGHBOURS = 8
-_SAID = {
+_EVENT_WORDS = {
     Kind.LABEL: "said {name}",
     Kind.REJECT: "said not {name}",
     Kind.NONE_OF_NAMED: "said none of the named",
@@ -91,7 +91,7 @@ def _nearest(seen: Snapshot, item: str) -> str:
 def _history(events: tuple[Event, ...]) -> str:
     """What people said of the image, the last first."""
     lines = "".join(
-        f"<li>{html.escape(e.annotator)} {html.escape(_SAID[e.kind].format(name=e.class_name))}"
+        f"<li>{html.escape(e.annotator)} {html.escape(_EVENT_WORDS[e.kind].format(name=e.class_name))}"
         f' <span class="hush">{e.time[:16].replace("T", " ")}</span></li>'
         for e in reversed(events[-_MAX_EVENTS:])
     )

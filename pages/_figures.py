@@ -16,7 +16,7 @@ from pages._state import Key
 from pages._text import plain
 
 _MAP_SIZES = (2_000, 5_000, 10_000)
-"""Images on the map, for the person to choose where there are more: about 5, 15 and 60 seconds."""
+"""Images on the map, for the person to choose if there are more: about 5, 15 and 60 seconds."""
 
 
 class Look(StrEnum):
@@ -54,7 +54,7 @@ def _chosen(seen: Snapshot) -> None:
         disabled=not drawn,
         help="The camera above a chart saves it.",
     )
-    _DRAW[look](seen, str(form).lower())
+    _DRAW_BY_LOOK[look](seen, str(form).lower())
 
 
 def _map(seen: Snapshot, form: str) -> None:
@@ -152,7 +152,7 @@ def _distances(seen: Snapshot, form: str) -> None:
         )
 
 
-_DRAW = {
+_DRAW_BY_LOOK = {
     Look.MAP: _map,
     Look.COMPARE: _compare,
     Look.IMAGES: _imagined.clusters,

@@ -9,7 +9,7 @@ import streamlit as st
 from dgm_engine.services.scoping import Scope
 from dgm_engine.services.viewing import ItemState, View
 from pages import _safely, _state
-from pages._colours import STATES
+from pages._colours import ITEM_STATES
 
 _PREFIX = "filter_"
 Value = TypeVar("Value")
@@ -44,7 +44,7 @@ def _fields(view: View, scope: Scope) -> None:
     }
     _multiple("clusters", "Clusters", clusters, scope.clusters)
     _multiple("classes", "Classes", {"": "no class yet"} | {name: name for name in view.classes}, scope.classes)
-    _multiple("states", "Labels", {state: words for state, (words, _) in STATES.items()}, scope.states)
+    _multiple("states", "Labels", {state: words for state, (words, _) in ITEM_STATES.items()}, scope.states)
     _field("confidence", scope.confidence)
     st.slider("How sure the model is", 0, 100, key=f"{_PREFIX}confidence", format="%d%%", on_change=_changed)
     _field("disputed", scope.disputed)

@@ -9,7 +9,7 @@ from dgm_engine.paths import RunPaths
 from dgm_engine.services import jobs, labelling, outcomes
 from dgm_engine.services.outcomes import TurnedDown
 from dgm_engine.services.projects import Project
-from dgm_engine.training.planning import WARM_STEPS
+from dgm_engine.training.planning import RETRAIN_STEPS
 from dgm_engine.training.run_results import is_damaged
 from pages import _guards, _outcome, _safely, _state
 from pages._safely import callback
@@ -17,7 +17,7 @@ from pages._text import plain
 
 REFRESH_SECONDS = 1.0
 LOOK_SECONDS = 1.0  # how often a page looks whether somebody else has trained or said something
-_WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
+_STATE_WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
     JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
     JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
     JobState.INTERRUPTED: ("Training was interrupted", "orange", ":material/warning:"),
@@ -73,7 +73,7 @@ def _offer(project: Project) -> None:
     left = outcomes.left_to_do(project)
     if outcomes.something_new(project):
         label = "Train with the new labels"
-        does = f"A short training, {WARM_STEPS} steps, that goes on from where the model stands."
+        does = f"A short training, {RETRAIN_STEPS} steps, that goes on from where the model stands."
         if left is not None:
             does = f"Goes on from where training was stopped, to its end: {_outcome.left_in_words(left)}."
     elif left is not None:
@@ -120,7 +120,7 @@ def _badges(found: tuple[RunPaths, JobStatus] | None, worse: TurnedDown | None) 
     if is_damaged(run):
         _leads_to_train("Results damaged", "red", ":material/broken_image:", "The last run's cannot be read.")
     elif worse is None or worse.run != run.number:
-        words, colour, icon = _WORDS[status.state]
+        words, colour, icon = _STATE_WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)
     if worse is not None:
         told = f"Run {worse.run} did, so that run {worse.in_use} is still shown. Decide which you keep."

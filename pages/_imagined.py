@@ -14,7 +14,7 @@ from dgm_engine.services.snapshot import Snapshot
 from pages._pictures import BY_SNAPSHOT, data_uri, strip
 from pages._text import count, plain
 
-_PROTOTYPE, _SAMPLE, _STEP = 64, 40, 72
+_PROTOTYPE_PIXELS, _SAMPLE_PIXELS, _STEP_PIXELS = 64, 40, 72
 _CARDS_IN_A_LINE = 3
 
 
@@ -42,19 +42,20 @@ def _strips(seen: Snapshot) -> tuple[tuple[Strip, ...], bytes, Titled]:
 
 
 def _card(project: Project, one: Strip, titled: Titled) -> str:
-    prototype = pictures.items(project.pool, one.prototype[None], _PROTOTYPE)
-    samples = pictures.items(project.pool, one.samples, _SAMPLE)
-    sprite = data_uri(pictures.png(pictures.sheet(samples, len(samples), _SAMPLE)))
+    side = _PROTOTYPE_PIXELS
+    prototype = pictures.items(project.pool, one.prototype[None], side)
+    samples = pictures.items(project.pool, one.samples, _SAMPLE_PIXELS)
+    sprite = data_uri(pictures.png(pictures.sheet(samples, len(samples), _SAMPLE_PIXELS)))
     colour = cluster_colour(one.component)
     title = html.escape(titled.clusters[one.component])
     return f"""
     <div class="cluster">
-      <img class="prototype" src="{data_uri(pictures.png(prototype[0]))}" width="{_PROTOTYPE}" height="{_PROTOTYPE}"
+      <img class="prototype" src="{data_uri(pictures.png(prototype[0]))}" width="{side}" height="{side}"
         style="border-color:{colour}" alt="Prototype of cluster {one.component}">
       <div class="cluster-text">
         <div><b><span class="dot" style="background:{colour}"></span>{title}</b>
           <span class="hush">{count(one.size, "image")}</span></div>
-        {strip(sprite, len(samples), _SAMPLE)}
+        {strip(sprite, len(samples), _SAMPLE_PIXELS)}
       </div>
     </div>"""
 
@@ -86,7 +87,7 @@ def walk(seen: Snapshot, form: str) -> None:
     if not ends[0] or not ends[1]:
         return
     between = (ends[0], ends[1])
-    sheet = imagining.walk_sheet(seen.project, between, imagining.walk(seen, between), _STEP)
+    sheet = imagining.walk_sheet(seen.project, between, imagining.walk(seen, between), _STEP_PIXELS)
     st.image(sheet)
     st.caption(f"{plain(ends[0])} · {imagining.WALK_STEPS} steps between, the ends redrawn · {plain(ends[1])}")
     st.download_button(

@@ -1,6 +1,6 @@
 """Which key says which class. A class whose name is one digit or letter has that key; the others take free digits.
 
-Fingers learn keys, so a class keeps its own whatever other classes come and go.
+Fingers learn keys, so a class keeps its key when other classes come and go.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ class Letter(StrEnum):
     PICK = "s"
 
 
-RESERVED = frozenset[str](Letter)
+RESERVED_KEYS = frozenset[str](Letter)
 _DIGITS = "1234567890"
 
 
 def keys_for(classes: Sequence[str], ever: Iterable[str]) -> dict[str, str | None]:
-    """For each class, in the order of the keyboard, its key, or None where the keys have run out.
+    """For each class, in the order of the keyboard, its key, or None if the keys have run out.
 
     Args:
         classes: those that people speak of now.
         ever: these and earlier ones, in order of first appearance. Keys of classes that are gone are given away last.
     """
-    taken = set(RESERVED)
+    taken = set(RESERVED_KEYS)
     keys: dict[str, str] = {}
     for name in ever:
         own = name.lower() if len(name) == 1 and name.isascii() and name.isalnum() else ""

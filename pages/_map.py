@@ -21,7 +21,7 @@ from pages._state import Key, Panel
 from pages._wire import packed, sent
 
 THUMBNAIL_PIXELS = 72
-_FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
+_COMPONENT_FILES = tuple(f"map/map.{kind}" for kind in ("js", "html", "css"))
 
 
 def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
@@ -38,7 +38,7 @@ def draw(seen: Snapshot, where: Places, colour: Colour) -> None:
         _plotly_map.draw(view(seen), where, drawn, lambda mask: _select(seen, mask, Pick.REPLACE), reason)
         return
     _component.registered("dgm_places", "map/places.js")(key="map_places", data=_positions(where))
-    _component.registered("dgm_map", *_FILES)(
+    _component.registered("dgm_map", *_COMPONENT_FILES)(
         key=Key.MAP,
         data=_buffer(where, drawn),
         height="stretch",
@@ -79,7 +79,7 @@ def _sprite(project: Project, rows: tuple[int, ...]) -> str:
 
 
 def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
-    """Shows on the map what a run at work makes of a sample of the images; nothing where none is at work."""
+    """Shows on the map what a run at work makes of a sample of the images; nothing if none is at work."""
     found, data = jobs.active_status(seen.project), Live()
     live = jobs.live_map(found[0]) if found is not None and found[1].alive else None
     if live is not None and (sample := mapping.followed(where, view(seen), live)) is not None:
@@ -95,7 +95,7 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
 
 
 def hues_of(now: View, sample: Followed, colour: Colour) -> list[str] | None:
-    """The colours of a sample; None where its points keep those that they have: of how sure it is, and of labels."""
+    """The colours of a sample; None if its points keep those that they have: of how sure it is, and of labels."""
     if colour is Colour.CLASS:
         return [class_colour(name, now.colours) for name in sample.class_name.tolist()]
     return [cluster_colour(k) for k in sample.component.tolist()] if colour is Colour.CLUSTER else None

@@ -12,7 +12,7 @@ from pages._text import count, plain
 
 _MAX_NAMES_LISTED = 4
 """Up to this many names that moved are listed one by one."""
-_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_TIME_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def show(seen: Snapshot) -> None:
@@ -40,7 +40,7 @@ def left_in_words(left: Left) -> str:
 
 def duration(seconds: float) -> str:
     """``20 seconds``, ``3 minutes``, ``2 hours``."""
-    size, unit = next((pair for pair in _UNITS if seconds >= 1.5 * pair[0]), _UNITS[-1])
+    size, unit = next((pair for pair in _TIME_UNITS if seconds >= 1.5 * pair[0]), _TIME_UNITS[-1])
     return count(max(round(seconds / size), 1), unit)
 
 

@@ -20,7 +20,7 @@ BY_PROJECT: _HashFuncs = {Project: source}
 """How caches of Streamlit know pictures of a project's images."""
 
 BY_RESULTS: _HashFuncs = {Snapshot: lambda seen: seen.results_key, Project: source}
-"""How caches of Streamlit know what is made of a snapshot's results alone, whatever is said of them."""
+"""Hash functions for Streamlit's caches of what depends on a snapshot's results alone, not on its labels."""
 
 BY_SNAPSHOT: _HashFuncs = {Snapshot: lambda seen: seen.key}
 """How caches of Streamlit know what is made of a snapshot's results and labels."""

@@ -9,14 +9,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dgm_engine.services.map_look import MUTED, SELECTED, Look
-from dgm_engine.services.mapping import STEPS, Places
+from dgm_engine.services.mapping import COORDINATE_STEPS, Places
 from dgm_engine.services.viewing import View
 from pages import _safely
 from pages._text import escaped
 
 MAX_POINTS_DRAWN = 10_000
 """Points drawn at most; a selection still reaches all images."""
-_KEY = "plotly_map"
+_CHART_KEY = "plotly_map"
 
 
 def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.bool_]], None], reason: str) -> None:
@@ -29,14 +29,14 @@ def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.boo
 
     @_safely.callback
     def on_select() -> None:
-        select(enclosed(where, st.session_state[_KEY]["selection"]))
+        select(enclosed(where, st.session_state[_CHART_KEY]["selection"]))
 
-    st.plotly_chart(_figure(view, where, seen), key=_KEY, height="stretch", on_select=on_select)
+    st.plotly_chart(_figure(view, where, seen), key=_CHART_KEY, height="stretch", on_select=on_select)
 
 
 def _figure(view: View, where: Places, seen: Look) -> go.Figure:
     rows = where.order[:MAX_POINTS_DRAWN]
-    xy = where.xy[rows] / STEPS
+    xy = where.xy[rows] / COORDINATE_STEPS
     hues = np.array(seen.palette)[seen.group[rows]]
     quiet = 0.25 if (seen.flags & SELECTED).any() else 0.8
     opacity = np.where(seen.flags[rows] & MUTED, 0.06, np.where(seen.flags[rows] & SELECTED, 1, quiet))

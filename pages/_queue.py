@@ -33,7 +33,7 @@ class QueueKind(StrEnum):
     AUDIT = "Drawn at random, to check accuracy"
 
 
-_STRATEGY = {
+_STRATEGY_OF_SOURCE = {
     QueueKind.MIXED: Strategy.MIXED,
     QueueKind.UNCERTAIN: Strategy.UNCERTAIN,
     QueueKind.DIVERSE: Strategy.DIVERSE,
@@ -88,7 +88,7 @@ def queue(seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list
         seen: the snapshot on the screen.
         source: the kind of queue.
         n: the number of images.
-        looked: the image that the person looked at last, "" for none; None where many are in view, which then stay.
+        looked: the image that the person looked at last, "" for none; None if many are in view, which then stay.
     """
     if source is QueueKind.AUDIT:
         audit = auditing.current(seen)
@@ -105,7 +105,7 @@ def _kept_up(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, looked: str
         kept.queued, kept.coming = [], None
     left = _from_the_one_in_view(seen, source, kept.queued, looked)
     old = looked is not None and kept.made_from != results and not (training and training[1].alive)
-    if old and source in _STRATEGY:  # what was said of the clusters then may be true no more
+    if old and source in _STRATEGY_OF_SOURCE:  # what was said of the clusters then may be true no more
         left = [replace(one, note=EARLIER_NOTE) for one in left]
     few = looked is not None and len(left) <= MIN_QUEUED and len(kept.queued) >= n
     first = left[:MIN_QUEUED]
@@ -173,5 +173,5 @@ def _chosen(seen: Snapshot, source: QueueKind, n: int, without: frozenset[str]) 
         passed = seen.labels.skipped | without
         found = [one for one in suspicion.suspects(seen) if one.item not in passed]
         return [Queued(one.item, one.reason, one.expected) for one in found[:n]]
-    found = suggesting.suggestions(seen, _STRATEGY[source], n, without)
+    found = suggesting.suggestions(seen, _STRATEGY_OF_SOURCE[source], n, without)
     return [Queued(one.item, f"Why this one: {one.reason}") for one in found]

@@ -7,7 +7,7 @@ from dgm_engine.services.jobs import RunSummary
 from dgm_engine.services.projects import Project
 from pages import _outcome
 
-STATES = {
+RUN_STATES = {
     JobState.STARTING: "starting",
     JobState.RUNNING: "at work",
     JobState.FINISHED: "finished",
@@ -61,7 +61,7 @@ def _facts(run: RunSummary) -> list[str]:
     details = run.status.details
     used = details.get("components_used")
     facts = [
-        STATES[run.status.state],
+        RUN_STATES[run.status.state],
         "a fresh start" if run.parent is None else f"from run {run.parent}",
         f"{run.model.name.value.upper()}, {run.model.n_components} clusters" + (f" ({used} used)" if used else ""),
     ]

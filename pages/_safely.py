@@ -34,7 +34,7 @@ def polling(function: Callable[Arguments, None], seconds: float | None) -> Calla
 
 @contextmanager
 def errors_shown() -> Generator[None]:
-    """Shows an error of the engine, or of the system, on the page as it stands."""
+    """Shows an error of the engine, or of the system, unchanged on the page."""
     try:
         yield
     except (DgmError, OSError) as error:

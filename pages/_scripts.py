@@ -12,9 +12,9 @@ from pathlib import Path
 _IMPORT = re.compile(r'^import \{([^{}]*)\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|let|class|function|async function)\b)", re.MULTILINE)
 _DECLARED = re.compile(r"^(export )?(?:const|let|var|class|(?:async )?function)\b *\*? *(\w+)?", re.MULTILINE)
-_ENTRY = re.compile(r"^export default ", re.MULTILINE)
+_DEFAULT_EXPORT = re.compile(r"^export default ", re.MULTILINE)
 _COMMENT = re.compile(r"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
-_LEFT = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+_UNJOINED = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 class ScriptError(Exception):
@@ -69,9 +69,9 @@ def _refuse_clashes(modules: dict[Path, str]) -> None:
 def _bare(path: Path, text: str, *, is_entry: bool) -> str:
     """A module without its imports, exports and comments; of the entry, the default export stays."""
     text = _COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
-    for found in _LEFT.findall(text):
-        if not (is_entry and _ENTRY.match(found)):
+    for found in _UNJOINED.findall(text):
+        if not (is_entry and _DEFAULT_EXPORT.match(found)):
             raise ScriptError(f"{path.name} has “{found}”; modules may only import {{ names }} and export declarations")
-    if is_entry and not _ENTRY.search(text):
+    if is_entry and not _DEFAULT_EXPORT.search(text):
         raise ScriptError(f"{path.name} is the entry of a component and has no default export")
     return text

@@ -102,7 +102,7 @@ def default(key: Key, value: object) -> Key:
 def scope() -> Scope:
     """Which images the person looks at: this session's filters and selection, at first those of the page's address."""
     if Key.SCOPE not in st.session_state:
-        set_scope(Scope.from_query({name: st.query_params.get_all(name) for name in scoping.PARAMETERS}))
+        set_scope(Scope.from_query({name: st.query_params.get_all(name) for name in scoping.ADDRESS_PARAMETERS}))
     return st.session_state[Key.SCOPE]
 
 
@@ -114,7 +114,7 @@ def set_scope(wanted: Scope) -> None:
 def scope_in_address() -> None:
     """Puts filters and selection into the page's address, so that a refresh, or another tab, shows the same."""
     query = scope().to_query()
-    for name in scoping.PARAMETERS:
+    for name in scoping.ADDRESS_PARAMETERS:
         if name in query:
             st.query_params[name] = query[name]
         else:

@@ -37,7 +37,7 @@ class _Client:
 
 
 class Taken:
-    """What was taken from each page load of a browser, whatever its session is now."""
+    """What was taken from each page load of a browser, across sessions."""
 
     def __init__(self) -> None:
         self._clients: dict[str, _Client] = {}

@@ -3,12 +3,12 @@
 import html
 import re
 
-_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|:$~&.])")
+_MARKDOWN_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|:$~&.])")
 
 
 def plain(text: str) -> str:
     """The text with Markdown's marks taken out of effect, on one line."""
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    return _MARKDOWN_MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
 def escaped(text: str) -> str:

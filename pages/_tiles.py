@@ -24,7 +24,7 @@ class Shown:
         watched: whether the page wants to know which image the person looks at.
         opens: whether an image can be opened by itself.
         stays: whether an image is shown on when it is judged, as nothing follows it.
-        where: places of the view's images on the map that marks the one looked at; None where no map is beside them.
+        where: places of the view's images on the map that marks the one looked at; None if no map is beside them.
         page: number of the page, from 0 to `pages` - 1.
         pages: at least 1.
     """

@@ -11,14 +11,14 @@ from pages._pictures import BY_PROJECT, data_uri, strip
 from pages._state import Key
 from pages._text import count, plain
 
-_STATES: dict[str, tuple[str, Literal["gray", "blue", "green", "red"]]] = {
+_STATE_WORDS: dict[str, tuple[str, Literal["gray", "blue", "green", "red"]]] = {
     "new": ("not trained yet", "gray"),
     "training": ("training", "blue"),
     "clustered": ("trained", "green"),
     "damaged": ("damaged", "red"),
 }
-_THUMBNAILS, _SIZE = 16, 40
-_NEXT = "pages/discover.py"
+_THUMBNAILS_SHOWN, _THUMBNAIL_PIXELS = 16, 40
+_FIRST_PAGE = "pages/discover.py"
 """The page that a project opens on."""
 
 
@@ -38,7 +38,7 @@ def show_projects() -> None:
         has_example = any(card.name == projects.EXAMPLE_NAME for card in cards)
         if not has_example and st.button("Open the example", type="primary", icon=":material/school:"):
             _open(projects.create_example().paths.root)
-            st.switch_page(_NEXT)
+            st.switch_page(_FIRST_PAGE)
     with right:
         st.subheader("New project")
         if Key.TASK in st.session_state:
@@ -49,7 +49,7 @@ def show_projects() -> None:
 
 def _card(card: ProjectCard) -> None:
     here = st.session_state.get(Key.PROJECT) == str(card.root)
-    words, colour = _STATES[card.state]
+    words, colour = _STATE_WORDS[card.state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{plain(card.name)}**", width="content")
         st.badge(words, color=colour)
@@ -64,7 +64,7 @@ def _card(card: ProjectCard) -> None:
             on_click=_open,
             args=(card.root,),
         ):
-            st.switch_page(_NEXT)
+            st.switch_page(_FIRST_PAGE)
         if st.button("", icon=":material/delete:", key=f"delete_{card.root}", type="tertiary", help="Delete"):
             _confirm_delete(card)
     if card.state == "damaged":
@@ -86,8 +86,8 @@ def _unreadable(project: Project) -> None:
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_PROJECT)
 def _strip(project: Project) -> str:
     rows = project.pool.shown
-    rows = rows[:: max(1, len(rows) // _THUMBNAILS)][:_THUMBNAILS]
-    return strip(data_uri(thumbnails.sprite(project, rows, len(rows), _SIZE)), len(rows), _SIZE)
+    rows = rows[:: max(1, len(rows) // _THUMBNAILS_SHOWN)][:_THUMBNAILS_SHOWN]
+    return strip(data_uri(thumbnails.sprite(project, rows, len(rows), _THUMBNAIL_PIXELS)), len(rows), _THUMBNAIL_PIXELS)
 
 
 @st.dialog("Delete this project?")

@@ -16,7 +16,7 @@ REFRESH_SECONDS = 1.5
 
 
 def train(project: Project) -> None:
-    """The page; the list of runs, and with it the way back to another one, stands whatever is damaged."""
+    """The page; even if results are damaged it lists the runs, so that a person can go back to another."""
     with _safely.errors_shown():
         _now(project)
     _runs.listed(project, jobs.runs(project))
@@ -85,7 +85,7 @@ def _last_word(project: Project, run: RunPaths, status: JobStatus) -> None:
             icon=":material/broken_image:",
         )
     elif ended_early:
-        st.warning(f"Run {run.number} was {_runs.STATES[status.state]} after {status.seconds:.0f} s.")
+        st.warning(f"Run {run.number} was {_runs.RUN_STATES[status.state]} after {status.seconds:.0f} s.")
     if left is not None:
         button = "Train with the new labels" if outcomes.something_new(project) else "Finish training"
         st.warning(

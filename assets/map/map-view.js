@@ -1,7 +1,7 @@
 // @ts-check
 // A map of the images in the page. Positions that change are moved to, colours are swapped at once; where one looks, the
 // chosen tool and dimmed groups are the browser's own and survive both.
-import { STEPS } from "../contract.js";
+import { COORDINATE_STEPS } from "../contract.js";
 import { found } from "../elements.js";
 import { Camera } from "./camera.js";
 import { Card } from "./card.js";
@@ -163,7 +163,7 @@ export class ImageMap {
 
   /** @param {number} index */
   onScreen(index) {
-    return this.camera.toScreen(this.xy[2 * index] / STEPS, this.xy[2 * index + 1] / STEPS);
+    return this.camera.toScreen(this.xy[2 * index] / COORDINATE_STEPS, this.xy[2 * index + 1] / COORDINATE_STEPS);
   }
 
   resize() {

@@ -1,6 +1,6 @@
 // @ts-check
 // Finds the points near a place: they are sorted into cells of a square grid once for each layout.
-import { STEPS } from "../contract.js";
+import { COORDINATE_STEPS } from "../contract.js";
 
 export class Neighbourhood {
   /** @param {Uint16Array} xy (n) positions, two uint16 each */
@@ -8,7 +8,7 @@ export class Neighbourhood {
     const n = xy.length / 2;
     this.xy = xy;
     this.bits = n > 200_000 ? 8 : 9; // of 16 that a cell leaves out: a side of 256 or 128 cells
-    this.side = (STEPS + 1) >> this.bits;
+    this.side = (COORDINATE_STEPS + 1) >> this.bits;
     this.first = new Uint32Array(this.side * this.side + 1);
     for (let i = 0; i < n; i += 1) this.first[this.cell(xy[2 * i], xy[2 * i + 1]) + 1] += 1;
     for (let c = 1; c < this.first.length; c += 1) this.first[c] += this.first[c - 1];
@@ -29,7 +29,7 @@ export class Neighbourhood {
    * @param {(index: number) => boolean} shown
    */
   near(x, y, distance, most, shown) {
-    const [u, v, r] = [x * STEPS, y * STEPS, distance * STEPS];
+    const [u, v, r] = [x * COORDINATE_STEPS, y * COORDINATE_STEPS, distance * COORDINATE_STEPS];
     const width = 2 ** this.bits;
     const [column, row] = [Math.floor(u / width), Math.floor(v / width)];
     /** @type {[number, number][]} how far away, and which */

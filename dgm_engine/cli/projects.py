@@ -67,7 +67,7 @@ def info(project: ProjectFolder, as_json: Json = False) -> None:
         "source": opened.manifest.source,
         "created": opened.manifest.created,
         "items": pool.n_items,
-        "held_out": int((pool.split == projects.TEST).sum()),
+        "held_out": int((pool.split == projects.TEST_SPLIT).sum()),
         "shape": list(pool.shape),
         "truth_classes": list(pool.classes),
         "classes": list(labelling.class_names(opened)),

@@ -48,7 +48,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(metavar="E", min=1, help="Stop after so many passes.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", min=0, help="Of all random draws; 0 at first.")] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Start anew instead of continuing from the run in use.")
+        bool, typer.Option("--fresh", help="Start from scratch instead of continuing from the run in use.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +103,7 @@ def use(
 
 
 def _earlier_settings(project: Project, preset: Preset | None, *, fresh: bool) -> TrainRequest:
-    """The settings that a training keeps where the person gives none: those of the run before, or of a new preset."""
+    """The settings that a training keeps if the person gives none: those of the run before, or of a new preset."""
     before = TrainRequest() if fresh else jobs.as_before(project)
     return before if preset in (None, before.preset) else TrainRequest(preset=preset)
 

@@ -27,7 +27,7 @@ MAX_COMPRESSION_RATIO = 200
 """The contents of a zip may be this many times as large as the file, if they exceed `MAX_UNCHECKED_BYTES`."""
 
 MAX_UNCHECKED_BYTES = 2**30
-"""A zip's contents up to this size are read whatever their compression."""
+"""A zip's contents up to this size, in bytes, are read at any compression ratio."""
 
 _UNWRITABLE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 

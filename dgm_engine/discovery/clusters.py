@@ -11,7 +11,7 @@ from dgm_engine.errors import InputError
 N_EXEMPLARS = 12
 """The number of exemplars of a cluster, at most."""
 SIMILARITY_FLOOR = 1e-6
-"""Similarities below this are set to it before their logarithm is taken: such components are equally far apart."""
+"""Smaller similarities are raised to this before their logarithm is taken, so such components are equally far apart."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def class_groups(q_y: np.ndarray, owner: Sequence[str | None]) -> tuple[list[str
 
     Args:
         q_y: (N, K) float32 probabilities of the components.
-        owner: (K,) the class that owns each component; a component that None owns is a group of its own, named None.
+        owner: (K,) the class that owns each component; each component without an owner is a group, named None.
     """
     names: list[str | None] = [*dict.fromkeys(name for name in owner if name is not None)]
     group: list[int] = []

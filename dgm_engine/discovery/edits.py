@@ -39,7 +39,7 @@ def members(rows: np.ndarray, moved: np.ndarray) -> np.ndarray:
 
 NO_EDITS = Contained((), {})
 """The edits of a model whose clusters nobody has edited."""
-_ALL = slice(None)
+_ALL_ROWS = slice(None)
 _NO_IMAGES = members(np.empty(0, np.int64), np.empty(0, bool))
 
 
@@ -87,11 +87,11 @@ def edited(
         if edit.other is None:
             _dissolve(q, z, edit.component)
         else:
-            _give(q, edit.component, edit.other, rows[moved] if parted else _ALL)
+            _give(q, edit.component, edit.other, rows[moved] if parted else _ALL_ROWS)
     return q, contents
 
 
-def _give(q: np.ndarray, component: int, other: int, rows: np.ndarray | slice = _ALL) -> None:
+def _give(q: np.ndarray, component: int, other: int, rows: np.ndarray | slice = _ALL_ROWS) -> None:
     """Adds the component's probability to the other's."""
     q[rows, other] += q[rows, component]
     q[rows, component] = 0

@@ -7,15 +7,15 @@ from scipy.special import expit
 
 from dgm_engine.discovery.sampling import evenly_spread
 
-MAX_DIMENSIONS, POINTS_PER_DIMENSION = 10, 20
+MAX_MIXTURE_DIMENSIONS, POINTS_PER_DIMENSION = 10, 20
 """The mixture is fitted in this many leading principal components at most, and needs this many points for each."""
-MAX_FITTED = 2_000
+MAX_POINTS_FITTED = 2_000
 """Points that the mixture is fitted to, at most."""
 MIN_SEPARATION = 3.75
 """Parts further apart than this look like two groups. With 60,000 images of MNIST in 20 clusters, none of the 19
 clusters of a single digit reached 3.5, the cluster of several had 4.9, and all 161 pairs of clusters of two digits had
 more."""
-MIN_POINTS, MIN_SHARE = 100, 0.05
+MIN_POINTS, MIN_PART_SHARE = 100, 0.05
 """A group looks like two only if it has this many points and its smaller part this share of them: outliers are no
 group."""
 MAX_ITERATIONS, TOLERANCE = 100, 1e-3
@@ -38,7 +38,7 @@ class Halves:
     @property
     def two_like(self) -> bool:
         """Whether the group looks like two groups."""
-        large = len(self.second) >= MIN_POINTS and self.second.mean() >= MIN_SHARE
+        large = len(self.second) >= MIN_POINTS and self.second.mean() >= MIN_PART_SHARE
         return bool(large and self.separation > MIN_SEPARATION)
 
 
@@ -54,10 +54,10 @@ def halves(z: np.ndarray, known: np.ndarray | None = None) -> Halves:
     """
     z = z.astype(np.float64)
     known = np.arange(len(z)) if known is None else known
-    sample = known[evenly_spread(len(known), MAX_FITTED)]
+    sample = known[evenly_spread(len(known), MAX_POINTS_FITTED)]
     centre = z[sample].mean(axis=0)
     variance, axes = np.linalg.eigh(_covariance(z[sample]))
-    n_dimensions = min(MAX_DIMENSIONS, 1 + len(sample) // POINTS_PER_DIMENSION, z.shape[1])
+    n_dimensions = min(MAX_MIXTURE_DIMENSIONS, 1 + len(sample) // POINTS_PER_DIMENSION, z.shape[1])
     points = (z - centre) @ axes[:, ::-1][:, :n_dimensions]  # (N, d), the longest axis first
     noise = 1e-4 * variance[-1] + 1e-9
     second = _log_odds(points, points[sample], noise) > 0

@@ -21,7 +21,7 @@ NEW_CLASS = ""
 
 @dataclass(frozen=True)
 class AllOldNew:
-    """Accuracies (0 to 1) as the category-discovery field reports them; None where no item is scored.
+    """Accuracies (0 to 1) as the category-discovery field reports them; None if no item is scored.
 
     Attributes:
         all: over all items.

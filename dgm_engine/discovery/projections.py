@@ -1,7 +1,7 @@
 """Two-dimensional layouts of z for the map: UMAP, t-SNE or PCA, aligned from one training run to the next.
 
 A layout depends on its arguments alone. If there are too few items for neighbours to mean anything, or all are equal,
-the layout is PCA whatever the method, even for a single item.
+the layout is PCA for every method, even for a single item.
 """
 
 import warnings
@@ -15,16 +15,16 @@ from threadpoolctl import threadpool_limits
 from dgm_engine.errors import InputError
 from dgm_engine.progress import Progress
 
-MAX_FITTED = 10_000
+MAX_ITEMS_FITTED = 10_000
 """UMAP and t-SNE are fitted to this many random items at most; the others are placed among them."""
 
-MIN_ITEMS = 8
+MIN_ITEMS_EMBEDDED = 8
 """UMAP and t-SNE need at least this many items; fewer are laid out by PCA."""
 
-N_NEIGHBOURS = 15
+LAYOUT_NEIGHBOURS = 15
 """Neighbours per item for UMAP, and for placing an item that was not fitted."""
 
-MAX_DIMENSIONS = 50
+MAX_SEARCH_DIMENSIONS = 50
 """PCA reduces z to this many dimensions at most before the search for neighbours."""
 
 MIN_TRUSTWORTHINESS = 0.8
@@ -46,7 +46,7 @@ def default_method(n: int) -> Method:
 
 def n_fitted(n: int, method: Method) -> int:
     """The number of n items that a layout is fitted to; the others are placed among them. PCA is fitted to all."""
-    return n if method is Method.PCA else min(n, MAX_FITTED)
+    return n if method is Method.PCA else min(n, MAX_ITEMS_FITTED)
 
 
 def project(
@@ -126,7 +126,7 @@ def align(xy: np.ndarray, previous: np.ndarray) -> np.ndarray:
 def _layout(z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, progress: Progress) -> np.ndarray:
     """(N, 2) by the method: all its steps from PCA, or a few from `start` (N, 2)."""
     progress(0.0, "Laying out the map")
-    if method is Method.PCA or len(z) < MIN_ITEMS or _is_constant(z):
+    if method is Method.PCA or len(z) < MIN_ITEMS_EMBEDDED or _is_constant(z):
         xy = pca(z, 2)
     else:
         xy = _neighbour_layout(z, method, seed, start, progress)
@@ -137,11 +137,11 @@ def _layout(z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, 
 def _neighbour_layout(
     z: np.ndarray, method: Method, seed: int, start: np.ndarray | None, progress: Progress
 ) -> np.ndarray:
-    if z.shape[1] > MAX_DIMENSIONS:
-        z = pca(z, MAX_DIMENSIONS)
+    if z.shape[1] > MAX_SEARCH_DIMENSIONS:
+        z = pca(z, MAX_SEARCH_DIMENSIONS)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(z))
-    fitted, others = np.sort(order[:MAX_FITTED]), np.sort(order[MAX_FITTED:])
+    fitted, others = np.sort(order[:MAX_ITEMS_FITTED]), np.sort(order[MAX_ITEMS_FITTED:])
     xy = np.empty((len(z), 2))
     begin = None if start is None else start[fitted]
     if method is Method.TSNE:
@@ -150,7 +150,7 @@ def _neighbour_layout(
         xy[fitted] = umap(z[fitted], seed, start=begin)
     if others.size:
         progress(0.9, "Placing the other items")
-        _, nearest = _neighbours(z[fitted], z[others], N_NEIGHBOURS)
+        _, nearest = _neighbours(z[fitted], z[others], LAYOUT_NEIGHBOURS)
         xy[others] = _among(xy[fitted][nearest], rng)
     return xy
 
@@ -162,7 +162,7 @@ def tsne(
     progress: Progress | None = None,
     steps: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """t-SNE of z (N, Z), at least `MIN_ITEMS` rows, on exact neighbours.
+    """t-SNE of z (N, Z), at least `MIN_ITEMS_EMBEDDED` rows, on exact neighbours.
 
     Args:
         z: the points to lay out.
@@ -178,7 +178,7 @@ def tsne(
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN
 
-    # Exact neighbours: fast enough up to MAX_FITTED, and the same on every machine.
+    # Exact neighbours: fast enough up to MAX_ITEMS_FITTED, and the same on every machine.
     affinities = PerplexityBasedNN(
         z, perplexity=min(30, (len(z) - 1) // 3), method="exact", n_jobs=1, random_state=seed
     )
@@ -203,10 +203,10 @@ def umap(
     seed: int,
     dimensions: int = 2,
     min_dist: float = 0.1,
-    n_neighbours: int = N_NEIGHBOURS,
+    n_neighbours: int = LAYOUT_NEIGHBOURS,
     start: np.ndarray | None = None,
 ) -> np.ndarray:
-    """UMAP of z (N, Z), at least `MIN_ITEMS` rows, on exact neighbours.
+    """UMAP of z (N, Z), at least `MIN_ITEMS_EMBEDDED` rows, on exact neighbours.
 
     Args:
         z: the points to embed.

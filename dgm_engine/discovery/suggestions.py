@@ -11,27 +11,27 @@ from dgm_engine.discovery.clusters import check_shapes, class_groups, distances
 from dgm_engine.discovery.sampling import far_apart
 from dgm_engine.errors import InputError
 
-POOL_LIMIT = 4_000
-"""Candidates looked at closely, so that suggestions from 60,000 items take less than a second."""
+MAX_CANDIDATES = 4_000
+"""Candidates examined closely, at most, so that suggestions from 60,000 items take less than a second."""
 
-NON_TRIVIAL = 0.1
-"""A cluster smaller than this share of the average one is not worth a suggestion of its own."""
+MIN_SIZE_SHARE = 0.1
+"""A cluster smaller than this share of the average cluster gets no suggestion of its own."""
 
-CHECKS = 2
-"""Further items of a cluster that check its name once an answer speaks against it."""
+CHECKS_PER_NAME = 2
+"""Items of a cluster that are suggested to check its name once an answer contradicts it."""
 
-BETWEEN = 0.5
-"""Up to this margin an item is said to lie between two classes."""
+MAX_MARGIN_BETWEEN = 0.5
+"""An item lies between two classes if the margin of their probabilities is at most this."""
 
 BASE_DOUBT = 0.1
-"""Added to every doubt, since models are surer than they should be: a region far from all labels gets its turn."""
+"""Added to every doubt, since models are overconfident: so a region far from all labels is suggested too."""
 
 
 class Strategy(StrEnum):
     """How items are chosen.
 
-    `MIXED`: a typical item of every cluster without a name or a label, items that check names which answers or the
-    images around speak against, then doubtful items spread over the map.
+    `MIXED`: a typical item of every cluster without a name or a label, items that check names which answers or
+    neighbouring images contradict, then doubtful items spread over the map.
     `UNCERTAIN`: the items for which the two likeliest classes are closest.
     `DIVERSE`: typical items of the regions furthest from everything labelled.
     `CLUSTERS`: the most central items of every cluster in turn, to check clusters or to name them.
@@ -99,7 +99,7 @@ def suggest(request: SuggestRequest) -> list[Suggestion]:
     """Up to n items worth a label, the most useful first; each once, and only available ones.
 
     Margins are between classes: a class that owns several components counts as one, an unnamed component as a class of
-    its own. Fewer than n come back where fewer are available, or where the strategy finds no more.
+    its own. Fewer than n are returned if fewer are available, or if the strategy finds no more.
     """
     return _STRATEGIES[request.strategy](_Scene(request), request.n)
 
@@ -119,7 +119,7 @@ class _Scene:
         names: (G,) the name of each group, None for an unnamed component.
         first: (N,) the likeliest group.
         second: (N,) the next one; the same where there is only one group.
-        margin: (N,) probability of the first minus that of the second; 1 where there is only one group.
+        margin: (N,) probability of the first minus that of the second; 1 if there is only one group.
     """
 
     def __init__(self, request: SuggestRequest) -> None:
@@ -153,7 +153,7 @@ class _Scene:
 
 def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
     """Unnamed clusters first, since a name for one is worth more than any single label; then doubt, spread out."""
-    enough = NON_TRIVIAL * len(scene.z) / len(scene.owner)
+    enough = MIN_SIZE_SHARE * len(scene.z) / len(scene.owner)
     known = set(scene.component[scene.labelled].tolist())
     unknown = [k for k in scene.by_size() if scene.owner[k] is None and k not in known and scene.size[k] >= enough]
     typical = [(k, _typical(scene, k)) for k in unknown]
@@ -161,7 +161,7 @@ def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
     found += _checks(scene, n - len(found))
     taken = np.array([suggestion.row for suggestion in found], dtype=np.int64)
     rows = scene.candidates[~np.isin(scene.candidates, taken)]
-    rows = rows[np.argsort(scene.margin[rows], kind="stable")[:POOL_LIMIT]]
+    rows = rows[np.argsort(scene.margin[rows], kind="stable")[:MAX_CANDIDATES]]
     known_rows = np.concatenate([scene.labelled, taken])
     doubtful = far_apart(scene.z, rows, 1 - scene.margin[rows] + BASE_DOUBT, known_rows, n - len(found))
     return found + [Suggestion(row, _doubt(scene, row)) for row in doubtful]
@@ -170,8 +170,8 @@ def _mixed(scene: _Scene, n: int) -> list[Suggestion]:
 def _checks(scene: _Scene, n: int) -> list[Suggestion]:
     """Typical items of clusters whose names may be wrong; at most half of n, so that the rest goes on.
 
-    First those that answers speak against, then those without an answer whose neighbours are of one other class rather
-    than of their own: of a class in two clusters that one is named otherwise, it stands out so.
+    First come clusters whose names answers contradict, then clusters without an answer whose neighbours belong to one
+    other class rather than to their own. So a class in two clusters is noticed if one of them has another name.
     """
     disputed: list[Suggestion] = []
     for k in scene.by_size():
@@ -179,7 +179,7 @@ def _checks(scene: _Scene, n: int) -> list[Suggestion]:
         against, support = int((said != name).sum()), int((said == name).sum())
         if name is not None and against > support:
             reason = f"checks the name '{name}' of its cluster, which answers speak against"
-            disputed += [Suggestion(row, reason) for row in scene.central(k)[:CHECKS]]
+            disputed += [Suggestion(row, reason) for row in scene.central(k)[:CHECKS_PER_NAME]]
     doubtful: list[Suggestion] = []
     for k in _doubtful_names(scene):
         row = _typical(scene, k)
@@ -274,7 +274,7 @@ _STRATEGIES: dict[Strategy, Callable[[_Scene, int], list[Suggestion]]] = {
 
 
 def _sample(scene: _Scene, rows: np.ndarray) -> np.ndarray:
-    return rows if rows.size <= POOL_LIMIT else scene.rng.choice(rows, POOL_LIMIT, replace=False)
+    return rows if rows.size <= MAX_CANDIDATES else scene.rng.choice(rows, MAX_CANDIDATES, replace=False)
 
 
 def _cluster(scene: _Scene, k: int) -> str:
@@ -284,7 +284,7 @@ def _cluster(scene: _Scene, k: int) -> str:
 
 def _doubt(scene: _Scene, row: int) -> str:
     first, second = scene.names[scene.first[row]], scene.names[scene.second[row]]
-    if scene.margin[row] > BETWEEN:
+    if scene.margin[row] > MAX_MARGIN_BETWEEN:
         return "far from what is labelled, " + ("in an unnamed cluster" if first is None else f"probably '{first}'")
     if first is None and second is None:
         return "between two unnamed clusters"

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from dgm_engine.estimator.labels import Labels
 from dgm_engine.training.ownership import Owner
 
-TINY = 1e-300
+MIN_PROBABILITY = 1e-300
+"""Smaller probabilities are raised to this, so that no divisor is zero."""
 
 
 def class_of_component(
@@ -40,7 +41,7 @@ def class_probabilities(q_y: NDArray[np.floating], position: NDArray[np.int64], 
     owned = np.flatnonzero(position >= 0)
     members = np.zeros((len(position), n_classes))
     members[owned, position[owned]] = 1
-    total = np.maximum(q_y, TINY) @ members
+    total = np.maximum(q_y, MIN_PROBABILITY) @ members
     return total / total.sum(axis=1, keepdims=True)
 
 

@@ -17,7 +17,7 @@ from sklearn.utils import Tags, check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from dgm_engine.errors import InputError
-from dgm_engine.estimator.classes import TINY, class_of_component, class_probabilities, with_new
+from dgm_engine.estimator.classes import MIN_PROBABILITY, class_of_component, class_probabilities, with_new
 from dgm_engine.estimator.fit import Fit, with_features
 from dgm_engine.estimator.labels import Labels, is_unlabelled
 from dgm_engine.estimator.parameters import device_of, model_config, training_config
@@ -27,9 +27,10 @@ from dgm_engine.training.checkpoint import new_state
 from dgm_engine.training.fitting import default_epochs, fresh_state, predict
 from dgm_engine.training.start import clustering_start
 
-REFRESH = 5
-"""`partial_fit` takes this many times fewer epochs than `fit` where nobody says how many."""
-SCORE_BATCH = 64
+PARTIAL_FIT_DIVISOR = 5
+"""Without `max_epochs`, `partial_fit` takes this many times fewer epochs than `fit`."""
+ITEMS_PER_SCORED_BATCH = 64
+"""Items whose bound is computed at once."""
 RandomState = int | np.random.RandomState | None
 
 _log = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
     It is a deep generative model whose latent space is a mixture. A class that has labels owns one component or more;
     components that belong to none and are in use become new classes of their own. So it is a classifier where all rows
-    are labelled, semi-supervised where some are, and a clustering where none is.
+    are labelled, semi-supervised if some are, and a clustering if none is.
 
     Labels are as in `sklearn.semi_supervised`: -1 stands for "not known". Classes may be numbers or strings; of a list
     that mixes strings and -1, numpy makes strings, so "-1" stands for "not known" too.
 
     The new classes come last in `classes_`. Their labels are the whole numbers after the largest given one (from 0
-    where none is given), or "new_0", "new_1", ... where the given ones are strings; every call of `fit` and
-    `partial_fit` numbers them anew. Where all rows are labelled there are none.
+    if none is given), or "new_0", "new_1", ... where the given ones are strings; every call of `fit` and
+    `partial_fit` numbers them again. If all rows are labelled there are none.
 
     Args:
         model: "gm-dgm", "agm-dgm", "m2" or "adgm".
@@ -74,7 +75,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         classes_: (C,) the labels that `predict` returns: the given classes, sorted, and then the new ones.
         new_classes_: those of them that were found.
         transduction_: (N,) the class of each row of the last `fit` or `partial_fit`: its label, or else the prediction.
-        class_of_component_: (K,) for each component the position of its class in `classes_`, -1 where it has none.
+        class_of_component_: (K,) for each component the position of its class in `classes_`, -1 if it has none.
         weights_: (K,) the share of these rows that each component holds.
         bounds_: the mean bound of an item over the course of that training, in nats.
         model_: the trained torch module.
@@ -119,7 +120,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
         Args:
             X: (N, D) numbers.
-            y: (N,) classes, -1 where the class is not known; None where none is.
+            y: (N,) classes, -1 if the class is not known; None if none is.
 
         Raises:
             ValueError: data or a parameter cannot be used; the message says which and what would do.
@@ -146,7 +147,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
         Args:
             X: (N, D) numbers.
-            y: (N,) classes, -1 where the class is not known; None where none is.
+            y: (N,) classes, -1 if the class is not known; None if none is.
             classes: not needed; classes are known by the labels they have.
 
         Raises:
@@ -162,9 +163,9 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
                 f"there are {len(labels.classes)} classes by now and {n_components} components; "
                 "fit anew with a larger n_components"
             )
-        config = training_config(self, max(1, default_epochs(len(values)) // REFRESH))
+        config = training_config(self, max(1, default_epochs(len(values)) // PARTIAL_FIT_DIVISOR))
         table, began = with_features(table_of(values, self.image_shape), self.model_.config), time.monotonic()
-        model = copy.deepcopy(self.model_)  # whatever goes wrong, the estimator stays as it is
+        model = copy.deepcopy(self.model_)  # so that the estimator stays as it is if training fails
         state = new_state(model.float().to(device_of(self.device)), config, len(values))
         fit = Fit(state, table, config, labels, self._owner, began)
         return self._keep(fit, in_use=self.class_of_component_ >= 0)
@@ -189,8 +190,8 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         scale = self.model_.inputs.scale.log().sum().item()  # from the density of standardised values to that of x
         found = np.empty(len(table.x))
         with torch.no_grad():
-            for begin in range(0, len(found), SCORE_BATCH):
-                rows = table.rows[begin : begin + SCORE_BATCH]
+            for begin in range(0, len(found), ITEMS_PER_SCORED_BATCH):
+                rows = table.rows[begin : begin + ITEMS_PER_SCORED_BATCH]
                 raw = table.values(rows).double()
                 found[rows] = fixed_bound(self.model_, raw, log_prior).value.numpy() - scale
         return found
@@ -288,5 +289,5 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
                 f"{', '.join(map(str, self.classes_))}, the components in use "
                 f"{', '.join(map(str, np.flatnonzero(position >= 0)))}"
             )
-        weights = np.where(wanted, np.maximum(self.weights_, TINY), 0.0)
+        weights = np.where(wanted, np.maximum(self.weights_, MIN_PROBABILITY), 0.0)
         return weights / weights.sum()

@@ -13,14 +13,14 @@ from dgm_engine.extractors.registry import extractor as of_name
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.batches import Table
 from dgm_engine.training.features import make_features
-from dgm_engine.training.fitting import learn
+from dgm_engine.training.fitting import assess
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import Schedule, TrainingState, train
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.start import nearest_rows
 
-LEARN_RECORDS = 10
-"""The owners of the components are looked at anew after so many records of the loop."""
+RECORDS_PER_ASSESSMENT = 10
+"""The owners of the components are assessed again after this many records of the loop."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,13 +50,13 @@ class Fit:
         config, table, labels = self.config, self.table, self.labels.state()
         if config.neighbour_weight:
             self.state.neighbours = nearest_rows(self.state, table)
-        owner, known = self._learn(self.owner, labels)
+        owner, known = self._assess(self.owner, labels)
         n_asked = 0
 
         def knowledge() -> Knowledge:
             nonlocal owner, known, n_asked
-            if n_asked % LEARN_RECORDS == LEARN_RECORDS - 1:
-                owner, known = self._learn(owner, labels)
+            if n_asked % RECORDS_PER_ASSESSMENT == RECORDS_PER_ASSESSMENT - 1:
+                owner, known = self._assess(owner, labels)
             n_asked += 1
             return known
 
@@ -66,11 +66,11 @@ class Fit:
         for record in train(self.state, table, knowledge, config, schedule):
             bounds.append(record.elbo)
             _log.info("epoch %.1f: bound %.2f", record.epoch, record.elbo)
-        return np.array(bounds), *self._learn(owner, labels)
+        return np.array(bounds), *self._assess(owner, labels)
 
-    def _learn(self, owner: Owner, labels: LabelState) -> tuple[Owner, Knowledge]:
-        learned = learn(self.state.model, self.table, labels, _row_numbers, owner, self.config)
-        return learned.given, learned.known
+    def _assess(self, owner: Owner, labels: LabelState) -> tuple[Owner, Knowledge]:
+        assessed = assess(self.state.model, self.table, labels, _row_numbers, owner, self.config)
+        return assessed.given, assessed.known
 
 
 def with_features(table: Table, shape: ModelConfig) -> Table:

@@ -19,7 +19,7 @@ class Labels:
 
     Attributes:
         classes: (C,) the given classes, in the order in which they first came.
-        position: (N,) where in `classes` the class of each row stands, -1 where it is not known.
+        position: (N,) where in `classes` the class of each row stands, -1 if it is not known.
     """
 
     classes: NDArray[Any]

@@ -21,7 +21,7 @@ _validated: Callable[..., Any] = validate_data  # for want of types in scikit-le
 def read(
     estimator: "SemiUnsupervisedClassifier", X: ArrayLike, y: ArrayLike | None, *, reset: bool
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """X (N, D), and y (N,) with -1 everywhere where there is none.
+    """X (N, D), and y (N,) with -1 everywhere if there is none.
 
     Args:
         estimator: that is to be trained.

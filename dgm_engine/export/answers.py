@@ -12,7 +12,7 @@ from dgm_engine.labels.csv_labels import csv_cell
 from dgm_engine.training.ownership import ClassPosterior
 from dgm_engine.whole import written_atomically
 
-COLUMNS = ("item", "class", "confidence", "is_new")
+ANSWER_COLUMNS = ("item", "class", "confidence", "is_new")
 
 
 def write_predictions(path: Path, batches: Iterable[tuple[Sequence[str], ClassPosterior]]) -> int:
@@ -31,7 +31,7 @@ def write_predictions(path: Path, batches: Iterable[tuple[Sequence[str], ClassPo
     try:
         with written_atomically(path) as file:
             writer = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
-            writer.writerow(COLUMNS)
+            writer.writerow(ANSWER_COLUMNS)
             for items, posterior in batches:
                 writer.writerows(_rows(items, posterior))
                 rows += len(items)

@@ -16,7 +16,7 @@ from dgm_engine.export.card import About, model_card
 from dgm_engine.export.folder import (
     CARD_FILE,
     CONFIG_FILE,
-    FILES,
+    EXPORT_FILES,
     LABELS_FILE,
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -40,7 +40,7 @@ class ExportSpec:
     """What to export.
 
     Attributes:
-        owner: (K,) the class of each component, None where it has none.
+        owner: (K,) the class of each component, None if it has none.
         shape: of one item, (H, W, C) or (D,).
         value_range: the pool's, for arrays of images.
         about: for the model card.
@@ -97,7 +97,7 @@ def export_classifier(
             write_file(folder / name, data)
         write_sums(folder)
     report(1.0, "Exported")
-    return ExportReport(out, FILES, classifier.classes)
+    return ExportReport(out, EXPORT_FILES, classifier.classes)
 
 
 def check_parity(graph: bytes, model: DeepGenerativeModel, classifier: Classifier, check: NDArray[Any]) -> None:

@@ -13,7 +13,7 @@ from dgm_engine.export.folder import CONFIG_FILE, LABELS_FILE, MODEL_FILE, SUMS_
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
 
-_CARD = """# {title}
+_CARD_TEMPLATE = """# {title}
 
 {summary} Made with DGM Studio (version {version}) on {date}.
 
@@ -111,7 +111,7 @@ def usage(shape: tuple[int, ...]) -> str:
 
 def model_card(classifier: Classifier, about: About) -> str:
     """The card as Markdown; names that people gave cannot break out of it."""
-    return _CARD.format(
+    return _CARD_TEMPLATE.format(
         title=_plain(about.name) or "A classifier",
         summary=_summary(classifier),
         version=__version__,
@@ -183,5 +183,5 @@ def _training(classifier: Classifier, about: About) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown and HTML show as it stands, on one line."""
+    """Text that Markdown and HTML show unchanged, on one line."""
     return _MARKDOWN.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))

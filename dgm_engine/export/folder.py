@@ -25,10 +25,10 @@ CONFIG_FILE = "config.json"
 LABELS_FILE = "labels.json"
 CARD_FILE = "README.md"
 SUMS_FILE = "SHA256SUMS"
-FILES = (MODEL_FILE, WEIGHTS_FILE, CONFIG_FILE, LABELS_FILE, CARD_FILE, SUMS_FILE)
+EXPORT_FILES = (MODEL_FILE, WEIGHTS_FILE, CONFIG_FILE, LABELS_FILE, CARD_FILE, SUMS_FILE)
 """The files of an export, the sums last."""
 
-PROGRAM = "dgm-studio"
+PROGRAM_NAME = "dgm-studio"
 EXPORT_FORMAT = 1
 """Version of the export folder."""
 
@@ -40,7 +40,7 @@ class Classifier:
     Attributes:
         model: the shape of the model behind it.
         shape: of one item, (H, W, C) uint8 or (D,) float32.
-        owner: (K,) the class of each component, None where it has none.
+        owner: (K,) the class of each component, None if it has none.
         value_range: for arrays of images, the values that stand for black and white; None for files and features.
     """
 
@@ -67,7 +67,7 @@ class Classifier:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, with what a reader without this program wants to know."""
         return {
-            "program": PROGRAM,
+            "program": PROGRAM_NAME,
             "version": __version__,
             "format": EXPORT_FORMAT,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -131,7 +131,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 def write_sums(folder: Path) -> None:
     """Writes SHA256SUMS over the other files, as ``sha256sum -c`` reads it."""
-    lines = [_sum_line(name, (folder / name).read_bytes()) for name in FILES if name != SUMS_FILE]
+    lines = [_sum_line(name, (folder / name).read_bytes()) for name in EXPORT_FILES if name != SUMS_FILE]
     write_file(folder / SUMS_FILE, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -147,7 +147,7 @@ def read_verified(folder: Path) -> dict[str, bytes]:
             f"{folder} is not an exported classifier: it has no {SUMS_FILE}; give what dgm export wrote"
         )
     contents: dict[str, bytes] = {}
-    for name in reversed(FILES):  # the sums first
+    for name in reversed(EXPORT_FILES):  # the sums first
         try:
             contents[name] = (folder / name).read_bytes()
         except OSError as error:
@@ -177,7 +177,7 @@ def zipped(folder: Path) -> bytes:
     contents = read_verified(folder)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in FILES:
+        for name in EXPORT_FILES:
             archive.writestr(f"{folder.resolve().name}/{name}", contents[name])
     return buffer.getvalue()
 
@@ -189,7 +189,7 @@ def _check_replaceable(target: Path) -> None:
     if not target.is_dir():
         raise InputError(f"{target} is a file; choose a folder to export to")
     names = {path.name for path in target.iterdir()}
-    foreign = sorted(names - set(FILES))
+    foreign = sorted(names - set(EXPORT_FILES))
     if foreign or (names and not _is_ours(target)):
         found = f"it holds {foreign[0]}" if foreign else f"its {CONFIG_FILE} is not ours"
         raise InputError(f"{target} exists and is not just an earlier export ({found}); choose another folder")
@@ -197,7 +197,7 @@ def _check_replaceable(target: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return read_json(folder / CONFIG_FILE)["program"] == PROGRAM
+        return read_json(folder / CONFIG_FILE)["program"] == PROGRAM_NAME
     except (DgmError, KeyError, TypeError):
         return False
 

@@ -11,7 +11,7 @@ from dgm_engine.export.folder import Classifier
 from dgm_engine.training.ownership import ClassPosterior
 
 BATCH_BYTES = 4 * 2**20
-"""Inputs that are computed together: memory stays bounded whatever the size of an item."""
+"""Inputs that are computed together: this bounds the memory for items of any size."""
 
 
 class OnnxClassifier:

@@ -39,7 +39,7 @@ class Hog:
     exportable = True
 
     def n_features(self, shape: tuple[int, ...]) -> int:
-        """F = 64 (8 + C), whatever the size of an image (H, W, C)."""
+        """F = 64 (8 + C), for images (H, W, C) of any size."""
         return n_hog_features(shape[-1])
 
     def describe(self, images: Tensor) -> Tensor:

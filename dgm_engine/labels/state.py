@@ -56,7 +56,7 @@ class LabelState:
         anchored: the components in `names` whose names belong to images; the other names belong to the number.
         edits: people's edits of the components of that lineage, in their order.
         ignored: the components of that lineage that people ignore.
-        anchors: item to its anchor, whatever the lineage of the cluster: a name belongs to images, wherever a model
+        anchors: item to its anchor, for clusters of all lineages: a name belongs to images, wherever a model
             moves them, and so to the images of a model that was trained from scratch.
         classes: the classes that label an item or name a component, in any lineage, in the order in which they first
             appeared.
@@ -97,7 +97,7 @@ class LabelState:
 
 
 def component_mass(edits: Sequence[Edit], n: int) -> tuple[float, ...]:
-    """(n,) the number of original components that each of n stands for after edits: 0 for a closed one.
+    """(n,) the number of original components that each of n components contains after edits; 0 for a closed one.
 
     A merge adds the masses of both components. A split divides the sum of the two masses evenly between its halves.
     """

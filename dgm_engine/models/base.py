@@ -16,7 +16,7 @@ from dgm_engine.nn import Body, CategoricalNet, GaussianNet, GaussianTable, Inpu
 N_DRAWS = 8
 """Draws of a and z that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
 
-CLOSED = -1e4
+CLOSED_LOGIT = -1e4
 """The logit of a closed component: its probability is exactly zero, and unlike -inf it makes no NaN where a probability
 of zero meets its logarithm."""
 
@@ -103,7 +103,7 @@ class DeepGenerativeModel(nn.Module, ABC):
     def q_y(self, x: Tensor, a: Tensor | None, features: Tensor | None = None) -> Categorical:
         """q(y | a, x) at x (B, n_kept) and a (S, B, A) (Eq. 19), or q(y | x) (Eq. 6); `features` as in `encode`."""
         q_y = self._q_y(*(value for value in (x, features, a) if value is not None))
-        return Categorical(q_y.logits.masked_fill(~self.open, CLOSED))
+        return Categorical(q_y.logits.masked_fill(~self.open, CLOSED_LOGIT))
 
     def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
         """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B) (Eq. 20, Eq. 7); what is None is left out."""

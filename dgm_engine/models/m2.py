@@ -18,7 +18,7 @@ class M2(DeepGenerativeModel):
         self._p_x = likelihood_net(config.likelihood, body, inputs.n_kept, output_scale)
 
     def p_z(self, k: Tensor) -> DiagonalGaussian:
-        """N(0, I), whatever the component."""
+        """N(0, I) for every component."""
         return self._p_z(k)
 
     def p_x(self, z: Tensor, k: Tensor | None) -> Likelihood:

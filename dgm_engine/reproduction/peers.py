@@ -18,7 +18,7 @@ from dgm_engine.data.compat import import_torchvision
 from dgm_engine.data.pool import Pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 
-N_PCA = 50
+PEER_DIMENSIONS = 50
 """Principal components that all but the deep peers work on."""
 DEEP_PEERS = frozenset({PeerName.VADE, PeerName.DEC})
 DEEP_EPOCHS = {Preset.FAST: (10, 15), Preset.PAPER: (100, 150)}
@@ -45,7 +45,7 @@ class PeerTask:
 
     @property
     def stages(self) -> str:
-        """The passes as text; "" where there are none."""
+        """The passes as text; "" if there are none."""
         return f"{self.epochs[0]} + {self.epochs[1]}" if self.peer in DEEP_PEERS else ""
 
 
@@ -55,7 +55,7 @@ def deep_epochs(preset: Preset, epochs: int | None) -> tuple[int, int]:
 
 
 def missing(peer: PeerName) -> str:
-    """Why a peer cannot run here; "" where it can."""
+    """Why a peer cannot run here; "" if it can."""
     return MISSING_NOTE if peer in DEEP_PEERS and find_spec("clustpy") is None else ""
 
 
@@ -180,7 +180,7 @@ def _reduced(x: NDArray[np.float32], fitted: int, seed: int) -> NDArray[np.float
     """(N, at most 50) principal components, fitted to the first images."""
     from sklearn.decomposition import PCA
 
-    size = min(N_PCA, fitted, x.shape[1])
+    size = min(PEER_DIMENSIONS, fitted, x.shape[1])
     return PCA(size, random_state=seed).fit(x[:fitted]).transform(x).astype(np.float32)
 
 

@@ -49,11 +49,11 @@ class Line:
         row: the row's key; "" of a published one.
         kind: "model", "peer" or "published".
         title: what it is called.
-        n_latent: Z, where there is one.
-        n_auxiliary: A, where there is one.
-        n_components: K, where there is one.
-        variant: how it was run; None where it was not.
-        note: why there are no figures; "" where there are.
+        n_latent: Z, if there is one.
+        n_auxiliary: A, if there is one.
+        n_components: K, if there is one.
+        variant: how it was run; None if it was not.
+        note: why there are no figures; "" if there are.
         paper: the paper's accuracies, by the names of `PAPER_MEASURES`.
         ours: the accuracies, by the names of `MEASURES`.
         runs: how many runs.
@@ -90,7 +90,7 @@ def lines(table: Table, results: Sequence[RunResult], notes: dict[str, str]) -> 
     Args:
         table: which.
         results: of all runs so far.
-        notes: row key to why it has no figures, where there is more to say than that it was not run.
+        notes: row key to why it has no figures, if there is more to say than that it was not run.
     """
     found: list[Line] = []
     for row in table.rows:
@@ -208,7 +208,7 @@ def _flat(line: Line) -> dict[str, object]:
 
 
 def _settings(variant: Variant | None) -> dict[str, object]:
-    """All of the variant but its epochs, which have a column of their own; empty where there is none."""
+    """All of the variant but its epochs, which have a column of their own; empty if there is none."""
     if variant is None:
         return dict.fromkeys(_settings(Variant(None)), "")
     return {key: value for key, value in asdict(variant).items() if key != "epochs"}

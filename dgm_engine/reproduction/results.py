@@ -14,7 +14,7 @@ from dgm_engine.json_files import read_json, write_json
 from dgm_engine.reproduction.tables import TableName
 
 MEASURES = ("overall", "semi_sup", "un_sup", "named", "hungarian", "all", "old", "new")
-"""The accuracies; each a share of 1, or None where it does not apply.
+"""The accuracies; each a share of 1, or None if it does not apply.
 
 overall, semi_sup, un_sup: the paper's. Every component takes the majority class of the test images in it; then the
     share of right ones of all test images, of those of labelled classes, and of those of the others.
@@ -63,7 +63,7 @@ class RunResult:
         measures: the accuracies, by the names of `MEASURES`.
         components_used: components that are the most probable one of at least one training image.
         seconds: wall-clock time; of a run that was taken up again, up to its checkpoints.
-        epochs: passes done, as text; of a peer those of its stages; "" where there are none.
+        epochs: passes done, as text; of a peer those of its stages; "" if there are none.
         device: what it ran on.
         version: of this program.
         date: ISO 8601, UTC.

@@ -35,7 +35,7 @@ def score(
     Args:
         pool: with ground truth.
         q_y: (N, K); of a peer, one at the cluster or class of each image.
-        owner: (K,) the class that owns each component, None where there is none.
+        owner: (K,) the class that owns each component, None if there is none.
         labelled: the classes that have labels, by number.
         classifier: the components are classes; so none is matched with any class but itself.
     """

@@ -33,7 +33,7 @@ class PeerName(StrEnum):
 
 CLASSIFIERS = frozenset({PeerName.LABEL_SPREADING, PeerName.SELF_TRAINING})
 """The peers that learn from labels and know no class but those; the others cluster and see no label."""
-TITLES = {
+PEER_TITLES = {
     PeerName.K_MEANS: "k-means",
     PeerName.UMAP_GMM: "UMAP + Gaussian mixture",
     PeerName.VADE: "VaDE (clustpy)",
@@ -90,7 +90,7 @@ class PeerRow:
 
     Attributes:
         peer: which method.
-        n_components: clusters; None where there are as many as labelled classes.
+        n_components: clusters; None if there are as many as labelled classes.
     """
 
     peer: PeerName
@@ -104,7 +104,7 @@ class PeerRow:
     @property
     def title(self) -> str:
         """How the row is called in the table."""
-        return TITLES[self.peer]
+        return PEER_TITLES[self.peer]
 
 
 Row = ModelRow | PeerRow
@@ -147,7 +147,7 @@ class Table:
         return (*self.models, *self.peers)
 
     def chosen(self, wanted: tuple[str, ...]) -> tuple[Row, ...]:
-        """The rows that are asked for: by key, by a key's beginning ("gm-dgm"), or by kind; all where none is named.
+        """The rows that are asked for: by key, by a key's beginning ("gm-dgm"), or by kind; all if none is named.
 
         Raises:
             InputError: a name matches no row.

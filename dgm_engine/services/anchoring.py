@@ -1,4 +1,4 @@
-"""The images that a person speaks of when they name a cluster, or change one that has a name."""
+"""The images that a person means when they name a cluster, or edit one that has a name."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -95,7 +95,7 @@ class _Drawn:
 
 
 def start(seen: Snapshot, n: int = 40, seed: int | None = None) -> Audit:
-    """Draws ``n`` images, or all where there are fewer, and notes what the results say of them.
+    """Draws ``n`` images, or all if there are fewer, and notes what the results say of them.
 
     They are drawn uniformly from the shown images that nobody has judged or skipped. So accuracy is that of this run on
     *these*: not on the judged ones, which it has learned and which were often chosen because they are hard, nor on
@@ -147,7 +147,7 @@ def answer(project: Project, number: int, items: Collection[str]) -> None:
 
 
 def current(seen: Snapshot) -> Audit | None:
-    """The newest audit, or None where there is none yet.
+    """The newest audit, or None if there is none yet.
 
     Raises:
         CorruptError: its file is damaged.
@@ -212,7 +212,7 @@ def _read(path: Path, project: Project, state: LabelState) -> Audit:
 
 
 def _is_right(item: str, predicted: str, drawn: _Drawn, state: LabelState) -> bool | None:
-    """What was answered of a prediction and still holds; None where that is nothing, or does not decide it.
+    """What was answered of a prediction and still holds; None if that is nothing, or does not decide it.
 
     A class that came up after the audit began was none of the named ones at the time.
     """

@@ -44,7 +44,7 @@ def latent_map(found: LatentMap) -> "go.Figure":
         2,
         subplot_titles=(f"by {titled.by}", "by cluster"),
         horizontal_spacing=0.02,
-        **_LINKED,
+        **_LINKED_AXES,
     )
     for g, name in enumerate(titled.groups):
         figure.add_trace(_points(found, found.group == g, name or "no class yet", _group_colour(titled, g)), 1, 1)
@@ -53,7 +53,7 @@ def latent_map(found: LatentMap) -> "go.Figure":
         trace = _points(found, member, f"cluster {titled.clusters[k]}", cluster_colour(k))
         figure.add_trace(trace.update(showlegend=False), 1, 2)
         x, y = _centre(found.xy[member])
-        figure.add_annotation(x=x, y=y, text=f"<b>{k}</b>", row=1, col=2, **_TAG)
+        figure.add_annotation(x=x, y=y, text=f"<b>{k}</b>", row=1, col=2, **_TAG_STYLE)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
     return figure.update_layout(
@@ -110,14 +110,14 @@ def activity(found: Activity, n_units: int = MAX_UNITS) -> "go.Figure":
         min(_PANELS_PER_ROW, len(shown)),
         y_title=f"the {len(shown)} largest of {n_used} clusters" if n_used > len(shown) else None,
         subplot_titles=[f"{escaped(found.titled.clusters[k], 18)} ({found.count[k].sum():,})" for k in shown],
-        **_LINKED,
+        **_LINKED_AXES,
         horizontal_spacing=0.015,
         vertical_spacing=0.3 / n_lines,
     )
     for g in range(len(found.titled.groups)):
         figure.add_trace(
             _line(found, g, [-1], [np.nan]).update(showlegend=True), 1, 1
-        )  # the legend's, whatever the panels hold
+        )  # for the legend, even if no panel has the group
     for position, k in enumerate(shown):
         row, column = divmod(position, _PANELS_PER_ROW)
         share = found.count[k] / found.count[k].sum()
@@ -156,7 +156,7 @@ def download_config(file: str, form: str) -> dict[str, Any]:
 
 
 def escaped(text: str, limit: int = 20) -> str:
-    """A name for a chart, whose texts are read as HTML; cut where it is longer than `limit`."""
+    """A name for a chart, whose texts are read as HTML; cut if it is longer than `limit`."""
     short = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -166,8 +166,8 @@ def margin(top: int) -> dict[str, int]:
     return {"l": 0, "r": 0, "t": top, "b": 0}
 
 
-_LINKED: dict[str, Any] = {"shared_xaxes": "all", "shared_yaxes": "all"}
-_TAG: dict[str, Any] = {
+_LINKED_AXES: dict[str, Any] = {"shared_xaxes": "all", "shared_yaxes": "all"}
+_TAG_STYLE: dict[str, Any] = {
     "showarrow": False,
     "font": {"size": 11, "color": "#10181d"},
     "bgcolor": "rgba(255,255,255,0.8)",

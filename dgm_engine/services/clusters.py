@@ -1,7 +1,7 @@
 """What a person does with clusters beside naming them: split, merge, dissolve, ignore.
 
 Every call is one step for `undo`. It takes effect at once, as results are seen through `Snapshot.q_y`, and the next
-training takes it over into the model; where training goes on already, it does so in the midst of it.
+training applies it to the model, at once if a run is at work.
 """
 
 from functools import lru_cache

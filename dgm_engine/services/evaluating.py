@@ -1,4 +1,4 @@
-"""How good the model is: against ground truth where the source has it, against later labels where it has not."""
+"""Scores the model against ground truth if the source has it, and otherwise against later labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
 from dgm_engine.services.latest import results_of, stamped_results
-from dgm_engine.services.projects import TEST, Project
+from dgm_engine.services.projects import TEST_SPLIT, Project
 from dgm_engine.services.snapshot import Snapshot
 from dgm_engine.training import run_results
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
@@ -25,7 +25,7 @@ class Agreement:
     Attributes:
         run: its number.
         n: such labels of classes that own a cluster of the run.
-        agreement: share of them that the run predicts; None where n is 0.
+        agreement: share of them that the run predicts; None if n is 0.
         n_unknown: further such labels, of classes that own none.
     """
 
@@ -37,25 +37,25 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Accuracies of a run's results. All are shares of 1; None where truth is unknown, or as said.
+    """Accuracies of a run's results. All are shares of 1; None if truth is unknown, or as said.
 
     Attributes:
         run: number of the run.
-        split: "test", or "all" where the source has no split.
+        split: "test", or "all" if the source has no split.
         n: items scored.
         accuracy_cluster_and_label: each component takes the majority class of its scored items (as in the paper).
-        accuracy_named: of the class predicted from names and labels, "none of them" being wrong; None where nothing
+        accuracy_named: of the class predicted from names and labels, "none of them" being wrong; None if nothing
             has the name of a ground-truth class.
         accuracy_hungarian: best one-to-one match of components and classes.
         all: best one-to-one match of classes and unnamed components with ground truth.
-        old: of that, on the classes that people labelled or named; None where there are none.
-        new: of that, on the other classes; None where there are none.
+        old: of that, on the classes that people labelled or named; None if there are none.
+        new: of that, on the other classes; None if there are none.
         components_used: components that are the most probable one of at least one shown item.
         confusion: ground-truth classes against predicted ones and, for items of none of them, "cluster 7", the most
-            probable component that nobody owns; None where truth is unknown.
+            probable component that nobody owns; None if truth is unknown.
         best_naming: the same, square: what has no name, or one that is no ground-truth class, counts as the class that
             is most frequent in it.
-        per_class: of the named predictions, by ground-truth class; empty where `accuracy_named` is None.
+        per_class: of the named predictions, by ground-truth class; empty if `accuracy_named` is None.
         old_classes: the ground-truth classes that people labelled or named.
         held_out_agreement: oldest run first; see `held_out_agreement`.
     """
@@ -90,7 +90,7 @@ def evaluate(seen: Snapshot) -> Evaluation:
     scores = _Scores.of(project, q_y, project.pool.truth[scored], seen.owner, state) if len(scored) else _Scores()
     return Evaluation(
         run=seen.run.number,
-        split=TEST if (project.pool.split == TEST).any() else "all",
+        split=TEST_SPLIT if (project.pool.split == TEST_SPLIT).any() else "all",
         n=len(scored),
         accuracy_cluster_and_label=scores.cluster_and_label,
         accuracy_named=scores.named,
@@ -110,7 +110,7 @@ def evaluate(seen: Snapshot) -> Evaluation:
 def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     """For each run of the project with readable results, oldest first, its agreement with labels that it never saw.
 
-    They are those given between it and the next such run, and those that it was told to leave alone before that.
+    They are the labels given between this run and the next such run, and the earlier ones that were held out from it.
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     project = seen.project
@@ -133,7 +133,7 @@ _NO_ITEMS = AllOldNew(None, None, None)
 
 @dataclass(frozen=True)
 class _Scores:
-    """What ground truth says; as it stands, of no items."""
+    """The scores by ground truth; by default, of no items."""
 
     cluster_and_label: float | None = None
     named: float | None = None
@@ -182,7 +182,7 @@ def _as_in_truth(name: str, classes: Sequence[str]) -> str:
 
 
 def _seen(project: Project, results: Mapping[int, Results]) -> dict[int, set[tuple[str, str]]]:
-    """By run, the labels (item, class) that it or one that it went on from was trained on."""
+    """By run, the labels (item, class) that the run or one of its ancestors was trained on."""
     known = dict(results)
     for one in results.values():
         while (parent := one.config.parent) is not None and parent not in known:
@@ -206,7 +206,7 @@ def _learned(results: Results, known: LabelState) -> set[tuple[str, str]]:
 
 
 def _agreement(then: Snapshot, seen: set[tuple[str, str]]) -> Agreement:
-    """What a run says of the labels at a time that neither it nor one that it went on from was trained on."""
+    """How a run predicts the labels at a time that neither it nor one of its ancestors was trained on."""
     given = {item: name for item, name in then.labels.positive.items() if (item, name) not in seen}
     asked = {item: name for item, name in given.items() if name in then.owner}
     if not asked:

@@ -26,10 +26,10 @@ SAMPLES_FILE = "prototypes_and_samples.png"
 PROTOTYPES_FILE = "prototypes.png"
 WALK_FILE = "walk.png"
 
-_WIDTH = 1200
+_PAGE_WIDTH_PIXELS = 1200
 """Pixels of a chart that is saved from its page; PNGs have three times as many."""
 
-_PAGE = """<!doctype html>
+_PAGE_TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px system-ui, sans-serif; color: #1b262c; max-width: {width}px; margin: 1.2rem auto; padding: 0 1rem }}
 h1 {{ font-size: 1.35rem; margin: 0 }} p {{ margin: .4rem 0 }} small {{ color: #5b6b73 }}
@@ -170,7 +170,9 @@ class _Folder:
             config=charts.download_config(figure, "png"),
         )
         texts = {name: html.escape(getattr(about, name)) for name in ("title", "words", "paper")}
-        page = _PAGE.format(**texts, note=html.escape(note), chart=drawn, file=json.dumps(figure), width=_WIDTH)
+        page = _PAGE_TEMPLATE.format(
+            **texts, note=html.escape(note), chart=drawn, file=json.dumps(figure), width=_PAGE_WIDTH_PIXELS
+        )
         self.write(page_file(figure), page.encode())
 
     def table(self, figure: Figure, rows: Iterable[Sequence[object]]) -> None:
@@ -180,7 +182,7 @@ class _Folder:
 
 
 def _scores(seen: Snapshot, compare: str | None) -> tuple[tuple[str, Evaluation], ...]:
-    """(title, scores) of the runs in Fig. 4; none where truth is unknown."""
+    """(title, scores) of the runs in Fig. 4; none if truth is unknown."""
     if compare is not None:
         return run_pairs.compared(seen, compare)
     alone = evaluating.evaluate(seen)

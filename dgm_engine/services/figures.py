@@ -62,7 +62,7 @@ class LatentMap:
         xy: (n, 2) float32 positions.
         component: (n,) y* of each.
         group: (n,) their classes, into `titled.groups`.
-        n_all: how many items there are; where they are more than n, those drawn are a random sample.
+        n_all: how many items there are; if they are more than n, those drawn are a random sample.
     """
 
     titled: Titled
@@ -79,7 +79,7 @@ class Activity:
 
     Attributes:
         titled: names of clusters and classes.
-        kl: (K, G, Z) nats: means over the items with y* = k in class g; 0 where there are none.
+        kl: (K, G, Z) nats: means over the items with y* = k in class g; 0 if there are none.
         count: (K, G) numbers of such items.
         overall: (Z,) means over all items.
         order: (Z,) the units by `overall`, the most active first.

@@ -8,7 +8,7 @@ from dgm_engine.data.image_readers import IMAGE_READERS, UNREAD_SUFFIXES, image_
 from dgm_engine.data.readers import READERS
 from dgm_engine.labels.formats import LABEL_FORMATS
 
-_PAGE = """# Files
+_PAGE_TEMPLATE = """# Files
 
 `python -m dgm_engine.services.file_kinds >docs/files.md` writes this page from the registries.
 
@@ -47,7 +47,7 @@ def page() -> str:
     piles = ((_code(reader.suffixes), reader.holds) for reader in dict.fromkeys(READERS.values()))
     images = ((reader.name, _code(reader.suffixes)) for reader in image_readers())
     labels = ((f.title, _code([f.suffix]), f.media_type, f"`{f.layout}`") for f in LABEL_FORMATS.values())
-    return _PAGE.format(
+    return _PAGE_TEMPLATE.format(
         built_in=one_of(f"`{name}`" for name in BUILT_IN),
         piles=_table(("ending", "holds"), piles),
         unread=one_of(f"`{suffix}`" for suffix in sorted(UNREAD_SUFFIXES - IMAGE_READERS.keys())),

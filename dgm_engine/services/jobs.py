@@ -34,15 +34,15 @@ class RunSummary:
 
     Attributes:
         number: of the run.
-        status: how it stands; `details` hold epoch, elbo, components_used, labels_version.
+        status: its status; `details` hold epoch, elbo, components_used, labels_version.
         model: its factorisation and sizes, as its results have them.
         training: how it was, or is, trained.
         parent: the run that it continued from, or None.
         lineage: the fresh run that it descends from.
-        goes_on: whether it took up its parent's schedule where that was stopped; its passes are of both then.
+        goes_on: whether it continued its parent's stopped schedule; its passes then include the parent's.
         has_results: whether its clusters can be shown.
-        accuracy_held_out: share of the images under a cluster's name, and of the labels kept aside, that its results
-            predict as people said; None where that was not measured.
+        accuracy_held_out: share of the images under a cluster's name, and of the held-out labels, that its results
+            predict as people said; None if that was not measured.
         in_use: whether its results are those that every screen shows.
         kept: whether its results took the place of those before; so do the first ones, and so may those to come.
         damaged: whether its results cannot be read.
@@ -63,7 +63,7 @@ class RunSummary:
 
 
 def start_training(project: Project, request: TrainRequest) -> RunPaths:
-    """Starts a run in a process of its own: from the results in use where the shape is the same and not `fresh`.
+    """Starts a run in its own process, from the results in use if their shape is the same and not `fresh`.
 
     Raises:
         StateError: another run is at work.
@@ -78,7 +78,7 @@ def start_training(project: Project, request: TrainRequest) -> RunPaths:
 def retrain(project: Project) -> RunPaths:
     """Goes on from the results in use, with the settings they were trained with; else a first run.
 
-    A schedule that is unfinished is continued to its end; else it takes `training.planning.WARM_STEPS`.
+    A schedule that is unfinished is continued to its end; else it takes `training.planning.RETRAIN_STEPS`.
 
     Raises:
         StateError: another run is at work.
@@ -125,7 +125,7 @@ def be_ready(project: Project) -> None:
     """
     found = active_status(project)
     if found is None or not found[1].alive:
-        jobs.keep_ready(training_runs.WORKER)
+        jobs.keep_ready(training_runs.TRAINING_WORKER)
     elif default_method(project.manifest.items) is Method.UMAP:
         jobs.keep_ready(LAYOUT_WORKER)
 
@@ -146,7 +146,7 @@ def continues(project: Project, request: TrainRequest) -> bool:
 
 
 def stop_training(project: Project) -> None:
-    """Asks the run at work to stop; it ends soon and keeps what it has learned. No effect where none is at work."""
+    """Asks the run at work to stop; it ends soon and keeps what it has learned. No effect if none is at work."""
     run = training_runs.active_run(project.paths)
     if run is not None:
         training_runs.request_stop(run)
@@ -167,7 +167,7 @@ def resume_training(project: Project) -> RunPaths:
 
 
 def active_status(project: Project) -> tuple[RunPaths, JobStatus] | None:
-    """The run at work and how it stands; otherwise the last run; None where nothing was ever trained."""
+    """The run at work, or else the last run, with its status; None if nothing was ever trained."""
     numbers = project.paths.run_numbers()
     if not numbers:
         return None

@@ -15,7 +15,7 @@ from dgm_engine.labels.schema import Kind
 from dgm_engine.labels.store import Entry
 from dgm_engine.services import anchoring
 from dgm_engine.services.palette import class_colours
-from dgm_engine.services.projects import TEST, Project
+from dgm_engine.services.projects import TEST_SPLIT, Project
 from dgm_engine.services.snapshot import Snapshot, take
 from dgm_engine.services.viewing import clusters_of, component_seen
 
@@ -23,7 +23,7 @@ IN_TEST_SPLIT = "is in the test split, which is kept to evaluate the model on; l
 
 
 def default_annotator() -> str:
-    """Who says things where nobody says who: the name of the computer's user, on screens and in a terminal alike."""
+    """The annotator if nobody gives one: the name of the computer's user, on screens and in a terminal alike."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # by version and system, of an account without a name
@@ -96,7 +96,7 @@ def name_component(
 
 
 def undo(project: Project, annotator: str) -> str | None:
-    """Takes the last step back; says what it was, or None where there is nothing to undo.
+    """Takes the last step back; says what it was, or None if there is nothing to undo.
 
     Raises:
         ConflictError: it is somebody else's.
@@ -106,7 +106,7 @@ def undo(project: Project, annotator: str) -> str | None:
 
 
 def redo(project: Project, annotator: str) -> str | None:
-    """Does again what was last undone; says what it was, or None where there is nothing to redo."""
+    """Does again what was last undone; says what it was, or None if there is nothing to redo."""
     result = project.labels.redo(annotator=annotator)
     return None if result is None else result.description
 
@@ -120,7 +120,7 @@ def import_labels(project: Project, path: Path, annotator: str) -> ImportReport:
         InputError: the file cannot be read or has no such columns.
     """
     rows = format_to_read(path).read(path)
-    items, in_test = project.pool.items, project.pool.split == TEST
+    items, in_test = project.pool.items, project.pool.split == TEST_SPLIT
     kept = frozenset(items[in_test].tolist())
     rows = [replace(row, problem=f"{row.item} {IN_TEST_SPLIT}") if row.item in kept else row for row in rows]
     return import_rows(project.labels, rows, items[~in_test].tolist(), annotator)
@@ -143,7 +143,7 @@ def write_labels(project: Project, path: Path, *, history: bool = False) -> int:
 
 
 def class_names(project: Project) -> tuple[str, ...]:
-    """The classes that people speak of, by labels or cluster names, in order of first appearance."""
+    """The classes of labels and cluster names, in order of first appearance."""
     return project.labels.state().classes
 
 
@@ -159,11 +159,11 @@ def _judge_each(project: Project, kind: Kind, classes: Mapping[str, str], annota
 
 
 def _checked(project: Project, items: Sequence[str]) -> list[str]:
-    """The items, each once; raises where there are none, one is unknown, or one is kept for `evaluate`."""
+    """The items, each once; raises if there are none, one is unknown, or one is kept for `evaluate`."""
     unique = list(dict.fromkeys(items))
     if not unique:
         raise InputError("no images are selected; select at least one")
-    in_test = project.pool.split[project.pool.rows(unique)] == TEST
+    in_test = project.pool.split[project.pool.rows(unique)] == TEST_SPLIT
     if in_test.any():
         raise InputError(f"{unique[int(in_test.argmax())]} {IN_TEST_SPLIT}")
     return unique

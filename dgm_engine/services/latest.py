@@ -19,12 +19,12 @@ _in_memory: WeakValueDictionary[tuple[RunPaths, int], Results] = WeakValueDictio
 
 
 def choice(project: Project) -> Use | None:
-    """Which run a person chose to see; None where that is left to the program."""
+    """Which run a person chose to see; None if that is left to the program."""
     return project.labels.state().use
 
 
 def run_in_use(project: Project) -> RunPaths | None:
-    """The run whose results every screen shows and training goes on from; None before the first.
+    """The run whose results all screens show and from which training continues; None before the first.
 
     It is the newest whose results were kept, or the one that a person chose since.
     """
@@ -97,7 +97,7 @@ def results_stamp(run: RunPaths) -> int:
 
 
 def model_of(run: RunPaths, results: Results) -> "DeepGenerativeModel":
-    """The model that a run's results are of; cached until the run writes others.
+    """The model of a run's results; cached until the run writes new results.
 
     Raises:
         StateError: the run has no checkpoint yet.

@@ -33,7 +33,7 @@ class LayoutState:
         from_run: the run that `xy` shows, or None.
         token: changes with `xy`.
         stale: `xy` is of an earlier run, and the newest run's layout is under way (or failed: see `status`).
-        status: of the layout job of the newest run; None where none is needed, or the run's training has to end first.
+        status: of the layout job of the newest run; None if none is needed, or the run's training has to end first.
     """
 
     method: Method
@@ -46,7 +46,7 @@ class LayoutState:
 
 
 def ensure_layout(seen: Snapshot, method: Method | None = None, *, retry: bool = False) -> LayoutState:
-    """The map of a snapshot's results; starts the job that computes it where nobody did, and never waits for it.
+    """The map of a snapshot's results; starts the job that computes it if nobody did, and never waits for it.
 
     Args:
         seen: whose map.
@@ -101,9 +101,9 @@ def _earlier_layout(project: Project, run: RunPaths, method: Method) -> _Layout 
 
 
 def _layout_status(seen: Snapshot, method: Method) -> JobStatus | None:
-    """How the layout job stands that was started on these results, which a resumed run replaces.
+    """The status of the layout job that was started on these results, which a resumed run replaces.
 
-    None where none was; a job that is still busy with earlier results counts until it is done.
+    None if none was; a job that is still busy with earlier results counts until it is done.
     """
     layout = seen.run.layout(method)
     status, basis = jobs.read_status(layout.status), layout.basis

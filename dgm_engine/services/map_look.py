@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-GROUPS = 256
-"""Colours that a map tells apart at most: a point's group is one byte."""
+MAX_GROUPS = 256
+"""Colours that a map tells apart, at most: the group of a point is one byte."""
 
 SELECTED, LABELLED, MUTED = 1, 2, 4
 """Bits of a point's flags."""

@@ -16,8 +16,9 @@ from dgm_engine.discovery.projections import align
 from dgm_engine.services.viewing import View
 from dgm_engine.training.results import LiveMap
 
-STEPS = 65_535
-"""A coordinate is one of so many steps: finer than any screen until the map is enlarged a hundred times."""
+COORDINATE_STEPS = 65_535
+"""The side of the map in steps; a coordinate is a whole number of them. They are finer than the pixels of any screen
+until the map is enlarged a hundred times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +48,12 @@ class Places:
 
     def enclosed(self, polygon: Sequence[Sequence[float]]) -> NDArray[np.bool_]:
         """(M,) which items lie in a polygon of the browser's unit square."""
-        return in_polygon(self.xy, np.asarray(polygon, dtype=np.float64).reshape(-1, 2) * STEPS)
+        return in_polygon(self.xy, np.asarray(polygon, dtype=np.float64).reshape(-1, 2) * COORDINATE_STEPS)
 
     def centre(self, members: NDArray[np.bool_]) -> tuple[float, float]:
         """Where, in the unit square, the member lies that is nearest to the members' median; there must be one."""
         own = self.xy[members].astype(np.float64)
-        x, y = own[np.argmin(np.linalg.norm(own - np.median(own, axis=0), axis=1))] / STEPS
+        x, y = own[np.argmin(np.linalg.norm(own - np.median(own, axis=0), axis=1))] / COORDINATE_STEPS
         return float(x), float(y)
 
 
@@ -76,7 +77,7 @@ class Followed:
 
 
 def followed(where: Places, view: View, live: LiveMap) -> Followed | None:
-    """A live map laid onto the places of the same items; None where too few of them are shown.
+    """A live map laid onto the places of the same items; None if too few of them are shown.
 
     Args:
         where: places of the items.
@@ -86,7 +87,7 @@ def followed(where: Places, view: View, live: LiveMap) -> Followed | None:
     sample, of_view, of_live = np.intersect1d(view.rows, live.rows, return_indices=True)
     if len(sample) < 2:
         return None
-    xy = align(live.xy[of_live], where.xy[of_view] / STEPS)
+    xy = align(live.xy[of_live], where.xy[of_view] / COORDINATE_STEPS)
     component, predicted = live.component[of_live], live.class_name[of_live]
     label = view.label[of_view]
     return Followed(
@@ -115,7 +116,7 @@ def places(xy: NDArray[np.floating], token: str, order_token: str) -> Places:
     low, high = xy.min(axis=0).astype(np.float64), xy.max(axis=0).astype(np.float64)
     side = max(float((high - low).max()), 1e-9)
     unit = (xy - (low + high) / 2) / side + 0.5
-    steps = np.clip(np.round(unit * STEPS), 0, STEPS).astype(np.uint16)
+    steps = np.clip(np.round(unit * COORDINATE_STEPS), 0, COORDINATE_STEPS).astype(np.uint16)
     return Places(token, order_token, _order(len(xy)), steps)
 
 

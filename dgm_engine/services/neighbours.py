@@ -20,7 +20,7 @@ class Neighbour:
         item: its id.
         row: its pool row.
         class_name: what it counts as: the person's label, else the predicted class; "" = none of the named classes.
-        label: the person's label; "" where there is none.
+        label: the person's label; "" if there is none.
         confidence: as in `View`.
         distance: Euclidean, between the means of q(z | x, y*).
     """
@@ -34,7 +34,7 @@ class Neighbour:
 
 
 def nearest(seen: Snapshot, item: str, n: int = 12) -> list[Neighbour]:
-    """The ``n`` shown items nearest to an item in z, the nearest first; itself left out, fewer where there are fewer.
+    """The ``n`` shown items nearest to an item in z, the nearest first; itself left out, fewer if there are fewer.
 
     All are compared: with z of 50 numbers that takes 13 ms among 60,000 items and 0.3 to 0.8 s among 1,000,000, on
     one core.

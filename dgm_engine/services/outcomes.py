@@ -39,9 +39,9 @@ class Left:
 
     Attributes:
         run: its number.
-        epochs: passes that are left, or None where time ends the run, or that is not known.
+        epochs: passes that are left, or None if time ends the run, or that is not known.
         of_epochs: passes of the whole schedule; None as `epochs`.
-        seconds: about how long the rest takes; None where nothing can be said of that yet.
+        seconds: about how long the rest takes; None if nothing can be said of that yet.
     """
 
     run: int
@@ -57,8 +57,8 @@ class Moved(NamedTuple):
         component: the cluster that it was given to.
         class_name: the name.
         now: the clusters that have it; none where its images are no cluster's own any more.
-        answered: the class that the cluster has by answers about its images instead; "" where they left it without one,
-            None where it was no answer that moved the name.
+        answered: the class that the cluster has by answers about its images instead; "" if they left it without one,
+            None if it was no answer that moved the name.
     """
 
     component: int
@@ -91,7 +91,7 @@ def something_new(project: Project) -> bool:
 
 
 def left_to_do(project: Project) -> Left | None:
-    """What the run in use did not get to; None where it is not `unfinished`, or there is none."""
+    """What the run in use did not get to; None if it is not `unfinished`, or there is none."""
     run = run_in_use(project)
     if run is None or not run_results.unfinished(run):
         return None
@@ -104,7 +104,7 @@ def left_to_do(project: Project) -> Left | None:
         return Left(run.number, epochs, of_epochs, None if pace is None else pace * epochs)
     budget = status.details.get("of_seconds")
     if budget is not None:
-        spent = status.details.get("work", status.seconds)  # of this run and of those that it went on from
+        spent = status.details.get("work", status.seconds)  # by this run and the runs that it continued
         return Left(run.number, None, None, max(budget - spent, 0.0))
     share = status.progress
     return Left(run.number, None, None, status.seconds * (1 - share) / share if share else None)
@@ -137,7 +137,7 @@ def know_moves(seen: Snapshot, person: str, moved: Iterable[Moved]) -> None:
 
 
 def unlearned(seen: Snapshot) -> tuple[str, ...]:
-    """The classes that people speak of and the results predict of no image, though training knew of them."""
+    """The classes that training knew from labels and names, and that the results predict for no image."""
     without = [name for name in seen.results.unlearned if name in seen.labels.classes]
     return unpredicted(without, view(seen).predicted) if without else ()
 
@@ -165,7 +165,7 @@ def _curves_stamp(run: RunPaths) -> int:
 
 @kept_by_stamp(_curves_stamp, maxsize=4)  # a run's curves may be long
 def _pace(run: RunPaths, _stamp: int) -> float | None:
-    """Seconds for one pass by the curves, without what came before the first; None where they are too short."""
+    """Seconds for one pass by the curves, without what came before the first; None if they are too short."""
     told = [(record["epoch"], record["seconds"]) for record in runs.metrics(run) if record.get("epoch")]
     if not told or told[-1][0] <= told[0][0]:
         return None

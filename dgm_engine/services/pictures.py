@@ -45,7 +45,7 @@ def cells(x: NDArray[np.generic], size: int) -> list[Image.Image]:
 
 
 def bars(x: NDArray[np.floating], pool: NDArray[np.floating], size: int) -> list[Image.Image]:
-    """Feature vectors as bars: one for each feature, or for each group of neighbours where there are many.
+    """Feature vectors as bars: one for each feature, or for each group of neighbours if there are many.
 
     A full bar is two standard deviations above the feature's mean over the pool, an empty one two below.
 

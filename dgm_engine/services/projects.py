@@ -27,7 +27,7 @@ from dgm_engine.whole import made_whole
 HOME_VARIABLE = "DGM_HOME"
 EXAMPLE_NAME = "digits-example"
 MANIFEST_VERSION = 1
-TEST = "test"
+TEST_SPLIT = "test"
 """The split that is kept for evaluation: never trained on, labelled or shown."""
 
 FOLDERS_ANNOTATOR = "class folders"
@@ -44,7 +44,7 @@ class Manifest:
         source: what the project was made from, as the person gave it.
         class_folders: how the source's class folders were read.
         items: number of images (or feature vectors).
-        classes: names of the ground-truth classes; empty where the source has none.
+        classes: names of the ground-truth classes; empty if the source has none.
     """
 
     name: str
@@ -85,7 +85,7 @@ class ProjectCard:
     Attributes:
         name: the project's name.
         root: its folder.
-        created: ISO 8601, UTC; "" where damaged.
+        created: ISO 8601, UTC; "" if damaged.
         items: number of images.
         n_labels: images with a label.
         state: "new" (never trained), "training", "clustered" (has results), or "damaged".

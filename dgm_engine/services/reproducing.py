@@ -1,6 +1,6 @@
 """Runs the paper's tables: every row as a project of its own, trained by the real worker, scored, reported, cleared.
 
-A run that was interrupted, in whatever way, is taken up where it stands: the files of finished runs are not run again,
+An interrupted run is continued where it stopped: the files of finished runs are not run again,
 a training process that outlived us is waited for, and one that did not is resumed from its last checkpoint.
 """
 
@@ -35,7 +35,7 @@ class Request:
     Attributes:
         table: which table.
         variant: how each row is run.
-        rows: which rows, as `Table.chosen` takes them; all where empty.
+        rows: which rows, as `Table.chosen` takes them; all if empty.
         runs: seeds 0 to runs - 1 of each.
         out: the folder of results and reports.
         data_root: folder of the data sets.
@@ -143,7 +143,7 @@ class _Reproduction:
         return bool(reason)
 
     def _one(self, row: Row, seed: int, progress: Progress) -> None:
-        """One run, from wherever it stands to its result's file."""
+        """Completes one run, from where it stopped, and writes the file of its result."""
         how = _variant_of(row, self.request.variant)
         path = self.files.path(how, row.key, seed)
         root = self.files.work(how, row.key, seed)

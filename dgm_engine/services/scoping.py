@@ -35,7 +35,7 @@ class Scope:
         confidence: percent, from and to, both included.
         disputed: only images whose label is not what the model predicts.
         text: part of an item's id, in any case of letters.
-        selection: name of a stored selection; "" where nothing is selected.
+        selection: name of a stored selection; "" if nothing is selected.
     """
 
     clusters: tuple[int, ...] = ()
@@ -84,7 +84,7 @@ class Scope:
         )
 
 
-PARAMETERS = (*_LIST_PARAMETERS, "confidence", "disputed", "text", "selection")
+ADDRESS_PARAMETERS = (*_LIST_PARAMETERS, "confidence", "disputed", "text", "selection")
 """Names of the parameters of an address."""
 
 

@@ -104,7 +104,7 @@ def take(project: Project, number: int | None = None) -> Snapshot:
 
 
 def take_if_any(project: Project) -> Snapshot | None:
-    """What `take` gives; None where nothing was trained yet."""
+    """What `take` gives; None if nothing was trained yet."""
     return None if latest.run_in_use(project) is None else take(project)
 
 

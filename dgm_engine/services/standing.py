@@ -26,8 +26,8 @@ class Standing:
         clusters: clusters that hold images.
         named_clusters: how many of these have a name.
         named_share: share of the shown images that the model gives a named class.
-        sure_share: of these, the share that it is sure of (`SURE_CONFIDENCE`); None where there are none.
-        accuracy: by the newest audit; None where there was none.
+        sure_share: of these, the share that it is sure of (`SURE_CONFIDENCE`); None if there are none.
+        accuracy: by the newest audit; None if there was none.
         audited: the run that this is the accuracy of, where that is not the newest with results; else None.
         doubted_names: clusters whose name answers speak against, see `suspects.suspect_names`.
     """

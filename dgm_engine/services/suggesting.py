@@ -86,7 +86,7 @@ def suggestions(
 def _links(seen: Snapshot) -> NDArray[np.int64] | None:
     """(K, K) how many of the nearest neighbours of a sample of each component's items lie in each component.
 
-    None where the lineage looked for no neighbours.
+    None if the lineage looked for no neighbours.
     """
     path = seen.project.paths.run(seen.lineage).neighbours
     if not path.exists():

@@ -71,7 +71,7 @@ class SuspectName:
     Attributes:
         component: its number.
         name: its class.
-        expected: the class that most of these answers give; "" where they only say that it is not the name's.
+        expected: the class that most of these answers give; "" if they only say that it is not the name's.
         rows: pool rows of the images that they are about, those of `expected` first.
         agreed: how many of them give `expected`, or only say what the image is not.
         support: how many answers about its images agree with the name.
@@ -118,7 +118,7 @@ def suspect_names(seen: Snapshot) -> tuple[SuspectName, ...]:
 
 
 def _nearest(seen: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.str_]:
-    """(L, n) what the nearest neighbours of pool rows (L,) count as; n is 0 where the lineage looked for none."""
+    """(L, n) what the nearest neighbours of pool rows (L,) count as; n is 0 if the lineage looked for none."""
     shown = view(seen)
     counts_as = np.zeros(seen.project.pool.n_items, dtype=shown.class_name.dtype)
     counts_as[shown.rows] = shown.class_name

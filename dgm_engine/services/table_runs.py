@@ -28,7 +28,7 @@ from dgm_engine.services.snapshot import take
 from dgm_engine.training.ownership import Owner
 from dgm_engine.training.planning import TrainRequest
 
-ANNOTATOR = "reproduce"
+REPRODUCE_ANNOTATOR = "reproduce"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def label(project: Project, table: Table, variant: Variant, seed: int) -> None:
         writer = csv.writer(file)
         writer.writerow(["item", "class"])
         writer.writerows((project.pool.items[row], project.pool.classes[project.pool.truth[row]]) for row in items)
-    taken = labelling.import_labels(project, path, ANNOTATOR)
+    taken = labelling.import_labels(project, path, REPRODUCE_ANNOTATOR)
     if taken.rejected:
         raise JobError(f"{path} row {taken.rejected[0].row}: {taken.rejected[0].reason}")
 

@@ -64,7 +64,7 @@ def export_task(project: Project) -> Path:
 
 
 def status(folder: Path) -> JobStatus | None:
-    """How a task stands; None where there is none."""
+    """The status of a task; None if there is no task."""
     paths = JobPaths(folder)
     now = jobs.read_status(paths.status)
     if now is not None and now.state is JobState.INTERRUPTED:

@@ -54,8 +54,8 @@ class View:
         rows: (M,) int64 pool rows.
         items: (M,) str item ids.
         opinion: what the model says of them.
-        label: (M,) str the person's label; "" where there is none.
-        class_name: (M,) str `label` where there is one, else `predicted`.
+        label: (M,) str the person's label; "" if there is none.
+        class_name: (M,) str `label` if there is one, else `predicted`.
         state: (M,) str values of `ItemState`.
         ignored: (M,) bool, whether the item is in a cluster that people do not care for.
         clusters: one per component, by component; `exemplars` are pool rows.
@@ -187,7 +187,7 @@ def state_of(item: str, state: LabelState) -> ItemState:
 
 @lru_cache(maxsize=8)
 def _clusters(results: Results, edits: tuple[Edit, ...]) -> tuple[Cluster, ...]:
-    """The clusters of results under edits, whatever their names, with pool rows for exemplars."""
+    """The clusters of results under edits, before names of people, with pool rows for exemplars."""
     rows = np.asarray(results.shown)
     clusters = summarise(edited_q_y(results, edits)[rows], results.z[rows], results.owner)
     return tuple(replace(cluster, exemplars=rows[cluster.exemplars]) for cluster in clusters)

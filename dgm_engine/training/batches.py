@@ -31,7 +31,7 @@ class Table:
     Attributes:
         x: (N, H, W, C) images, uint8 or float32 in [0, 1], or (N, D) float32; it may be memory-mapped.
         rows: (M,) rows to train on.
-        features: (N, F) what the model's extractor makes of the images, where that is stored; it may be memory-mapped.
+        features: (N, F) features of the images by the model's extractor, if stored; they may be memory-mapped.
     """
 
     x: NDArray[np.generic]
@@ -49,16 +49,16 @@ class Table:
         return batch / 255 if self.x.dtype == np.uint8 else batch
 
     def features_of(self, rows: NDArray[np.int64], like: Tensor) -> Tensor | None:
-        """(B, F) features of some pool rows, of the type and on the device of `like`; None where none are stored."""
+        """(B, F) features of some pool rows, of the type and on the device of `like`; None if none are stored."""
         return None if self.features is None else _gathered(self.features, rows).to(like)
 
     def items(self, values: NDArray[np.floating]) -> NDArray[np.generic]:
-        """(..., *shape) as the pool holds items, of raw values (..., D): the way back from `values`."""
+        """(..., *shape) items as in the pool, from raw values (..., D): the inverse of `values`."""
         raw = values.reshape(*values.shape[:-1], *self.x.shape[1:])
         return (255 * raw.clip(0, 1)).round().astype(np.uint8) if self.is_images else raw
 
     def shuffled(self, batch_size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-        """The rows to train on, in random order, in batches; a last one of less than half a batch is left out."""
+        """The rows to train on, in random order, in batches; a last batch that is less than half full is left out."""
         order = rng.permutation(self.rows)
         for begin in range(0, len(order), batch_size):
             batch = order[begin : begin + batch_size]
@@ -66,7 +66,7 @@ class Table:
                 yield batch
 
     def batches_per_epoch(self, batch_size: int) -> int:
-        """How many batches `shuffled` yields."""
+        """The number of batches that `shuffled` yields."""
         return batches_per_epoch(len(self.rows), batch_size)
 
     def sample(self, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -79,7 +79,7 @@ class Augmentation:
     """Small turns, zooms and shifts of images; small noise on features.
 
     Attributes:
-        inputs: from raw values to what the networks see.
+        inputs: maps raw values to the networks' input.
         shape: (H, W, C) of the images, or (D,).
         generator: source of every draw.
     """
@@ -89,7 +89,7 @@ class Augmentation:
     generator: torch.Generator
 
     def __call__(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, n_kept) what the networks see of a changed copy of raw values (B, D), and the copy that images have."""
+        """(B, n_kept) the networks' input for a changed copy of raw values (B, D), and, of images, the copy itself."""
         if len(self.shape) == 1:
             x = self.inputs(raw)
             return x + FEATURE_NOISE * torch.randn(x.shape, generator=self.generator, device=x.device), raw
@@ -110,14 +110,13 @@ class Augmentation:
 
 
 def fit_inputs(table: Table, likelihood: LikelihoodName, min_std: float, rng: np.random.Generator) -> InputMap:
-    """What the model is to see of the table, judged on a sample of it.
+    """Fits the map from raw values to the networks' input on a sample of the table.
 
-    Pixels (a Bernoulli likelihood) stay as they are, those whose standard deviation is `min_std` or less are left out
-    (0 keeps every pixel); features (a Gaussian one) are brought to mean 0 and standard deviation 1, constant ones are
-    left out.
+    Pixels (a Bernoulli likelihood) keep their values, and those whose standard deviation is at most `min_std` are left
+    out (0 keeps all). Features (a Gaussian likelihood) are standardised, and constant ones are left out.
 
     Raises:
-        InputError: nothing is left.
+        InputError: no pixel or feature is left.
     """
     values = table.values(table.sample(STATISTICS_SAMPLE, rng)).double()
     mean, std = values.mean(0), values.std(0, correction=0)

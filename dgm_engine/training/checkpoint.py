@@ -1,6 +1,6 @@
 """Checkpoints: safetensors beside a small JSON file with a checksum; nothing in them can run code.
 
-The last two are kept, and that of the model whose results the screens show.
+The last two checkpoints are kept, and the one of the results that the screens show.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ FIRST_FEATURES = 1
 """The version of the features of a model whose checkpoint does not state it."""
 
 Cause = tuple[int | None, str]
-"""What a component was made for: a class that owned nothing, or, with the component that they were in, the images that
-answers said to be of the class."""
+"""The cause for which a component was made: a class that owned nothing, with None, or a class whose answers parted it
+from another component, with the number of that component."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Checkpoint:
     Attributes:
         tensors: weights ("model."), Adam's moments ("adam."), and the generator's state.
         about: step, epoch, batch, seconds, numpy's generator, the version of the features that the model sees, and what
-            became of the components.
+            happened to the components.
     """
 
     tensors: dict[str, Tensor]
@@ -59,17 +59,17 @@ class Checkpoint:
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """What people did with clusters that the model knows of."""
+        """The edits that the model contains."""
         return tuple(Edit.from_json(values) for values in self.about.get("edits", ()))
 
     @property
     def overruled(self) -> dict[int, Overruled]:
-        """By component, where labels spoke against the names that its images have."""
+        """By component, the names that labels overruled."""
         return overruled_from_json(self.about.get("overruled", ()))
 
     @property
     def made(self) -> frozenset[Cause]:
-        """What components were made for in this schedule."""
+        """The causes for which this schedule made components."""
         return frozenset((source, name) for source, name in self.about.get("made", ()))
 
 
@@ -81,15 +81,15 @@ def save_checkpoint(
     overruled: Mapping[int, Overruled] = NONE_OVERRULED,
     made: Collection[Cause] = (),
 ) -> None:
-    """Writes a checkpoint, and removes those that nobody needs any more.
+    """Writes a checkpoint and removes those that are no longer needed.
 
     Args:
-        run: whose it is.
-        state: to go on from.
+        run: the run of the checkpoint.
+        state: the training state to save.
         owner: (K,) the owners that training gave to components.
-        edits: what people did with clusters that the model knows of.
-        overruled: by component, where labels spoke against the names that its images have.
-        made: what components were made for in this schedule.
+        edits: the edits that the model contains.
+        overruled: by component, the names that labels overruled.
+        made: the causes for which this schedule made components.
     """
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     for index, moments in state.optimiser.state_dict()["state"].items():
@@ -116,9 +116,9 @@ def save_checkpoint(
 
 
 def _remove_others(run: RunPaths, step: int) -> None:
-    """Removes the checkpoints that nobody needs once there is one after `step` steps."""
+    """Removes the checkpoints that are not needed beside the one after `step` steps."""
     shown = results_step(run)
-    # What stands after this step was damaged: this run would have gone on from there.
+    # Checkpoints of later steps were damaged; otherwise the run would have continued from them.
     written = run.checkpoint_steps()
     kept = [old for old in written if old <= step][-CHECKPOINTS_KEPT:]
     for old in written:
@@ -128,7 +128,7 @@ def _remove_others(run: RunPaths, step: int) -> None:
 
 
 def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None:
-    """The newest undamaged checkpoint of a run, or None where none was ever written; that of a `step`, if it is whole.
+    """The newest undamaged checkpoint of a run, or that of `step` if it is undamaged; None if none was ever written.
 
     Raises:
         CorruptError: there are checkpoints and all are damaged.
@@ -148,7 +148,7 @@ def read_checkpoint(run: RunPaths, step: int | None = None) -> Checkpoint | None
 
 
 def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel:
-    """The checkpoint's model: of the shape of `config`, with as many components as it had by then.
+    """The checkpoint's model: its shape is `config`, with the number of components at the checkpoint.
 
     Raises:
         CorruptError: an earlier version of the program wrote it, whose networks or features were others.
@@ -169,7 +169,7 @@ def model_of(checkpoint: Checkpoint, config: ModelConfig) -> DeepGenerativeModel
 
 
 def restore_state(checkpoint: Checkpoint, config: RunConfig, n_items: int, device: torch.device) -> TrainingState:
-    """The training state as it was saved, to go on from."""
+    """The saved training state, with which training continues."""
     model = model_of(checkpoint, config.model).to(device)
     state = new_state(model, config.training, n_items)
     moments: dict[int, dict[str, Tensor]] = {}
@@ -181,7 +181,7 @@ def restore_state(checkpoint: Checkpoint, config: RunConfig, n_items: int, devic
     draws = checkpoint.tensors["generator"]
     if draws.shape == state.generator.get_state().shape:
         state.generator.set_state(draws)
-    else:  # saved on another kind of device, whose draws cannot be gone on with
+    else:  # saved on another kind of device, whose draws cannot be continued
         state.generator.manual_seed(config.training.seed + checkpoint.about["step"])
     state.rng.bit_generator.state = checkpoint.about["rng"]
     for key in ("step", "epoch", "batch", "seconds"):
@@ -202,7 +202,7 @@ def new_state(model: DeepGenerativeModel, config: TrainingConfig, n_items: int) 
 
 
 def load_model(run: RunPaths, step: int | None = None) -> tuple[DeepGenerativeModel, RunConfig]:
-    """The model that a run's results are of, or else its newest, ready to classify, with the run's configuration.
+    """The model of a run's results, or else its newest, in evaluation mode, with the run's configuration.
 
     Args:
         run: whose model.
@@ -221,7 +221,7 @@ def load_model(run: RunPaths, step: int | None = None) -> tuple[DeepGenerativeMo
 
 
 def _version(model: DeepGenerativeModel) -> int | None:
-    """Of the features that a model sees; None where it sees none."""
+    """The version of the features that a model sees; None if it sees none."""
     return None if model.extractor is None else model.extractor.version
 
 

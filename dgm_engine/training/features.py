@@ -1,4 +1,4 @@
-"""The features of a whole pool (`dgm_engine.extractors`): made once, asked for in every step and every prediction."""
+"""Computes the features of a whole pool (`dgm_engine.extractors`) once, for all steps and predictions."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,7 +27,7 @@ def make_features(extractor: Extractor, x: NDArray[np.generic]) -> NDArray[np.fl
 def stored_features(
     extractor: Extractor, folder: Path, x: NDArray[np.generic], progress: Progress
 ) -> NDArray[np.float16]:
-    """(N, F) the same, memory-mapped from a file in the pool's `folder`; made and written where there is no whole one.
+    """(N, F) the same, memory-mapped from a file in the pool's `folder`, which is written if missing or damaged.
 
     Raises:
         OSError: the file cannot be written, say because the disk is full.
@@ -35,7 +35,7 @@ def stored_features(
     path = PoolPaths(folder).features(extractor.stored_as, extractor.version)
     with suppress(CorruptError):
         return load_array(path)
-    # Not through a memory map: on a full disk that ends the process without a word.
+    # Not written through a memory map: on a full disk that would kill the process without an error.
     with written_atomically(path) as file:
         shape = (len(x), extractor.n_features(x.shape[1:]))
         header = {"descr": dtype_to_descr(np.dtype(np.float16)), "fortran_order": False, "shape": shape}
@@ -49,7 +49,7 @@ def stored_features(
 
 
 def _parts(extractor: Extractor, x: NDArray[np.generic]) -> Iterator[NDArray[np.float16]]:
-    """(at most FEATURE_BATCH, F) the features of one stretch of x after the other."""
+    """(at most FEATURE_BATCH, F) the features of x, batch by batch."""
     table = Table(x, np.arange(len(x)))
     for begin in range(0, len(x), FEATURE_BATCH):
         rows = table.rows[begin : begin + FEATURE_BATCH]

@@ -1,4 +1,4 @@
-"""The steps of a fit that the worker, over a project's folder, and the estimator, over arrays, have in common."""
+"""The parts of training that the worker, on a project's folder, and the estimator, on arrays, share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def default_epochs(n_items: int) -> int:
 
 
 def fresh_state(model: ModelConfig, config: TrainingConfig, table: Table, device: torch.device) -> TrainingState:
-    """A model with random weights and all that its training needs; torch's global generator stays as it was."""
+    """A training state with random weights; torch's global generator keeps its state."""
     inputs = fit_inputs(table, model.likelihood, config.min_pixel_std, np.random.default_rng(config.seed))
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
@@ -60,14 +60,14 @@ def fresh_state(model: ModelConfig, config: TrainingConfig, table: Table, device
 
 
 @dataclass(frozen=True)
-class Learned:
-    """Whose the components are, and what is known of the items.
+class Assessment:
+    """The owners of the components, and what is known of the items.
 
     Attributes:
-        given: (K,) the owners that training gives, without the names of people: to take up again the next time.
+        given: (K,) the owners that training gives, without the names of people; the next assessment starts from them.
         owner: (K,) the owners, names included.
         claims: (K,) the classes that components have by the images under a name.
-        component: (A,) where the model has the images under a name, in the order of `labels.anchors`.
+        component: (A,) the component of each image under a name, in the order of `labels.anchors`.
         named: the images that still have the name that a person gave their cluster.
         known: the rows with a restricted allowed set.
     """
@@ -80,7 +80,7 @@ class Learned:
     known: Knowledge
 
 
-def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
+def assess(  # noqa: PLR0913 - what people said, of what, and how far it is
     model: DeepGenerativeModel,
     table: Table,
     labels: LabelState,
@@ -92,7 +92,7 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
     *,
     seen: bool = False,
     strays: bool = True,
-) -> Learned:
+) -> Assessment:
     """Gives components to classes, and allowed sets to items.
 
     Args:
@@ -130,13 +130,13 @@ def learn(  # noqa: PLR0913 - what people said, of what, and how far it is
     items = np.array(list(labels.anchors), dtype=object)
     known = _said(labels, rows, owner, config, len(table.x), model.inputs.fill.device)
     pinned, within, firmness = pinned_by_names(labels, still, owner)
-    return Learned(
+    return Assessment(
         given=tuple(given[k] if k in named | unnamed else name for k, name in enumerate(owner)),
         owner=owner,
         claims=claimed,
         component=component,
         named=frozenset(items[still].tolist()),
-        known=known.holding(rows(items[pinned].tolist()), within, firmness) if len(pinned) else known,
+        known=known.pinning(rows(items[pinned].tolist()), within, firmness) if len(pinned) else known,
     )
 
 
@@ -160,7 +160,7 @@ def _said(
 
 
 def evident(labels: LabelState, config: TrainingConfig) -> dict[str, str]:
-    """The labels that training looks at: item to class."""
+    """The labels that training uses: item to class."""
     held_out = unseen_items(labels, config)
     return {item: name for item, name in labels.positive.items() if item not in held_out}
 
@@ -186,14 +186,14 @@ def predict(
 
 
 def _sizes(model: DeepGenerativeModel, table: Table) -> NDArray[np.float64]:
-    """(K,) about how many of the items to train on each component holds."""
+    """(K,) estimates of how many of the items to train on each component holds."""
     return predict(model, table, size_sample(table.rows))[0].astype(np.float64).mean(0) * len(table.rows)
 
 
 def _evidence(
     model: DeepGenerativeModel, table: Table, rows: Rows, labels: dict[str, str]
 ) -> dict[str, NDArray[np.float64]]:
-    """`class_evidence` of the labels; of a sample of them where they are very many."""
+    """`class_evidence` of the labels, or of a sample of `EVIDENCE_SAMPLE` of them."""
     items = list(labels)
     if len(items) > EVIDENCE_SAMPLE:
         chosen = np.random.default_rng(0).choice(len(items), EVIDENCE_SAMPLE, replace=False)

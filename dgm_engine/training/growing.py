@@ -1,4 +1,4 @@
-"""One more component for a model that has none to give."""
+"""Adds a component to a model."""
 
 import torch
 from torch import Tensor
@@ -10,21 +10,20 @@ from dgm_engine.training.loop import TrainingState, new_optimiser
 
 
 def grow(state: TrainingState, source: int, config: TrainingConfig, n_items: int) -> int:
-    """Gives a model another component, in place, which begins as a copy of one that it has; returns its number.
+    """Adds a component to a model in place, which begins as a copy of another; returns its number.
 
-    K grows by one: p(z | y), q(y | x) and whatever else knows y get a row, and so do Adam's moments. The new one is
-    open.
+    K grows by one: p(z | y), q(y | x), the other tensors over y and Adam's moments get a row. The new one is open.
 
     Args:
-        state: whose model it is.
+        state: the training state of the model.
         source: the component to copy.
-        config: of the training.
+        config: the training configuration.
         n_items: as in `new_optimiser`.
     """
     old = state.model
     inputs = InputMap(*(getattr(old.inputs, name).clone() for name in ("kept", "shift", "scale", "fill")))
     shape = old.config.replaced(n_components=old.config.n_components + 1)
-    with torch.random.fork_rng(devices=[]):  # its random weights are all replaced
+    with torch.random.fork_rng(devices=[]):  # all random weights are replaced
         model = build_model(shape, inputs, config.output_scale)
     sizes = {name: value.shape for name, value in model.state_dict().items()}
     model.load_state_dict({name: _longer(value, sizes[name], source) for name, value in old.state_dict().items()})
@@ -45,5 +44,5 @@ def grow(state: TrainingState, source: int, config: TrainingConfig, n_items: int
 
 
 def _longer(value: Tensor, shape: torch.Size, source: int) -> Tensor:
-    """A tensor (K, ...) with row `source` once more at the end, where that is the shape; else as it is."""
+    """A tensor (K, ...) with a copy of row `source` at the end if that gives `shape`; otherwise the tensor itself."""
     return value if value.shape == shape else torch.cat([value, value[source : source + 1]])

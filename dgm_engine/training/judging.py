@@ -1,4 +1,4 @@
-"""A run's results beside what people said, and beside those that it went on from, over a project."""
+"""Compares the results of a run with what people said, and with those of its parent run."""
 
 from collections.abc import Collection, Mapping
 
@@ -13,16 +13,16 @@ from dgm_engine.training.results import Results
 
 
 def compare(before: Results, after: Results, labels: LabelState, rows: Rows, named: Collection[str]) -> Comparison:
-    """Both as they stand to what people have said by now.
+    """Compares how two results agree with what people have said by now.
 
-    They should predict the names that people gave to images, but for those that labels spoke against, and the labels
-    that the later training did not see. No image is both: one that somebody judged by itself has no name any more.
+    Both should predict the names that people gave to images, except those that labels overruled, and the labels that
+    the later training did not see. No image counts twice, since an image that somebody judged by itself loses its name.
 
     Args:
-        before: of the run that the later one went on from.
-        after: of the later one.
+        before: the results of the parent run.
+        after: the results of the later run.
         labels: what people said.
-        rows: from item ids to pool rows.
+        rows: maps item ids to pool rows.
         named: the images that still have the name that a person gave their cluster.
     """
     place = {row: position for position, row in enumerate(after.shown.tolist())}
@@ -43,17 +43,17 @@ def compare(before: Results, after: Results, labels: LabelState, rows: Rows, nam
 
 
 def unlearned(results: Results, labels: LabelState, rows: Rows, named: Collection[str]) -> tuple[str, ...]:
-    """The classes that images stand for and results predict of none. Arguments are those of `compare`."""
+    """The classes that have images and that no image is predicted as. The arguments are those of `compare`."""
     predicted = _predicted(results, results.edited(labels.edits)[0], labels, rows)
     return unpredicted(spoken_of(labels, named), predicted)
 
 
 def _refused(results: Results, labels: LabelState) -> list[int]:
-    """The components that labels said are of none of the classes."""
+    """The components that labels assign to none of the classes."""
     return [k for k, said in still_overruled(results.overruled, labels).items() if not said.class_name]
 
 
 def _predicted(results: Results, q_y: NDArray[np.floating], labels: LabelState, rows: Rows) -> NDArray[np.str_]:
-    """(M,) the classes that results, edited, predict for the shown items, "" for none of the named ones."""
+    """(M,) the classes that the edited results predict for the shown items; "" for none of the named ones."""
     owner = results.owners(labels, q_y, rows)
     return class_probabilities(np.asarray(q_y[results.shown], dtype=np.float32), owner).predicted()

@@ -19,7 +19,7 @@ class Knowledge:
         allowed: (L, K) bool, A(x).
         log_prior: (K,) log p(y).
         n_items: N, the rows of the pool.
-        n_pinned: number of rows, the last ones, that no person judged and that `holding` pins.
+        n_pinned: number of rows, the last ones, that no person judged and that `pinning` pins.
         firmness: (n_pinned,) weight of each pinned row, above 0, at most 1; None weighs all alike.
     """
 
@@ -36,7 +36,7 @@ class Knowledge:
         uniform = torch.full((n_components,), -math.log(n_components))
         return cls(np.empty(0, np.int64), torch.ones(0, n_components, dtype=torch.bool), uniform, n_items)
 
-    def holding(
+    def pinning(
         self, rows: NDArray[np.int64], allowed: NDArray[np.bool_], firmness: NDArray[np.floating] | None = None
     ) -> "Knowledge":
         """This knowledge and rows (A,) pinned within sets (A, K), which are intersected with the sets known already.

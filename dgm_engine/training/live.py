@@ -30,7 +30,7 @@ class LiveView:
         self._used = 0
 
     def update(self, model: DeepGenerativeModel, owner: Owner, epoch: int, seconds: float) -> int:
-        """Takes a new view where it is time for one; how many components are in use in the newest."""
+        """Takes a new view if one is due; returns the number of components in use in the newest view."""
         if seconds < self._next:
             return self._used
         began = time.monotonic()
@@ -45,7 +45,7 @@ class LiveView:
         return self._used
 
     def _earlier_positions(self) -> NDArray[np.floating] | None:
-        """Where the rows stood on this run's live map, or else stand on the newest map of any run."""
+        """The positions of the rows on this run's live map, or else on the newest map of any run."""
         live, project, pool = load_live_map(self._setting.run), self._setting.project, self._setting.pool
         if live is not None and np.array_equal(live.rows, self._rows):
             return live.xy

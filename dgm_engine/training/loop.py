@@ -19,22 +19,20 @@ from dgm_engine.training.batches import Augmentation, Table
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.terms import BOUND, TERMS, StepView
 
-STEPS_PER_RECORD = 25
-STEPS_TO_FIRST_RECORD = 12
-"""The first record of a run comes sooner: somebody may be waiting for the effect of new labels."""
+STEPS_PER_RECORD, STEPS_TO_FIRST_RECORD = 25, 12
+"""The first record of a run comes sooner, because somebody may be waiting for the effect of new labels."""
 FINAL_RATE = 0.02
 """A learning rate that falls along a cosine ends at this share of its start."""
 DECAY_EPOCHS = 200
 """A learning rate that falls by a factor does so after each of this many epochs."""
 PINNING_EXPONENT = 0.3
-"""q of (p^q - 1) / q, the objective's term for a pinned image with probability p of its components: like log p (q = 0)
-while p is near 1, but bounded if all else speaks against it (Zhang and Sabuncu 2018, Eq. 7). With hands at 32 pixels,
-named at first sight, 97 % of the images kept their name with 0 and 0.3, and 93 % with 0.7; with digits, named at a
-tenth of the schedule, all kept it, and at the end 94.7 % of the others were right with 0 and 95.3 % with 0.7."""
+"""q of (p^q - 1) / q, the objective's term for a pinned image whose components have probability p. It equals log p at
+q = 0 and close to p = 1, but is bounded (Zhang and Sabuncu 2018, Eq. 7). With hands at 32 pixels, named at first sight,
+97 % of the images kept their name with 0 and 0.3, and 93 % with 0.7; with digits, named at a tenth of the schedule, all
+kept it, and at the end 94.7 % of the other images were right with 0 and 95.3 % with 0.7."""
 PINNING_WEIGHT = 2.0
-"""The weight of pinned images as a multiple of that of labels. With hands at 32 pixels, named at first sight, 96 % of
-the images kept their name, or had their true one, with 1 and 99 % with 2; at the end 59 % of all images were right with
-either."""
+"""Weight of pinned images as a multiple of that of labels. With hands at 32 pixels, named at first sight, 96 % of them
+kept their name, or had their true one, with 1 and 99 % with 2; at the end 59 % of all were right with either."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Record:
         epoch: passes over the pool so far, a fraction while within one.
         step: steps so far.
         progress: share of the run that is done, 0 to 1.
-        terms: the value of each of `terms.TERMS`, by name; None if the step has none, or its weight is zero.
+        terms: the value of each of `terms.TERMS`, by name; None if the step has none, or if its weight is zero.
     """
 
     epoch: float
@@ -55,31 +53,30 @@ class Record:
 
     @property
     def elbo(self) -> float:
-        """L_A(x), labelled and unlabelled items together; every step has it."""
+        """L_A(x), averaged over labelled and unlabelled items; every step has it."""
         value = self.terms[BOUND]
         return math.nan if value is None else value
 
     def to_json(self) -> dict[str, object]:
-        """As a line of the curves has it: the terms beside the rest."""
+        """The record as a line of the curves, the terms beside the other fields."""
         return {"epoch": self.epoch, "step": self.step, "progress": self.progress, **self.terms}
 
 
 @dataclass
 class TrainingState:
-    """All that a run needs to go on where it was.
+    """All that a run needs to continue where it stopped.
 
     Attributes:
-        model: being trained.
+        model: the model that is trained.
         optimiser: Adam over its parameters.
         generator: source of torch's draws.
         rng: source of numpy's draws.
         step: optimiser steps done.
         epoch: whole passes done.
-        batch: batches done of the next one; its order depends on the seed and its number alone, so that a run that is
-            resumed goes on behind them.
+        batch: batches done of the next pass; the seed and `epoch` fix their order, so a resumed run continues there.
         seconds: wall-clock time spent so far.
-        work: time of the schedule's clock spent so far, see `Schedule`.
-        neighbours: (N, n) pool rows of each row's nearest neighbours, where the start found them.
+        work: time spent so far by the schedule's clock, in seconds.
+        neighbours: (N, n) pool rows of each row's nearest neighbours, if the start found them.
     """
 
     model: DeepGenerativeModel
@@ -96,12 +93,12 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a run ends, and how far it is.
+    """When a run ends, and how much of it is done.
 
     Attributes:
         max_epochs: passes; None for no limit.
-        max_seconds: time of the clock; None for no limit.
-        began: what the clock said at second zero.
+        max_seconds: seconds by the clock; None for no limit.
+        began: the clock's reading at second zero.
         clock: wall-clock time, or another measure of work in seconds (`machine.work_clock`).
     """
 
@@ -121,7 +118,7 @@ class Schedule:
 
 
 def new_optimiser(model: DeepGenerativeModel, config: TrainingConfig, n_items: int) -> torch.optim.Adam:
-    """Adam with default moments; the Gaussian prior of the weights is its weight decay, per item."""
+    """Adam with default moments; its weight decay, per item, is the Gaussian prior of the weights."""
     parameters = list(model.parameters())
     weights = {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay / n_items}
     biases = {"params": [p for p in parameters if p.ndim == 1]}
@@ -131,13 +128,13 @@ def new_optimiser(model: DeepGenerativeModel, config: TrainingConfig, n_items: i
 def train(
     state: TrainingState, table: Table, knowledge: Callable[[], Knowledge], config: TrainingConfig, schedule: Schedule
 ) -> Iterator[Record]:
-    """Optimises J until the schedule ends, yielding a record every few steps. The model is fit to use at each yield.
+    """Optimises J until the schedule ends and yields a record every few steps; the model can be used at each yield.
 
-    `knowledge` is called again after each record, so that new labels are learned at once.
+    `knowledge` is called again after each record, so that training uses new labels at once.
     """
     step = TrainingStep(state, table, knowledge(), config)
     steps_per_epoch = table.batches_per_epoch(config.batch_size)
-    # A start may outlast the time: one step is taken.
+    # The start may have used up the time; even so the run takes one step.
     progress = schedule.progress(state.epoch + state.batch / steps_per_epoch) if state.step else 0.0
     while progress < 1:
         parts: list[dict[str, float]] = []
@@ -157,7 +154,7 @@ def train(
                 if progress >= 1:
                     return
                 parts = []
-                step.learn(knowledge())
+                step.use(knowledge())
 
 
 class TrainingStep:
@@ -168,16 +165,16 @@ class TrainingStep:
         self.device = knowledge.log_prior.device
         self.sampling = Sampling(state.generator, config.n_samples, config.exact_components)
         self.augment = Augmentation(state.model.inputs, tuple(table.x.shape[1:]), state.generator)
-        self.learn(knowledge)
+        self.use(knowledge)
 
-    def learn(self, knowledge: Knowledge) -> None:
-        """Replaces the knowledge and the weights that depend on it."""
+    def use(self, knowledge: Knowledge) -> None:
+        """Replaces the knowledge, and the weights of the objective that depend on it."""
         self.knowledge = knowledge
         self.alpha = self._weight(knowledge.n_labelled)
         self.alpha_pinned = PINNING_WEIGHT * self._weight(knowledge.n_pinned)
 
     def _weight(self, n: int) -> float:
-        """The weight alpha for n labelled, or n pinned, items."""
+        """The weight alpha for n labelled items, or for n pinned ones."""
         return self.config.classification_weight or 0.1 * len(self.table.rows) / max(1, n)
 
     def __call__(self, rows: NDArray[np.int64]) -> dict[str, float]:
@@ -213,16 +210,16 @@ class TrainingStep:
         return {name: value.detach().mean().item() for name, value in record.items()}
 
     def _encode(self, x: Tensor, features: Tensor | None) -> Encoded:
-        """What the networks say of x (B, n_kept) and its features (B, F)."""
+        """The networks' outputs for x (B, n_kept) and its features (B, F)."""
         return self.state.model.encode(x, self.config.n_samples, self.state.generator, features)
 
     def _changed(self, raw: Tensor) -> Tensor:
-        """(B, K) log q(y | x') of small changes x' of raw values (B, D)."""
+        """(B, K) log q(y | x') of slightly changed copies x' of raw values (B, D)."""
         x, changed = self.augment(raw)
         return self._encode(x, self.state.model.features(changed)).log_q_y
 
     def _near(self, neighbours: NDArray[np.int32], rows: NDArray[np.int64]) -> Tensor:
-        """(B, K) log q(y | x') of a small change x' of one of the neighbours (N, n) of each pool row (B,)."""
+        """(B, K) log q(y | x') of a slightly changed copy x' of a random neighbour (N, n) of each pool row (B,)."""
         chosen = neighbours[rows, self.state.rng.integers(neighbours.shape[1], size=len(rows))].astype(np.int64)
         return self._changed(self.table.values(chosen).to(self.device))
 
@@ -246,7 +243,7 @@ class TrainingStep:
         return objective, parts, log_mass
 
     def _with_terms(self, objective: Tensor, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
-        """J with the terms that the paper does not have, and what is recorded of all of them."""
+        """J plus the terms that the paper does not have, and the values of all terms for the record."""
         record: dict[str, Tensor] = {}
         for term in TERMS:
             coefficient = term.coefficient(self.config)
@@ -259,7 +256,7 @@ class TrainingStep:
         return objective, record
 
     def _allowed(self, rows: NDArray[np.int64]) -> Tensor:
-        """(B, K) A(x) of pool rows: what is known of an item holds wherever it is drawn."""
+        """(B, K) A(x) of pool rows, also of those with labels that are drawn as unlabelled items."""
         allowed = torch.ones(len(rows), len(self.knowledge.log_prior), dtype=torch.bool, device=self.device)
         position = self.knowledge.position[rows]
         known = np.flatnonzero(position >= 0)
@@ -267,26 +264,26 @@ class TrainingStep:
         return allowed
 
     def _drawn(self, n: int) -> NDArray[np.int64]:
-        """The positions of the n labelled, or pinned, items that a step uses: all of them if they are few."""
+        """Positions of the items, of n labelled or pinned ones, that a step uses: all of them if they are few."""
         if n <= self.config.labelled_batch_size:
             return np.arange(n)
         return self.state.rng.choice(n, self.config.labelled_batch_size, replace=False)
 
     def _seen(self, raw: Tensor) -> Tensor:
-        """What the networks see of raw values: pixels are drawn as zeros and ones where the preset says so."""
+        """The networks' input for raw values; if the preset says so, each pixel is drawn as 0 or 1."""
         x = self.state.model.inputs(raw)
         binary = self.config.binarise and self.state.model.config.likelihood is LikelihoodName.BERNOULLI
         return torch.bernoulli(x.clamp(0, 1), generator=self.state.generator) if binary else x
 
 
 def bfloat16(device: torch.device, config: TrainingConfig) -> torch.autocast:
-    """Within it, matrix products are taken in bfloat16, where the configuration allows that and the device gains."""
+    """A context with matrix products in bfloat16 if the configuration allows it and the device is faster at it."""
     enabled = config.bfloat16 and machine.gains_from_bfloat16(device.type)
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def _rate(config: TrainingConfig, epoch: int, step: int, progress: float) -> float:
-    """The learning rate after `epoch` epochs and `step` steps, at the share `progress` of the run."""
+    """The learning rate after `epoch` epochs, `step` steps and the share `progress` of the run."""
     full = config.learning_rate * min(1.0, (step + 1) / max(1, config.warm_up_steps))
     if config.learning_rate_decay is not None:
         return full * config.learning_rate_decay ** (epoch // DECAY_EPOCHS)

@@ -1,8 +1,8 @@
-"""Whose the components are by the names that people gave to images.
+"""Finds the owners of components from the names that people gave to images.
 
-Somebody who names a cluster speaks of the images that they see in it. The component may come to hold others while the
-model learns on. So a name is kept as anchors, some images of the cluster (`LabelState.anchors`), and the component that
-holds most of them has the name.
+A person who names a cluster means the images that they see in it, but the component may hold other images after further
+training. So a name is stored as anchors, some images of the cluster (`LabelState.anchors`), and belongs to the
+component that holds most of them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,8 +21,8 @@ MAX_ANCHORS = 1_000
 kept their name, or had their true one, with 200 anchors of the surer half of a cluster, and 98 % with 1,000 of all; at
 the end 74.4 and 75.3 % of all images were right."""
 MIN_CLAIM_SHARE = 0.2
-"""A component that does not hold most of a name's images has the name too if it holds at least this share of them, and
-they are this share of its own images. `MAX_ANCHORS` images stand for a cluster of unknown size."""
+"""A further component has a name too if it holds at least this share of the name's images, and they are this share of
+its own images. `MAX_ANCHORS` images stand for a cluster of unknown size."""
 MIN_SHARE_OF_COMPONENT = 0.05
 """The component that holds most of a name's images has the name only if they are this share of its own images."""
 
@@ -30,21 +30,21 @@ SIZE_SAMPLE = 2_000
 """Items from which the sizes of the components are estimated."""
 
 Rows = Callable[[Sequence[str]], NDArray[np.int64]]
-"""From item ids to pool rows."""
+"""Maps item ids to pool rows."""
 
 Claims = tuple[str | None, ...]
-"""(K,) the class that a component has by its images; "" where they were left without one on purpose, None where nobody
+"""(K,) the class that each component has by its images; "" if people left them without one on purpose, None if nobody
 named any of them."""
 
 
 @dataclass(frozen=True)
 class Overruled:
-    """A component whose name labels of single images spoke against, until the training gave it to their class.
+    """A component that labels of single images gave to another class than its name.
 
     Attributes:
-        class_name: that class; "" is none of the classes.
-        names: the events that named its images otherwise. A later name stands above the labels again.
-        answers: the items whose labels spoke so; none where the component was made for a class that had none.
+        class_name: the class of the labels; "" is none of the classes.
+        names: the events of the overruled names; a later name overrules the labels again.
+        answers: the items with such labels; none if the component was made for a class that owned nothing.
     """
 
     class_name: str
@@ -52,7 +52,7 @@ class Overruled:
     answers: frozenset[str] = frozenset()
 
     def holds(self, labels: LabelState) -> bool:
-        """Whether people still say so: of the class, and of most of the items."""
+        """Whether the class still exists, and most of the items still have such labels."""
         if self.class_name not in ("", *labels.classes):
             return False
         left = sum(self._stands(item, labels) for item in self.answers)
@@ -78,17 +78,17 @@ def overruled_from_json(values: Sequence[Sequence[Any]]) -> dict[int, Overruled]
 
 
 def still_overruled(overruled: Mapping[int, Overruled], labels: LabelState) -> dict[int, Overruled]:
-    """Those that what people say still bears out."""
+    """Those components for which the labels still hold."""
     return {k: said for k, said in overruled.items() if said.holds(labels)}
 
 
 def size_sample(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Some of the rows (n,), evenly spread, that the sizes of the components are judged by."""
+    """An evenly spread sample of rows (n,), from which the sizes of components are estimated."""
     return rows[evenly_spread(len(rows), SIZE_SAMPLE)]
 
 
 def chosen_anchors(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of the images of a cluster that its name is kept by; of many some, evenly spread over the pool's order.
+    """Positions of a cluster's anchors among its images: all, or `MAX_ANCHORS` evenly spread over the pool's order.
 
     Args:
         rows: (n,) pool rows of its images.
@@ -149,9 +149,9 @@ def claims(
 def named_by(
     component: NDArray[np.integer], anchors: Sequence[Anchor], owner: Sequence[str | None]
 ) -> tuple[Anchor | None, ...]:
-    """(K,) of the images in each component that have its name, one that was named last; None where there is none.
+    """(K,) the most recent anchor in each component that has the component's name; None if there is none.
 
-    What was said of single images before that was known to whoever gave the name, and says nothing against it.
+    Whoever gave the name knew the earlier answers about single images, so those do not contradict it.
 
     Args:
         component: (A,) where the images under a name are.
@@ -171,8 +171,8 @@ def still_named(
 ) -> NDArray[np.bool_]:
     """(A,) whether the images under a name, in the order of `labels.anchors`, still have it.
 
-    Not so those that were left without a name on purpose, that somebody judged by themselves, or whose name labels
-    spoke against.
+    They do not if they were left without a name on purpose, if somebody judged them singly, or if labels overruled the
+    name.
 
     Args:
         labels: what people said.
@@ -193,12 +193,12 @@ def spoken_against(
 ) -> NDArray[np.bool_]:
     """(A,) whether, of the labelled images next to one under a name, more are of other classes than of the name's.
 
-    Names around it say nothing against its own: to heed them took 7 % of the images of grocery at 32 pixels out of
-    their names, and no more images were right at the end.
+    Names of the images around it do not count: with them, 7 % of the images of grocery at 32 pixels lost their name,
+    and no more images were right at the end.
 
     Args:
         labels: what people said.
-        evident: the labels that training looks at, item to class.
+        evident: the labels that training uses, item to class.
         rows: from item ids to pool rows.
         neighbours: (N, n) pool rows of the nearest of each.
     """
@@ -220,7 +220,7 @@ def spoken_against(
 
 
 def spoken_of(labels: LabelState, named: Collection[str]) -> tuple[str, ...]:
-    """The classes that images stand for: labelled ones, or some that still have the name of their cluster.
+    """The classes that have images: labelled ones, or some that still have the name of their cluster.
 
     Args:
         labels: what people said.
@@ -232,7 +232,7 @@ def spoken_of(labels: LabelState, named: Collection[str]) -> tuple[str, ...]:
 
 
 def names_by_number(state: LabelState) -> dict[int, str | None]:
-    """Component to its name, where that does not belong to images: as callers that show none give it."""
+    """The names by component that do not belong to images, as callers give them that show no images."""
     return {k: name for k, name in state.names.items() if k not in state.anchored}
 
 

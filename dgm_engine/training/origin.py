@@ -21,11 +21,11 @@ class Origin:
     """Where a run begins.
 
     Attributes:
-        state: the model, and how far its training is.
+        state: the training state of the model.
         given: (K,) the owners that training gave to components, without the names of people.
-        edits: what people did with clusters that the model knows of.
-        overruled: by component, where labels spoke against names.
-        made: what components were made for in the schedule that it is at.
+        edits: the edits that the model contains.
+        overruled: by component, the names that labels overruled.
+        made: the causes for which the present schedule made components.
         needs_start: whether the model has no clusters yet.
     """
 
@@ -41,12 +41,12 @@ class Origin:
         """Where a run begins.
 
         Args:
-            setting: what it works on.
-            training: the settings of the schedule that it is at.
-            checkpoint: its own last one.
+            setting: what the run works on.
+            training: the settings of its schedule.
+            checkpoint: the run's own last checkpoint.
 
         Raises:
-            CorruptError: it goes on from a run that has lost its checkpoints.
+            CorruptError: the parent run has lost its checkpoints.
         """
         config, table, device = setting.config, setting.table, setting.device
         if checkpoint is not None:
@@ -56,7 +56,7 @@ class Origin:
             state = fresh_state(config.model, training, table, device)
             return cls(state, (None,) * config.model.n_components, needs_start=training.clustering_start)
         before = setting.project.run(config.parent)
-        # A short run learns what people said of the results that they saw; a schedule goes on where it was.
+        # A short run starts from the results that people saw and spoke of; a schedule continues where it stopped.
         parent = read_checkpoint(before, None if config.goes_on else results_step(before))
         if parent is None:
             raise CorruptError(f"run {config.parent} has lost its checkpoints; start again from scratch")

@@ -1,6 +1,6 @@
-"""From components to classes: who owns what, what an item may be, and what the classes' probabilities are.
+"""Maps components to classes: their owners, the allowed sets of items, and the probabilities of classes.
 
-Naming, labelling, rejecting and adding classes change nothing but what is computed here (docs/architecture.md, "One
+Naming, labelling, rejecting and adding classes change only what is computed here (docs/architecture.md, "One
 objective"): the map from components to classes and the allowed sets A(x).
 """
 
@@ -18,14 +18,14 @@ from dgm_engine.labels.state import LabelState
 from dgm_engine.training.naming import Claims, names_by_number
 
 MIN_EXAMPLES = 0.5
-MIN_SHARE = 0.05
+MIN_SHARE_OF_EXAMPLES = 0.05
 MIN_RATIO = 1.1
-"""A class gets a component only with at least this many examples in it, this share of all its examples, and this many
-times the number that an even spread over the components would put there."""
+"""A class gets a component only if the component holds at least this many of its examples, this share of them, and this
+many times the number that an even spread over all components would give."""
 DENSEST_SHARE = 0.1
 MIN_DENSITY = 0.75
-"""A class gets a component only if its examples there have at least this share of the density that they have where the
-densest tenth of them is: a large component with few examples is most likely of a class that nobody has labelled yet. On
+"""A class gets a component only if its examples there have at least this share of the density of the densest tenth of
+them: a large component with few examples most probably belongs to a class that nobody has labelled yet. On
 the training images of Fashion-MNIST 0.5 and 0.75 did equally well, and 1 worse by 2 points."""
 
 MIN_FREE_SHARE = 0.3
@@ -35,12 +35,12 @@ MIN_LABELS_CHECKED = 20
 """Some labels of a class are held out to compare runs by if it has at least this many."""
 
 Owner = tuple[str | None, ...]
-"""(K,) the class that owns each component; None where the component is free."""
+"""(K,) the class that owns each component; None if the component is free."""
 
 
 @dataclass(frozen=True)
 class ClassPosterior:
-    """What q(y | x) says of the person's classes.
+    """The probabilities of the person's classes by q(y | x).
 
     Attributes:
         classes: the named classes that own a component, sorted.
@@ -53,7 +53,7 @@ class ClassPosterior:
     p_new: NDArray[np.float32]
 
     def predicted(self) -> NDArray[np.str_]:
-        """(N,) the most probable class; "" where "none of them" is more probable than each."""
+        """(N,) the most probable class; "" if "none of them" is more probable than each."""
         names = np.array([*self.classes, ""])
         return names[np.argmax(np.column_stack([self.probability, self.p_new]), axis=1)]
 
@@ -61,13 +61,13 @@ class ClassPosterior:
 def effective_owner(trained: Sequence[str | None], state: LabelState, claims: Claims = ()) -> Owner:
     """The owners of the components, after what people said.
 
-    A name that a person gave, or took away, stands above what training gave; a class that nobody speaks of any more
-    owns nothing, and nobody owns a closed component.
+    A name that a person gave or took back overrules the owner that training gave. A class that no label or name
+    mentions any more owns nothing, and nobody owns a closed component.
 
     Args:
         trained: (K,) the owners that training gave.
         state: the labels, with the cluster names of the run's lineage.
-        claims: (K,) the classes that components have by their images; empty where nobody named any.
+        claims: (K,) the classes that components have by their images; empty if nobody named any.
     """
     classes = set(state.classes)
     known = [owner if owner in classes else None for owner in trained]
@@ -82,13 +82,13 @@ def effective_owner(trained: Sequence[str | None], state: LabelState, claims: Cl
 
 
 def unowned(trained: Sequence[str | None], edits: Sequence[Edit]) -> Owner:
-    """(K,) the owners that training gave, less those of components that later edits closed or gave other images to."""
-    other = begun_anew(edits)
+    """(K,) the owners that training gave, without those of components that later edits redefined."""
+    other = redefined(edits)
     return tuple(None if k in other else name for k, name in enumerate(trained))
 
 
-def begun_anew(edits: Sequence[Edit]) -> frozenset[int]:
-    """The components that edits closed or gave other images to, so that earlier decisions about them no longer hold."""
+def redefined(edits: Sequence[Edit]) -> frozenset[int]:
+    """The components that edits closed or gave other images to; earlier decisions about them no longer hold."""
     return frozenset(edit.redefines for edit in edits if edit.redefines is not None)
 
 
@@ -107,7 +107,7 @@ def class_probabilities(q_y: NDArray[np.floating], owner: Sequence[str | None]) 
 
 
 def group_names(owner: Sequence[str | None]) -> NDArray[np.str_]:
-    """(K,) what the items of each component count as: the class that owns it, or "cluster 7"."""
+    """(K,) a name for the items of each component: the class that owns it, or "cluster 7"."""
     return np.array([name if name is not None else f"cluster {k}" for k, name in enumerate(owner)])
 
 
@@ -149,7 +149,7 @@ def allowed_sets(
 
 
 def class_evidence(q_y: NDArray[np.floating], classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """How much of each class's examples every component holds.
+    """The number of each class's examples in each component.
 
     Args:
         q_y: (L, K) of labelled items.
@@ -175,28 +175,28 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
 ) -> Owner:
     """Gives components to the classes whose labelled examples they hold.
 
-    A component goes to the class that has most of the labelled examples in it, if they are more than strays and not
-    far sparser than elsewhere; where classes disagree, training then moves the examples of the others, and their likes,
-    out. What a class was given before it keeps until another's examples outnumber its own there, or its own become far
-    sparser than elsewhere, unless people have seen that it is the class's; a class without labelled examples keeps it
-    anyway.
-    A class that still owns nothing gets the free component that holds most of its examples; the class with the most in
-    one chooses first, components that a person un-named come next to last, and last those that their class can spare.
+    A component goes to the class with the most labelled examples in it, if they are more than strays and not far
+    sparser than elsewhere; training then moves the examples of other classes, and images like them, out. A class keeps
+    a component until another class has more examples in it, or until its own become far sparser than elsewhere and
+    people have not seen that the component is the class's; a class without labelled examples keeps its components. A
+    class that still owns nothing gets the free component that holds most of its examples. The class with the most
+    examples in one chooses first; components that a person un-named come after the other free ones, and those that
+    their class can spare come last.
 
     Args:
         owner: (K,) the owners so far.
-        evidence: of `class_evidence`.
+        evidence: the result of `class_evidence`.
         named: components that a person named, or closed; they keep their owner, or stay without one.
         unnamed: components that a person un-named.
-        size: (K,) items in each component; None where they are alike.
+        size: (K,) items in each component; None if all are equally large.
         several: whether a class that owns a component may be given more.
-        seen: whether people have seen what the classes own so far. They label little where the model is sure, so that
-            sparse examples say nothing against it then: of 120 nines 5 had a label, all as nines.
-        strays: whether a class that owns nothing gets a component that holds few of its examples, where no other is
-            left, or waits for one of its own (`settling`).
+        seen: whether people have seen what the classes own so far. They label few images that the model is sure of, so
+            sparse examples then do not contradict the owner: of 120 nines 5 had a label, all as nines.
+        strays: whether a class that owns nothing gets a component with few of its examples if no other is left, instead
+            of waiting for a new one (`settling`).
 
     Returns:
-        (K,) the owners; a class owns nothing only where there are too few components for all, or where it waits.
+        (K,) the owners; a class owns nothing only if there are too few components for all, or if it waits.
     """
     owners = list(owner)
     size = np.ones(len(owners)) if size is None else np.asarray(size, dtype=np.float64)
@@ -222,7 +222,7 @@ def give_components(  # noqa: PLR0913 - who may have what, and by which rules
 def _available(
     owners: Sequence[str | None], named: frozenset[int], unnamed: frozenset[int], *, strays: bool
 ) -> list[int]:
-    """The components that a class without one may choose from."""
+    """The components that a class without any may choose from."""
     free = [k for k, name in enumerate(owners) if name is None and k not in named]
     if not strays:
         return free
@@ -231,12 +231,12 @@ def _available(
 
 
 def _is_clear(scores: NDArray[np.float64], k: int) -> bool:
-    """Whether a component holds enough of a class's examples (K,): a real one, no mere strays, no even spread."""
-    return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE * scores.sum(), MIN_RATIO * scores.mean()))
+    """Whether component k holds enough of a class's examples (K,), more than strays or an even spread would be."""
+    return bool(scores[k] >= max(MIN_EXAMPLES, MIN_SHARE_OF_EXAMPLES * scores.sum(), MIN_RATIO * scores.mean()))
 
 
 def _is_dense(scores: NDArray[np.float64], size: NDArray[np.float64], in_doubt: float = 1.0) -> NDArray[np.bool_]:
-    """(K,) whether the components of these sizes (K,) may hold a class's examples (K,) as densely as they should.
+    """(K,) whether components of these sizes (K,) hold a class's examples (K,) densely enough.
 
     The numbers are small, so a doubtful component counts as dense: the expected number of examples is lowered by
     `in_doubt` standard deviations of a Poisson number. A class keeps a component in more doubt than it gets one.
@@ -278,15 +278,15 @@ def carried_over(
 
 
 def held_out_items(state: LabelState, fraction: float) -> frozenset[str]:
-    """The labelled items that training leaves alone: about `fraction` of them, the same ones in every run."""
+    """The labelled items that training does not use: about `fraction` of them, the same in every run."""
     return frozenset(item for item in state.positive if zlib.crc32(item.encode()) < fraction * 2**32)
 
 
 def unseen_items(state: LabelState, config: TrainingConfig) -> frozenset[str]:
-    """All labelled items that training leaves alone.
+    """All labelled items that training does not use.
 
-    They are those that the person keeps aside and, of classes that have many (`MIN_LABELS_CHECKED`), some that runs are
-    compared by.
+    They are the share that the person holds out and, of classes with many labels (`MIN_LABELS_CHECKED`), some by which
+    runs are compared.
     """
     count = Counter(state.positive.values())
     checked = (

@@ -1,6 +1,6 @@
-"""What a new run is to do: from what a person asks for, and from the run whose results are in use.
+"""Plans a new run from what a person asks for and from the run whose results are in use.
 
-No torch here: pages and the command line import this module.
+Pages and the command line import this module, so it does not import torch.
 """
 
 from dataclasses import dataclass, field, replace
@@ -19,12 +19,12 @@ from dgm_engine.training.runs import RunConfig, active_run, read_config
 DEFAULT_COMPONENTS = 20
 PAPER_LATENT = 200
 """Z of preset `paper`."""
-WARM_STEPS = 100
-"""How long a retrain from a finished run is where nothing else is asked for. Steps and not seconds: on
-a loaded machine it takes longer and gives the same model."""
+RETRAIN_STEPS = 100
+"""Length of a retrain from a finished run if a person gives none. The unit is steps, not seconds: on a loaded machine
+a retrain takes longer and gives the same model."""
 _NOT_TAKEN_OVER = frozenset({"seed", "max_minutes", "max_epochs", "n_classes", "checked_fraction"})
-"""The fields of a training's configuration that have one of their own in a `TrainRequest`, and what is left aside to
-compare runs by: of runs of earlier versions nothing was."""
+"""The fields of `TrainingConfig` that are also fields of `TrainRequest`, and the share of labels by which runs are
+compared, which is zero in runs of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class TrainRequest:
     """What a person asks a training run to do.
 
     Attributes:
-        model: which model; None keeps the earlier run's, or takes the GM-DGM.
+        model: the model; None keeps the earlier run's, or takes the GM-DGM.
         n_components: K; None keeps the earlier run's, or takes `DEFAULT_COMPONENTS`, in a small pile
             one for each image.
-        preset: where the other settings come from.
-        minutes: budget of time, as `TrainingConfig.max_minutes`.
+        preset: the origin of the other settings.
+        minutes: time budget, as `TrainingConfig.max_minutes`.
         epochs: passes over the pool.
-        seed: of every random draw.
-        fresh: start from nothing even where an earlier run could be continued.
+        seed: the seed of all random draws.
+        fresh: start from scratch even if an earlier run could be continued.
         auxiliary: the family of a, for models that have one; None keeps the earlier run's, or takes a Gaussian.
         n_latent: Z; None takes what preset `paper` says, or keeps the earlier run's.
-        n_classes: how many classes the person believes there are, for the prior (Eq. 34-35).
+        n_classes: the number of classes that the person expects, for the prior (Eq. 34-35).
         overrides: further fields of `TrainingConfig`.
-        brief: take `WARM_STEPS` where it goes on from a finished run and neither passes nor minutes are given, as
-            preset `fast` does anyway.
+        brief: take `RETRAIN_STEPS` if the run continues a finished one and neither passes nor minutes are given, as
+            preset `fast` always does.
     """
 
     model: ModelName | None = None
@@ -65,8 +65,8 @@ class TrainRequest:
 def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use | None = None) -> RunPaths:
     """Makes the folder of a new run; `launch` starts it.
 
-    The run continues from the results in use where those have the shape that is asked for, unless `request.fresh`. A
-    schedule that is `unfinished` is continued to its end, unless passes or minutes are asked for.
+    The run continues from the results in use if they have the requested shape, unless `request.fresh`. It completes an
+    `unfinished` schedule, unless passes or minutes are requested.
 
     Raises:
         StateError: another run is at work.
@@ -97,7 +97,7 @@ def create_run(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use 
 
 
 def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use | None = None) -> bool:
-    """Whether such a run would go on from the results in use, and not from nothing.
+    """Whether such a run would continue from the results in use instead of starting from scratch.
 
     Raises:
         InputError: as `create_run`.
@@ -106,7 +106,7 @@ def continues(paths: ProjectPaths, pool: Pool, request: TrainRequest, use: Use |
 
 
 def as_before(paths: ProjectPaths, use: Use | None = None) -> TrainRequest:
-    """To go on from the results in use, if there are any, with the settings of their run, as long as that needs."""
+    """A request for a brief run that continues from the results in use, if any, with the settings of their run."""
     latest = latest_results(paths, use)
     if latest is None:
         return TrainRequest()
@@ -140,7 +140,7 @@ def _plan(
 
 
 def _first_asked_for(paths: ProjectPaths, run: RunPaths) -> int | None:
-    """The number of clusters with which a run's lineage began; None where that run is gone."""
+    """The number of clusters with which a run's lineage began; None if that run is gone."""
     first = paths.run(read_config(run).lineage)
     return read_config(first).model.n_components if first.config.exists() else None
 
@@ -188,5 +188,5 @@ def _training_config(request: TrainRequest, n_items: int, *, warm: bool) -> Trai
     )
     brief = request.brief or request.preset is Preset.FAST
     if warm and brief and request.minutes is None and request.epochs is None:
-        return config.replaced(max_epochs=WARM_STEPS / batches_per_epoch(n_items, config.batch_size))
+        return config.replaced(max_epochs=RETRAIN_STEPS / batches_per_epoch(n_items, config.batch_size))
     return config

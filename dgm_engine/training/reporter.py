@@ -1,4 +1,4 @@
-"""What a training run tells of itself: its status, and its curves."""
+"""Reports the status and the curves of a training run."""
 
 import time
 
@@ -6,15 +6,15 @@ from dgm_engine import child
 from dgm_engine.paths import RunPaths
 from dgm_engine.training.results import append_metrics
 
-CURVES_SHARE = 0.02
-"""Writing the curves, which grow long, takes at most this share of the time."""
+CURVES_TIME_SHARE = 0.02
+"""The largest share of the time spent on writing the curves, which grow long."""
 
 
 class Reporter(child.Reporter):
-    """A reporter that writes curves as well.
+    """A reporter that also writes curves.
 
     Args:
-        run: whose status and curves they are.
+        run: the run that it reports on.
         began: when the run began, by `time.monotonic`; None is now.
     """
 
@@ -25,14 +25,14 @@ class Reporter(child.Reporter):
         self._curves_again = 0.0
 
     def record(self, values: dict[str, object]) -> None:
-        """One record of the curves; written with one of the next statuses."""
+        """Adds a record to the curves; it is written with one of the next statuses."""
         self._records.append({**values, "seconds": round(self.seconds, 2)})
 
     def flush(self) -> None:
-        """Writes the records that wait, if it is time, and then the status."""
+        """Writes the waiting records, if it is time, and then the status."""
         began = time.monotonic()
         if self._records and (began >= self._curves_again or self.ended):
             append_metrics(self._run, self._records)
             self._records = []
-            self._curves_again = time.monotonic() + (time.monotonic() - began) / CURVES_SHARE
+            self._curves_again = time.monotonic() + (time.monotonic() - began) / CURVES_TIME_SHARE
         super().flush()

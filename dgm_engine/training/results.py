@@ -1,4 +1,4 @@
-"""What a run leaves for the screens: arrays over the whole pool, read by memory map."""
+"""The results of a run for the screens: arrays over the whole pool, read by memory map."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,29 +26,29 @@ from dgm_engine.training.naming import (
     size_sample,
     still_overruled,
 )
-from dgm_engine.training.ownership import Owner, begun_anew, effective_owner, unowned
-from dgm_engine.training.run_results import ARRAYS
+from dgm_engine.training.ownership import Owner, effective_owner, redefined, unowned
+from dgm_engine.training.run_results import RESULT_ARRAYS
 from dgm_engine.training.runs import RunConfig, read_config
 from dgm_engine.whole import write_atomic
 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """The latest view of a run on the pool. Caches know it by its identity.
+    """The latest results of a run on the pool. Caches identify them by object identity.
 
     Attributes:
         q_y: (N, K) float16, q(y | x) of every item of the pool.
         z: (N, Z) float16, the mean of q(z | x, y*) with y* = argmax q(y | x).
         shown: (M,) int64, the pool rows that were trained on.
         prototypes: (K, H, W, C) uint8 images, or (K, D) float32 features: the mean of p(x | z) at the mean of p(z | y).
-        owner: the class that training gave to each component, None where it gave none.
+        owner: the class that training gave to each component, or None.
         labels_version: the last label event that training saw.
-        config: of the run.
-        step: the optimiser steps that its model had taken.
-        contained: what people did with clusters that its model knows of.
-        overruled: by component, where labels spoke against the names that its images have.
-        compared: with the results that the run went on from; None where there are none.
-        unlearned: classes that people speak of and no shown image is predicted as.
+        config: the configuration of the run.
+        step: the number of optimiser steps of the model.
+        contained: the edits that the model contains.
+        overruled: by component, the names that labels overruled.
+        compared: the comparison with the results of the parent run; None if there is no parent.
+        unlearned: classes of labels and names that no shown image is predicted as.
     """
 
     q_y: NDArray[np.float16]
@@ -65,30 +65,30 @@ class Results:
     unlearned: tuple[str, ...] = ()
 
     def edited(self, edits: Sequence[Edit]) -> tuple[NDArray[np.floating], Mapping[int, NDArray[np.void]]]:
-        """q(y | x) (N, K) as if the model knew these edits, those that hold now, and no others; see `edits.edited`.
+        """q(y | x) (N, K) as if the model contained exactly these edits, the ones in force; see `edits.edited`.
 
-        It is `q_y` itself where the model knows just these. Everything that people see of results comes through here.
+        It is `q_y` itself if the model contains exactly these. All that people see of results goes through this method.
         """
         return edited(self.q_y, self.z, self.shown, self.contained, possible_edits(edits, len(self.owner)))
 
     def owners(self, labels: LabelState, q_y: NDArray[np.floating], rows: Rows) -> Owner:
-        """(K,) the owners of the components after what people said; their names are of this run's lineage.
+        """(K,) the owners of the components after what people said, with the names of this run's lineage.
 
         Args:
             labels: what people said.
             q_y: (N, K) under these labels' edits, as `edited` gives it.
-            rows: from item ids to pool rows.
+            rows: maps item ids to pool rows.
         """
         labels = labels.within(len(self.owner))
         _, done = difference(self.contained.edits, labels.edits)
-        items, other = list(labels.anchors), begun_anew(done)
+        items, other = list(labels.anchors), redefined(done)
         overruled = {k: said for k, said in still_overruled(self.overruled, labels).items() if k not in other}
         component = q_y[rows(items)].argmax(axis=1)
         claimed = claims(component, list(labels.anchors.values()), overruled, self._sizes(q_y))
         return effective_owner(unowned(self.owner, done), labels, claimed)
 
     def _sizes(self, q_y: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(K,) about how many of the shown items each component holds."""
+        """(K,) estimates of how many of the shown items each component holds."""
         chosen = size_sample(self.shown)
         count = np.bincount(q_y[chosen].argmax(axis=1), minlength=q_y.shape[1])
         return count.astype(np.float64) * len(self.shown) / max(len(chosen), 1)
@@ -102,8 +102,8 @@ class LiveMap:
         rows: (n,) pool rows.
         xy: (n, 2) positions.
         component: (n,) their most probable components.
-        class_name: (n,) the classes predicted for them, by the names and labels given so far; "" for none of them.
-        epoch: when it was taken.
+        class_name: (n,) their predicted classes, by the names and labels given so far; "" for none of them.
+        epoch: the epoch of the model.
     """
 
     rows: NDArray[np.int64]
@@ -117,19 +117,19 @@ def load_results(run: RunPaths) -> Results:
     """The results of a run.
 
     Raises:
-        CorruptError: an array, or what they are of, is missing or damaged.
+        CorruptError: an array or the description of the arrays is missing or damaged.
     """
-    about, config = read_json(run.results), read_config(run)  # once: a run at work may replace it at any moment
+    about, config = read_json(run.results), read_config(run)  # read once: a run at work may replace it at any moment
     config = replace(config, model=config.model.replaced(n_components=len(about["owner"])))
     compared = about.get("compared")
     edits = tuple(Edit.from_json(values) for values in about.get("edits", ()))
     return Results(
-        **{name: load_array(run.array(name, about["step"])) for name in ARRAYS},
+        **{name: load_array(run.array(name, about["step"])) for name in RESULT_ARRAYS},
         owner=tuple(about["owner"]),
         labels_version=about["labels_version"],
         config=config,
         step=about["step"],
-        contained=Contained(edits, load_held(run, config.lineage, edits)),
+        contained=Contained(edits, load_contents(run, config.lineage, edits)),
         overruled=overruled_from_json(about.get("overruled", ())),
         compared=None if compared is None else Comparison.from_json(compared),
         unlearned=tuple(about.get("unlearned", ())),
@@ -137,14 +137,14 @@ def load_results(run: RunPaths) -> Results:
 
 
 def results_step(run: RunPaths) -> int | None:
-    """The step of the model that a run's results are of; None where it has none yet."""
+    """The step of the model of a run's results; None if it has no results yet."""
     return read_json(run.results)["step"] if run.results.exists() else None
 
 
 def save_results(run: RunPaths, results: Results) -> None:
-    """Writes the arrays, and then what they are of; the arrays before stay for those who are about to read them."""
+    """Writes the arrays, then their description; the previous arrays stay for processes that are reading them."""
     before = results_step(run)
-    for name in ARRAYS:
+    for name in RESULT_ARRAYS:
         save_array(run.array(name, results.step), getattr(results, name))
     about = {
         "owner": results.owner,
@@ -156,34 +156,34 @@ def save_results(run: RunPaths, results: Results) -> None:
         "unlearned": results.unlearned,
     }
     write_json(run.results, about)
-    for name in ARRAYS:
+    for name in RESULT_ARRAYS:
         kept = [run.array(name, step) for step in (results.step, before) if step is not None]
         for old in run.arrays_of(name):
             if old not in kept:
                 old.unlink()
 
 
-def save_held(run: RunPaths, lineage: int, held: Mapping[int, NDArray[np.void]]) -> None:
-    """Keeps, for all runs of the lineage, what the components of edits held; see `Contained`."""
-    for event, images in held.items():
-        save_array(_held_path(run, lineage, event), images)
+def save_contents(run: RunPaths, lineage: int, contents: Mapping[int, NDArray[np.void]]) -> None:
+    """Saves the images of the components of edits, by event, for all runs of the lineage; see `Contained`."""
+    for event, images in contents.items():
+        save_array(_contents_path(run, lineage, event), images)
 
 
-def load_held(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.void]]:
-    """What the components of edits held; an edit whose file is lost is left out."""
-    held: dict[int, NDArray[np.void]] = {}
+def load_contents(run: RunPaths, lineage: int, edits: Sequence[Edit]) -> dict[int, NDArray[np.void]]:
+    """The images of the components of edits, by event; an edit whose file is lost is left out."""
+    contents: dict[int, NDArray[np.void]] = {}
     for edit in edits:
         with suppress(CorruptError):
-            held[edit.event] = load_array(_held_path(run, lineage, edit.event))
-    return held
+            contents[edit.event] = load_array(_contents_path(run, lineage, edit.event))
+    return contents
 
 
 def load_live_map(run: RunPaths) -> LiveMap | None:
-    """The newest live map of a run, or None where there is none yet."""
+    """The newest live map of a run, or None if there is none yet."""
     if not run.live_map.exists():
         return None
     table = load_array(run.live_map)
-    known = "class_name" in (table.dtype.names or ())  # earlier versions did not write them
+    known = "class_name" in (table.dtype.names or ())  # earlier versions did not write class names
     return LiveMap(
         rows=table["row"].astype(np.int64),
         xy=np.stack([table["x"], table["y"]], axis=1),
@@ -194,7 +194,7 @@ def load_live_map(run: RunPaths) -> LiveMap | None:
 
 
 def save_live_map(run: RunPaths, live: LiveMap) -> None:
-    """Replaces the live map; one file, so that a reader never mixes two of them."""
+    """Replaces the live map. It is one file, so that a reader never mixes two maps."""
     fields = [("row", "<i8"), ("x", "<f4"), ("y", "<f4"), ("component", "<i4"), ("epoch", "<i4")]
     table = np.zeros(len(live.rows), dtype=[*fields, ("class_name", live.class_name.dtype)])
     table["row"], table["component"], table["epoch"] = live.rows, live.component, live.epoch
@@ -211,7 +211,7 @@ def append_metrics(run: RunPaths, records: list[dict[str, object]]) -> None:
 
 
 def keep_metrics(run: RunPaths, step: int) -> None:
-    """Drops the records after a step, which a killed worker wrote and no checkpoint knows; all of them at step 0."""
+    """Drops the records after a step, which a killed worker wrote after its last checkpoint; at step 0 drops all."""
     if not run.metrics.exists():
         return
     lines = run.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -219,5 +219,5 @@ def keep_metrics(run: RunPaths, step: int) -> None:
     write_atomic(run.metrics, "".join(kept).encode())
 
 
-def _held_path(run: RunPaths, lineage: int, event: int) -> Path:
-    return ProjectPaths(run.root.parent.parent).run(lineage).held(event)
+def _contents_path(run: RunPaths, lineage: int, event: int) -> Path:
+    return ProjectPaths(run.root.parent.parent).run(lineage).contents(event)

@@ -1,6 +1,6 @@
-"""Which runs have results that can be read, which are in use, and what is said of them.
+"""Finds the runs whose results can be read or are in use, and what is known of them.
 
-No torch here: pages and the command line import this module.
+Pages and the command line import this module, so it does not import torch.
 """
 
 from pathlib import Path
@@ -16,17 +16,17 @@ from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training.comparing import Comparison
 from dgm_engine.training.runs import read_config, status
 
-ARRAYS = ("q_y", "z", "shown", "prototypes")
+RESULT_ARRAYS = ("q_y", "z", "shown", "prototypes")
 """The fields of `results.Results` that are files."""
 NEARLY_DONE_SHARE = 0.9
-"""A schedule that was stopped beyond this share is not gone on with."""
+"""A schedule that was stopped after more than this share of it is not continued."""
 
 
 def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | None:
-    """The run whose results are in use, or None where none has any that can be read.
+    """The run whose results are in use, or None if no run has results that can be read.
 
-    It is the newest one whose results were kept (see `comparing`) and, where a person chose one, the chosen one until a
-    later one is kept.
+    It is the newest run whose results were kept (see `comparing`). If a person chose a run, it is that one until the
+    results of a later run are kept.
     """
     found = [paths.run(number) for number in reversed(paths.run_numbers())]
     newest = next(filter(is_kept, found), None) or next(filter(is_readable, found), None)
@@ -36,7 +36,7 @@ def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | No
 
 
 def is_kept(run: RunPaths) -> bool:
-    """Whether a run's results took the place of those before; not so damaged ones, or where there are none."""
+    """Whether a run has undamaged results and they replaced the earlier ones."""
     if not is_readable(run):
         return False
     compared = comparison(run)
@@ -50,7 +50,7 @@ def _last_changes(run: RunPaths) -> tuple[tuple[str, tuple[int, int] | None], ..
 
 
 def _last_change(file: Path) -> tuple[int, int] | None:
-    """When a file was changed, in nanoseconds, and its size in bytes; None where there is none."""
+    """When a file was changed, in nanoseconds, and its size in bytes; None if it does not exist."""
     try:
         now = file.stat()
     except FileNotFoundError:
@@ -60,16 +60,16 @@ def _last_change(file: Path) -> tuple[int, int] | None:
 
 @kept_by_stamp(_last_changes, maxsize=256)
 def is_damaged(run: RunPaths, _files: tuple[tuple[str, tuple[int, int] | None], ...]) -> bool:
-    """Whether the results of a run cannot be read: what they are of, or an array that is lost or was cut short.
+    """Whether the results of a run cannot be read: their description is damaged, or an array is lost or cut short.
 
-    Every rerun of a page asks many times; the files are opened again only when one of them has changed.
+    Each rerun of a page calls this many times; the files are opened again only after one of them has changed.
     """
     try:
         comparison(run)
         model_now(run)
         if has_results(run):
             step = read_json(run.results)["step"]
-            for name in ARRAYS:
+            for name in RESULT_ARRAYS:
                 load_array(run.array(name, step))
     except CorruptError:
         return True
@@ -82,18 +82,18 @@ def is_readable(run: RunPaths) -> bool:
 
 
 def comparison(run: RunPaths) -> Comparison | None:
-    """The results of a run beside those that it went on from; None where it has none or began from nothing."""
+    """The comparison of a run's results with those of its parent run; None if it has no results or no parent."""
     found = read_json(run.results).get("compared") if has_results(run) else None
     return None if found is None else Comparison.from_json(found)
 
 
 def unlearned(run: RunPaths) -> tuple[str, ...]:
-    """The classes that people speak of and a run's results predict of no image."""
+    """The classes of labels and names that a run's results predict for no image."""
     return tuple(read_json(run.results).get("unlearned", ())) if has_results(run) else ()
 
 
 def model_now(run: RunPaths) -> ModelConfig:
-    """The model of a run as its results have it: with the components that were added to what the run was asked for."""
+    """The shape of a run's model in its results, with the components that training added."""
     asked = read_config(run).model
     if not has_results(run):
         return asked
@@ -106,11 +106,11 @@ def has_results(run: RunPaths) -> bool:
 
 
 def unfinished(run: RunPaths) -> bool:
-    """Whether a run that has results was ended before its schedule was, and no later run has come to that end for it.
+    """Whether a run with results ended before its schedule did, and no later run has completed the schedule.
 
-    Just before the end counts as the end: the learning rate is almost zero there, and to go on at it would teach the
-    model no new label. Nor is a schedule gone on with twice. If the run that came to its end is not in use, its results
-    were worse, or a person went back from them, and the same steps would lead there again.
+    A run that stopped just before the end counts as finished: the learning rate there is almost zero, so more steps
+    would not teach the model new labels. A schedule is completed only once. If the run that completed it is not in use,
+    its results were worse, or a person went back from them, and the same steps would lead there again.
     """
     now = status(run)
     ended = now.alive or now.state is JobState.FINISHED or _share_done(now) >= NEARLY_DONE_SHARE
@@ -118,10 +118,10 @@ def unfinished(run: RunPaths) -> bool:
 
 
 def _share_done(now: JobStatus) -> float:
-    """The share of its schedule that a run has behind it, by passes or by time, whichever is further.
+    """The share of a run's schedule that is done: the larger of its shares of passes and of time.
 
-    Not that of its progress bar, a part of which a first run spends on its start; that stands in for runs of earlier
-    versions.
+    The progress bar shows another share, since a first run spends a part of it on its start; it is used only for runs
+    of earlier versions.
     """
     told = (("epoch", "of_epochs"), ("work", "of_seconds"))
     done = [now.details[part] / now.details[of] for part, of in told if part in now.details and now.details.get(of)]
@@ -129,7 +129,7 @@ def _share_done(now: JobStatus) -> float:
 
 
 def _finished_by_another(run: RunPaths) -> bool:
-    """Whether a later run took up the schedule of this one, or of one that had taken it up, and came to its end."""
+    """Whether a later run completed the schedule of this one, directly or through runs between them."""
     paths = ProjectPaths(run.root.parent.parent)
     same_schedule = {run.number}
     for number in paths.run_numbers():

@@ -1,6 +1,6 @@
-"""Training runs as the rest of the program sees them: their configuration; launched, followed, stopped, resumed.
+"""Training runs as the rest of the program sees them: configured, launched, followed, stopped and resumed.
 
-No torch here: pages and the command line import this module; the work is done by `WORKER` in a process of its own.
+Pages and the command line import this module, so it does not import torch; `TRAINING_WORKER` trains in its own process.
 """
 
 import json
@@ -13,7 +13,7 @@ from dgm_engine.errors import CorruptError, InputError, StateError
 from dgm_engine.json_files import read_json
 from dgm_engine.paths import ProjectPaths, RunPaths
 
-WORKER = "dgm_engine.training.worker"
+TRAINING_WORKER = "dgm_engine.training.worker"
 """The module whose process does the work."""
 
 
@@ -24,10 +24,10 @@ class RunConfig:
     Attributes:
         model: the model's shape.
         training: how it is trained.
-        parent: the run whose weights it continues from; None where it starts fresh.
+        parent: the run whose weights it continues from; None if it starts fresh.
         lineage: the fresh run that it descends from; components keep their meaning within a lineage.
-        goes_on: whether it takes up its parent's schedule where that was stopped, with its learning rate and moments,
-            and has none of its own.
+        goes_on: whether it continues its parent's stopped schedule, with its learning rate and moments, instead of a
+            schedule of its own.
     """
 
     model: ModelConfig
@@ -72,9 +72,9 @@ def read_config(run: RunPaths) -> RunConfig:
 
 
 def launch(run: RunPaths) -> jobs.JobStatus:
-    """Starts the worker on a run, or on what is left of it, in a process of its own."""
+    """Starts the worker on a run, or on the rest of it, in its own process."""
     run.stop_request.unlink(missing_ok=True)
-    return jobs.spawn(WORKER, [str(run.root)], run.status, run.log)
+    return jobs.spawn(TRAINING_WORKER, [str(run.root)], run.status, run.log)
 
 
 def resume(run: RunPaths) -> jobs.JobStatus:
@@ -90,7 +90,7 @@ def resume(run: RunPaths) -> jobs.JobStatus:
 
 
 def status(run: RunPaths) -> jobs.JobStatus:
-    """How a run stands; `INTERRUPTED` where it was created and nobody works on it."""
+    """The status of a run; `INTERRUPTED` if it was created and no process works on it."""
     return jobs.read_status(run.status) or jobs.JobStatus(jobs.JobState.INTERRUPTED, "Not started")
 
 

@@ -1,4 +1,4 @@
-"""What a run works on, and the settings of the schedule that it is at."""
+"""What a run works on, and the settings of its schedule."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,11 @@ class Setting:
     Attributes:
         run: its folder.
         project: the project's folder.
-        config: what it was asked to do.
+        config: what the run was asked to do.
         pool: the images.
-        table: their values, and the rows to train on.
+        table: the values of the images, and the rows to train on.
         labels: the label store.
-        device: where the model lives.
+        device: the device of the model.
     """
 
     run: RunPaths
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def neighbours(self) -> Path:
-        """The file of neighbours; the fresh run of the lineage found them."""
+        """The file of neighbours, which the fresh run of the lineage found."""
         return self.project.run(self.config.lineage).neighbours
 
     def label_state(self) -> LabelState:
@@ -62,9 +62,10 @@ class Setting:
 
 
 def scheduled(project: ProjectPaths, run: RunPaths) -> TrainingConfig:
-    """The settings of a run, with the seed and the learning rate of the schedule that it is at.
+    """The settings of a run, with the seed and the learning rate of its schedule.
 
-    A short run sees a part of the pool: each another one. One that goes on with a schedule has what that began with.
+    A short run sees a part of the pool, and each run a different part. A run that continues a schedule keeps its
+    seed and learning rate.
     """
     config, began = read_config(run).training, run
     while (before := read_config(began)).goes_on and before.parent is not None:

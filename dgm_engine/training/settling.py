@@ -1,14 +1,14 @@
-"""What is said of single images against the names of clusters: who gives way, and who needs a component of its own.
+"""Settles disputes between the names of clusters and answers about single images, and makes components for new classes.
 
-A class that owns nothing can never be predicted, and a name is evidence like a label: it was given to a cluster after a
-look at some of its images, and a few answers about images of the same cluster may show that it was wrong. So
+A class that owns no component can never be predicted. A name is evidence like a label: somebody gave it to a cluster
+after a look at some of its images, and a few answers about images of the cluster may show that it was wrong. So
 
-- where more answers speak for another class than for the name, by `scene.NAME_WORTH`, and the images fall into two
-  groups with the answers in one, that group becomes a component of the other class;
-- where they do not, and the answers are about typical images from all over it, the whole component is the other's.
-  A class that owns nothing yet needs no such majority if the name has further components;
-- what still owns nothing gets a new component that begins with its examples and the images nearest to them;
-- a name does not take a component from the class of its labels because some of the name's images came to lie there.
+- if `scene.ANSWERS_PER_NAME` more answers give another class than the name, and the images form two groups with the
+  answers in one of them, this group becomes a component of the other class;
+- if the images do not form two groups, and the answers are about typical images, the other class gets the whole
+  component. A class that owns nothing yet needs no such majority if the name has further components;
+- a class that still owns nothing gets a new component, which begins with its examples and the images nearest to them;
+- if some of a name's images come to lie in a component of another class's labels, the labels keep the component.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ from dgm_engine.labels.schema import Edit
 from dgm_engine.training.checkpoint import Cause
 from dgm_engine.training.naming import Overruled
 from dgm_engine.training.scene import Dispute, Scene
-from dgm_engine.training.start import SAMPLE, principal_components
+from dgm_engine.training.start import CLUSTERED_SAMPLE, principal_components
 from dgm_engine.training.takeover import Beginning, begin_components
 
-TYPICAL = 0.2
-"""An image is typical of a component if so large a share of its images lies further from their mean."""
-MANY = 0.15
-"""Answers about so large a share of a component's images count whether they are typical or not."""
-TELLING, ONE_SIDE = 3, 0.8
-"""So many answers, and so large a share of them in one half, tell which half is theirs."""
+MIN_SHARE_FARTHER = 0.2
+"""An image is typical of a component if at least this share of its images lie farther from their mean."""
+MIN_SHARE_ANSWERED = 0.15
+"""Answers about at least this share of a component's images count even if the images are not typical."""
+MIN_ANSWERS_TO_DIVIDE, MIN_SHARE_IN_HALF = 3, 0.8
+"""Answers decide which half of a component is theirs if there are this many, this share of them in one half."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class NewComponent:
     """A component to be made.
 
     Attributes:
-        class_name: whose it is; `scene.NO_CLASS` leaves it free.
+        class_name: its class; `scene.NO_CLASS` leaves it free.
         source: the component that it begins as a copy of.
         rows: (n,) pool rows that it begins with.
-        answers: the items whose labels parted it from its source; none for a class that owns nothing.
+        answers: the items whose labels separate it from its source; none for a class that owns nothing.
     """
 
     class_name: str
@@ -51,16 +51,16 @@ class NewComponent:
 
     @property
     def cause(self) -> Cause:
-        """What it is made for, once in a schedule."""
+        """Why it is made; a schedule makes a component for each cause once."""
         return (self.source if self.answers else None, self.class_name)
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """What answers change, beside the owners of components that nobody named.
+    """The changes that answers require, beside the owners of components that nobody named.
 
     Attributes:
-        overruled: components that are another class's from now on.
+        overruled: components that now belong to another class than their name.
         new: components to be made.
     """
 
@@ -69,7 +69,7 @@ class Settlement:
 
 
 def settle(scene: Scene) -> Settlement:
-    """What gives way to what people said, and what has to be made for it."""
+    """Decides which names answers overrule, and which components have to be made."""
     overruled: dict[int, Overruled] = {}
     new: list[NewComponent] = []
     settled: set[str] = set()
@@ -92,10 +92,11 @@ def settle(scene: Scene) -> Settlement:
 
 
 def taken_by_names(scene: Scene) -> dict[int, Overruled]:
-    """By component, names that it got only as some of their images came to lie in it, and that its labels overrule.
+    """By component, names that took it because some of their images came to lie in it, and that its labels overrule.
 
-    Labels gave it to their class, and training learned it so. Seven images of a named cluster of 24, the most that were
-    left together, took a component of 45 images from the class of its 13 labels: 43 images of sign lost their class.
+    Labels had given the component to their class, and training had learned this. Seven images of a named cluster of 24,
+    the most that were left together, took a component of 45 images from the class of its 13 labels: 43 images of sign
+    lost their class.
     """
     return {
         dispute.component: _whole(scene, dispute)
@@ -108,16 +109,16 @@ def taken_by_names(scene: Scene) -> dict[int, Overruled]:
 def make_components(
     scene: Scene, wanted: Sequence[NewComponent], edits: Sequence[Edit], overruled: dict[int, Overruled]
 ) -> list[int | None]:
-    """Makes components, in the model and in `overruled`; returns their numbers. K grows where none is empty.
+    """Makes components, in the model and in `overruled`; returns their numbers. K grows if no component is empty.
 
-    Not where people did something with a component of that number, which a run has that was not gone on from: then None
-    stands for its number.
+    None stands for a component that is not made, because people edited a component of its number, which another run
+    has.
 
     Args:
-        scene: whose model it is.
-        wanted: what is to be made.
-        edits: what people did with components, also with those that the model does not have.
-        overruled: by component, where labels spoke against names.
+        scene: the model and what people said.
+        wanted: the components to make.
+        edits: the edits in force, also of components that the model does not have.
+        overruled: by component, the names that labels overruled.
     """
     n_components, taken = scene.state.model.config.n_components, {*overruled}
     beginnings: dict[int, Beginning] = {}  # by place in `wanted`
@@ -142,21 +143,21 @@ def make_components(
 
 
 def _whole(scene: Scene, dispute: Dispute) -> Overruled:
-    """The whole component belongs to the class that the answers speak for."""
+    """Gives the whole component to the class of the answers."""
     return Overruled(dispute.against, scene.names_in(dispute.component), scene.items(dispute.rows))
 
 
 def _parted(scene: Scene, dispute: Dispute) -> tuple[NDArray[np.int64] | None, bool]:
-    """The group of a component's images that answers lie in, if these form two groups; else if they speak for all."""
+    """The group of a component's images with the answers, or None and whether the answers count for all images."""
     members = np.union1d(scene.members(dispute.component), dispute.rows)
     points = principal_components(scene.state.model, replace(scene.table, rows=members), np.random.default_rng(0))
     spoken = np.isin(members, dispute.rows)
     found = halves(points)
     share = found.second[spoken].mean()
-    if len(dispute.rows) >= TELLING and found.two_like and max(share, 1 - share) >= ONE_SIDE:
-        return members[(found.second if share >= ONE_SIDE else ~found.second) | spoken], False
+    if len(dispute.rows) >= MIN_ANSWERS_TO_DIVIDE and found.two_like and max(share, 1 - share) >= MIN_SHARE_IN_HALF:
+        return members[(found.second if share >= MIN_SHARE_IN_HALF else ~found.second) | spoken], False
     distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
-    typical = np.mean([(distance >= at).mean() >= TYPICAL for at in distance[spoken]]) >= 0.5
-    n_members = len(members) * len(scene.table.rows) / min(SAMPLE, len(scene.table.rows))
-    whole = (typical or spoken.mean() >= MANY) and not scene.huddled(dispute.rows, n_members)
+    typical = np.mean([(distance >= at).mean() >= MIN_SHARE_FARTHER for at in distance[spoken]]) >= 0.5
+    n_members = len(members) * len(scene.table.rows) / min(CLUSTERED_SAMPLE, len(scene.table.rows))
+    whole = (typical or spoken.mean() >= MIN_SHARE_ANSWERED) and not scene.lie_close(dispute.rows, n_members)
     return None, bool(whole)

@@ -14,7 +14,7 @@ kept 48 and 100 % of their images through three passes; with 10, 81 and 99 %; wi
 
 
 def kept_apart(
-    edits: Sequence[Edit], held: Mapping[int, NDArray[np.void]], trained_on: NDArray[np.int64], n_components: int
+    edits: Sequence[Edit], contents: Mapping[int, NDArray[np.void]], trained_on: NDArray[np.int64], n_components: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Images of the halves of splits, to be pinned in their half until a later edit divides it or joins the two.
 
@@ -22,7 +22,7 @@ def kept_apart(
 
     Args:
         edits: the edits in force.
-        held: by event, the images of their components, as `discovery.edits.Contained` has them.
+        contents: for each edit, by event, the images of its component just before it (`Contained.contents`).
         trained_on: (M,) pool rows; no others are returned.
         n_components: K.
 
@@ -31,9 +31,9 @@ def kept_apart(
     """
     rows, component = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for place, edit in enumerate(edits):
-        if edit.opens is None or edit.event not in held:
+        if edit.opens is None or edit.event not in contents:
             continue
-        row, moved = held[edit.event]["row"], held[edit.event]["moved"]
+        row, moved = contents[edit.event]["row"], contents[edit.event]["moved"]
         known = np.isin(row, trained_on)
         for half, k in ((row[known & ~moved], edit.component), (row[known & moved], edit.opens)):
             if not any(later.changes(k) or later.rejoins(edit) for later in edits[place + 1 :]):

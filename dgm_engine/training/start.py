@@ -6,9 +6,9 @@ there, with more components than asked for, which are merged to K along the link
 fitted to the assignment. Before that a VAE (the same encoder and decoder,
 its y-row at zero) is trained for a few epochs, so that p(z | y) can take the moments of the components in its z.
 
-Images are neighbours by the features that the model sees (`dgm_engine.extractors`; oriented gradients by default),
-feature vectors by their values; both through principal components. With the pixels themselves in that place, clusters
-followed the classes less closely on the training images of MNIST and Fashion-MNIST.
+The distance of images is that of the features that the model sees (`dgm_engine.extractors`; oriented gradients by
+default), the distance of feature vectors that of their values; both in principal components. With pixels instead of
+features, clusters followed the classes of the training images of MNIST and Fashion-MNIST less closely.
 """
 
 import math
@@ -28,24 +28,24 @@ from torch.nn import functional
 from dgm_engine import machine
 from dgm_engine.config import TrainingConfig
 from dgm_engine.discovery.merging import merge
-from dgm_engine.discovery.projections import MIN_ITEMS, Method, default_method, tsne, umap
+from dgm_engine.discovery.projections import MIN_ITEMS_EMBEDDED, Method, default_method, tsne, umap
 from dgm_engine.distributions import DiagonalGaussian
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.training.batches import Augmentation, Table
 from dgm_engine.training.loop import TrainingState, bfloat16
 
-SAMPLE = 15_000
-"""Items that are embedded and clustered, at most; q(y | x) extends the clustering to the rest."""
+CLUSTERED_SAMPLE = 15_000
+"""Items that are embedded and clustered, at most; q(y | x) extends the clustering to the others."""
 PCA_SAMPLE = 5_000
-N_PCA = 50
+START_DIMENSIONS = 50
 N_NEIGHBOURS = 10
 MAX_EXACT_SEARCH = 100_000
-"""Up to this many items the search for neighbours compares all pairs."""
+"""Up to this many items, the search for neighbours compares all pairs."""
 POINTS_BATCH = 2048
 TSNE_STEPS = (150, 100)
 """Steps with early exaggeration and without. Groups separate long before a map is finished: a third of a map's steps
 gave the same clusters of digits, MNIST and Fashion-MNIST (1,500 and 4,000 training images, three seeds)."""
-MIN_STEPS, MAX_STEPS = 250, 1_000
+START_MIN_STEPS, START_MAX_STEPS = 250, 1_000
 """Limits of the steps of the VAE, and of the fit of q(y | x). Without the upper one, a person with a million images
 would wait for clusters that a sample of them gives."""
 START_RATE_FACTOR = 3.0
@@ -87,7 +87,7 @@ def clustering_start(state: TrainingState, table: Table, config: TrainingConfig)
     for share, elbo in _fit_vae(state, table, config):
         yield StartRecord("Learning what the images look like", 0.6 * share, elbo)
     yield StartRecord("Looking for groups", 0.6)
-    sample = replace(table, rows=table.sample(SAMPLE, state.rng))
+    sample = replace(table, rows=table.sample(CLUSTERED_SAMPLE, state.rng))
     points = principal_components(state.model, sample, state.rng)
     component = cluster(points, state.model.config.n_components, int(state.rng.integers(2**31)))
     model, device = state.model, state.model.inputs.fill.device
@@ -102,7 +102,7 @@ def clustering_start(state: TrainingState, table: Table, config: TrainingConfig)
 
 
 def nearest_rows(state: TrainingState, table: Table) -> NDArray[np.int32]:
-    """(N, N_NEIGHBOURS) for each pool row to train on the rows of its nearest neighbours; zeros for the others."""
+    """(N, N_NEIGHBOURS) pool rows of the nearest neighbours of each row to train on; zeros for the other rows."""
     nearest = np.zeros((len(table.x), N_NEIGHBOURS), dtype=np.int32)
     nearest[table.rows] = table.rows[find_neighbours(principal_components(state.model, table, state.rng))]
     return nearest
@@ -111,7 +111,7 @@ def nearest_rows(state: TrainingState, table: Table) -> NDArray[np.int32]:
 def principal_components(model: DeepGenerativeModel, table: Table, rng: np.random.Generator) -> NDArray[np.float32]:
     """(M, at most 50) principal components of the rows to train on, fitted on a sample.
 
-    Of the features of images, where the model sees such, or else of what it keeps of the values.
+    They are components of the features of images if the model sees any, and otherwise of the networks' input.
     """
     from sklearn.decomposition import PCA
 
@@ -126,15 +126,15 @@ def principal_components(model: DeepGenerativeModel, table: Table, rng: np.rando
         return seen.cpu().numpy()
 
     sample = described(table.sample(PCA_SAMPLE, rng))
-    found = PCA(min(N_PCA, *sample.shape), random_state=0).fit(sample)
+    found = PCA(min(START_DIMENSIONS, *sample.shape), random_state=0).fit(sample)
     parts = np.array_split(table.rows, len(table.rows) // POINTS_BATCH + 1)
     return np.concatenate([found.transform(described(rows)) for rows in parts]).astype(np.float32)
 
 
 def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
-    """(N, N_NEIGHBOURS) positions of the nearest other points (N, Z), nearest first; too few of them repeat.
+    """(N, N_NEIGHBOURS) positions of the nearest other points (N, Z), nearest first; if there are too few, they repeat.
 
-    Beyond `MAX_EXACT_SEARCH` points they are found by nearest neighbour descent, and some are only near ones.
+    Beyond `MAX_EXACT_SEARCH` points the search is approximate (nearest neighbour descent).
     """
     n = min(N_NEIGHBOURS + 1, len(points))
     if len(points) <= MAX_EXACT_SEARCH:
@@ -149,7 +149,7 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
         found = np.asarray(graph[0])  # type: ignore[index]
     itself = np.arange(len(points))[:, None]
     found = np.where(found < 0, itself, found)  # pynndescent found fewer
-    # Among equals an item need not be the first of its own neighbours.
+    # Among equal points, an item need not be the first of its own neighbours.
     others = np.take_along_axis(found, np.argsort(found == itself, axis=1, kind="stable"), axis=1)[:, : max(1, n - 1)]
     return others[:, np.arange(N_NEIGHBOURS) % others.shape[1]]
 
@@ -157,14 +157,14 @@ def find_neighbours(points: NDArray[np.floating]) -> NDArray[np.int64]:
 def cluster(points: NDArray[np.floating], n_components: int, seed: int) -> NDArray[np.int64]:
     """(N,) the groups of points (N, Z): of a Gaussian mixture after an embedding that gathers neighbours, then merged.
 
-    Where there are fewer points than components, the last components get none.
+    If there are fewer points than components, the last components get none.
     """
     from sklearn.mixture import GaussianMixture
 
     if default_method(len(points)) is Method.UMAP:
         embedded = umap(points, seed, dimensions=10, min_dist=0.0, n_neighbours=20)
     else:
-        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= MIN_ITEMS else points
+        embedded = tsne(points, seed, steps=TSNE_STEPS) if len(points) >= MIN_ITEMS_EMBEDDED else points
     parts = max(n_components, min(MAX_PARTS, len(points) // PART_SIZE))
     mixture = GaussianMixture(min(parts, len(points)), n_init=MIXTURE_RESTARTS, reg_covar=1e-4, random_state=seed)
     with warnings.catch_warnings():
@@ -213,12 +213,12 @@ def fit_q_y(
 def _steps(
     state: TrainingState, table: Table, config: TrainingConfig, epochs: int, time_share: float, least: int = 0
 ) -> Iterator[tuple[float, NDArray[np.int64]]]:
-    """(share done, rows) for `epochs` passes, `MIN_STEPS` to `MAX_STEPS` steps.
+    """(share done, rows) for `epochs` passes, `START_MIN_STEPS` to `START_MAX_STEPS` steps.
 
-    Where the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
+    If the run has a time budget, this takes at most `time_share` of it by `machine.work_clock`, and `least` steps
     even so.
     """
-    total = min(max(epochs * table.batches_per_epoch(config.batch_size), MIN_STEPS), MAX_STEPS)
+    total = min(max(epochs * table.batches_per_epoch(config.batch_size), START_MIN_STEPS), START_MAX_STEPS)
     seconds = np.inf if config.max_minutes is None else time_share * 60 * config.max_minutes
     clock = machine.work_clock(state.model.inputs.fill.device.type)
     began, done, share = clock(), 0, 0.0
@@ -236,7 +236,7 @@ def _steps(
 def latents(
     latent: Callable[[NDArray[np.int64]], DiagonalGaussian], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Means and log variances (M, Z) of q(z | ...) of some pool rows, which is asked for batch by batch."""
+    """Means and log variances (M, Z) of q(z | ...) of some pool rows, computed batch by batch."""
     found = [latent(part) for part in np.array_split(rows, len(rows) // POINTS_BATCH + 1)]
     mean, log_var = (
         torch.cat(values).cpu().numpy() for values in zip(*((q.mean, q.log_var) for q in found), strict=True)
@@ -247,7 +247,7 @@ def latents(
 def moments(
     mean: NDArray[np.float32], log_var: NDArray[np.float32], component: NDArray[np.int64], n_components: int
 ) -> tuple[Tensor, Tensor]:
-    """Means and log variances (K, Z) of the components: of their items' means, plus the items' own variance.
+    """Means and log variances (K, Z) of the components; a variance is that of the items' means plus their own.
 
     A component without items takes the moments of all.
     """

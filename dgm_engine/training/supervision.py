@@ -1,4 +1,4 @@
-"""What people say of images and clusters, taken up by a run at work: labels, names, edits, and what follows of them."""
+"""Brings labels, names and edits of clusters into a run while it trains."""
 
 import sys
 from dataclasses import replace
@@ -10,13 +10,13 @@ from dgm_engine.discovery.edits import difference
 from dgm_engine.labels.schema import Edit
 from dgm_engine.labels.state import LabelState
 from dgm_engine.training.checkpoint import Cause
-from dgm_engine.training.fitting import Learned, learn, predict
+from dgm_engine.training.fitting import Assessment, assess, predict
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.naming import NONE_OVERRULED, Overruled, claims, spoken_of
 from dgm_engine.training.origin import Origin
-from dgm_engine.training.ownership import Owner, begun_anew, carried_over, unowned
+from dgm_engine.training.ownership import Owner, carried_over, redefined, unowned
 from dgm_engine.training.reporter import Reporter
-from dgm_engine.training.results import load_held, load_results, save_held
+from dgm_engine.training.results import load_contents, load_results, save_contents
 from dgm_engine.training.run_results import has_results, is_damaged, latest_results
 from dgm_engine.training.scene import Scene
 from dgm_engine.training.setting import Setting
@@ -24,29 +24,29 @@ from dgm_engine.training.settling import make_components, settle, taken_by_names
 from dgm_engine.training.splits import kept_apart
 from dgm_engine.training.takeover import take_over
 
-LEARN_STEPS = 200
-"""Who owns what is looked at again after so many steps, and when somebody said something. Steps and not seconds, so
+STEPS_PER_ASSESSMENT = 200
+"""Owners are assessed again after this many steps, and when somebody said something. The unit is steps, not seconds, so
 that a run gives the same model on a loaded machine."""
 
 
 class Supervision:
-    """What a run has taken up of what people said.
+    """What people said, as far as a run uses it.
 
     Args:
         setting: what the run works on, with the features of the images.
-        config: of the training.
-        origin: where the run begins; its state is trained on, and changed here where people changed clusters.
-        reporter: told of what takes its time.
+        config: the training configuration.
+        origin: where the run begins; this class changes its state if people changed clusters.
+        reporter: shows work that takes long.
 
     Attributes:
-        given: (K,) the owners that training gave to components (carried over from an earlier lineage, or from labelled
-            examples); names that people gave are not among them, so that taking a name back takes effect.
+        given: (K,) the owners that training gave to components, from an earlier lineage or from labelled examples. They
+            leave out the names that people gave, so that a name that is taken back has no effect.
         owner: (K,) the owners, names included.
         named: images that still have the name of their cluster.
-        edits: what people did with clusters that the model knows of.
-        overruled: by component, where labels spoke against names.
-        made: what components were made for in this schedule.
-        labels_version: of the labels that were taken up last.
+        edits: the edits that the model contains.
+        overruled: by component, the names that labels overruled.
+        made: the causes for which this schedule made components.
+        labels_version: the version of the labels in use.
     """
 
     def __init__(self, setting: Setting, config: TrainingConfig, origin: Origin, reporter: Reporter) -> None:
@@ -57,63 +57,63 @@ class Supervision:
         self.named: frozenset[str] = frozenset()
         self.made = origin.made
         self.labels_version = -1
-        self._known: Knowledge | None = None  # nothing was taken up yet
-        self._learn_again = 0  # the step after which owners are looked at again
-        self._settled = -1  # the version of the labels that was last held against the names
-        # Which random component holds most of a name's images says nothing.
+        self._known: Knowledge | None = None  # no labels were read yet
+        self._assess_again = 0  # the step at which owners are assessed again
+        self._settled = -1  # `LabelState.known` when names and labels were last compared
+        # As long as the components are random, it means nothing which of them holds most of a name's images.
         self._random = setting.config.parent is None and not config.clustering_start and not has_results(setting.run)
 
     def knowledge(self) -> Knowledge:
-        """What is known now; looked at anew when somebody said something, and now and then because owners change."""
+        """The knowledge to train with, assessed again after new labels and every `STEPS_PER_ASSESSMENT` steps."""
         known = self._known
         if (
             known is None
             or self.setting.labels.version() != self.labels_version
-            or self.state.step >= self._learn_again
+            or self.state.step >= self._assess_again
         ):
-            return self.learn()
+            return self.assess()
         return known
 
-    def learn(self) -> Knowledge:
-        """Gives components to classes, and allowed sets to items."""
+    def assess(self) -> Knowledge:
+        """Gives components to classes and allowed sets to items, after the newest labels, names and edits."""
         said = self._said()
         labels = said.within(len(self.given))
         self.labels_version = labels.version
         if labels.edits != self.edits:
             self._take_over(labels.edits)
-        learned = self._learned(labels)
+        assessed = self._assessed(labels)
         if self.config.clustering_start:
-            if self._give_back(labels, learned):
-                learned = self._learned(labels)
-            if self._settle(labels, learned, said.edits):
-                learned = self._learned(labels)
-        self.given, self.owner, self.named = learned.given, learned.owner, learned.named
-        held = load_held(self.setting.run, self.setting.config.lineage, self.edits)
-        halves = kept_apart(self.edits, held, self.setting.table.rows, len(self.given))
-        self._learn_again = self.state.step + LEARN_STEPS
-        self._known = learned.known.holding(*halves)
+            if self._give_back(labels, assessed):
+                assessed = self._assessed(labels)
+            if self._settle(labels, assessed, said.edits):
+                assessed = self._assessed(labels)
+        self.given, self.owner, self.named = assessed.given, assessed.owner, assessed.named
+        contents = load_contents(self.setting.run, self.setting.config.lineage, self.edits)
+        halves = kept_apart(self.edits, contents, self.setting.table.rows, len(self.given))
+        self._assess_again = self.state.step + STEPS_PER_ASSESSMENT
+        self._known = assessed.known.pinning(*halves)
         return self._known
 
-    def learn_last(self) -> None:
-        """Looks at the owners once more at the end; labels that came in the last moments were not learned, though."""
-        learned = self.labels_version
-        self.learn()
-        self.labels_version = learned
+    def assess_last(self) -> None:
+        """Assesses the owners once more at the end; `labels_version` stays, as no step used newer labels."""
+        trained_with = self.labels_version
+        self.assess()
+        self.labels_version = trained_with
 
     def begin_names(self) -> None:
-        """Takes up names from now on: the components, random until here, have become clusters."""
+        """Uses names from now on, because the components, random so far, have become clusters."""
         self._random = False
         self.carry_over()
 
     def carry_over(self) -> None:
-        """Gives the new components the names of the clusters of an earlier lineage that they came out of.
+        """Gives new components the classes that an earlier lineage predicts for most of their images.
 
-        Names that belong to images are theirs in this lineage too (`LabelState.anchors`), until they are taken back. So
-        components that those have a say in are not given any.
+        Names that belong to images hold in all lineages (`LabelState.anchors`) until somebody takes them back. So
+        components that such images name are given no other class.
         """
         project, own = self.setting.project, self.setting.run.number
         before = latest_results(project, self.setting.label_state().use)
-        if before is None:  # to start from scratch is the remedy where all are damaged
+        if before is None:  # if all are damaged, a start from scratch is the remedy
             damaged = [n for n in project.run_numbers() if n < own and is_damaged(project.run(n))]
             if damaged:
                 sys.stderr.write(f"No names are carried over: the results of run {damaged[-1]} are damaged\n")
@@ -132,14 +132,14 @@ class Supervision:
         self.given = tuple(name if said is None else None for name, said in zip(carried, claimed, strict=True))
 
     def _said(self) -> LabelState:
-        """What people have said by now, as far as it means anything to the model."""
+        """What people have said by now, without names while the components are random."""
         said = self.setting.label_state()
         return replace(said, anchors={}) if self._random else said
 
-    def _learned(self, labels: LabelState) -> Learned:
+    def _assessed(self, labels: LabelState) -> Assessment:
         table, rows = self.setting.table, self.setting.pool.rows
-        strays = not self.config.clustering_start  # as in the paper, where nothing is made
-        return learn(
+        strays = not self.config.clustering_start  # as in the paper, which makes no components
+        return assess(
             self.state.model,
             table,
             labels,
@@ -152,14 +152,14 @@ class Supervision:
             strays=strays,
         )
 
-    def _settle(self, labels: LabelState, learned: Learned, edits: tuple[Edit, ...]) -> bool:
-        """Has names give way to labels, and makes components for classes that have none; whether anything changed."""
+    def _settle(self, labels: LabelState, assessed: Assessment, edits: tuple[Edit, ...]) -> bool:
+        """Lets labels overrule names and makes components for classes without one; returns whether anything changed."""
         given_one = (name for source, name in self.made if source is None)
-        waiting = {*spoken_of(labels, learned.named)}.difference(learned.owner, given_one)
+        waiting = {*spoken_of(labels, assessed.named)}.difference(assessed.owner, given_one)
         if not waiting and labels.known == self._settled:
             return False
         self._settled = labels.known
-        found = settle(scene := self._scene(labels, learned))
+        found = settle(scene := self._scene(labels, assessed))
         for component, said in found.overruled.items():
             self.overruled[component] = said
         made: set[Cause] = set()
@@ -172,28 +172,28 @@ class Supervision:
         self.given += (None,) * (self.state.model.config.n_components - len(self.given))
         return bool(found.overruled or made)
 
-    def _give_back(self, labels: LabelState, learned: Learned) -> bool:
-        """Gives components back to the classes of their labels if names came to lie in them; whether any."""
-        pairs = enumerate(zip(learned.claims, learned.given, strict=True))
+    def _give_back(self, labels: LabelState, assessed: Assessment) -> bool:
+        """Returns components that names took to the classes of their labels; returns whether there were any."""
+        pairs = enumerate(zip(assessed.claims, assessed.given, strict=True))
         if not any(name and given not in (None, name) and labels.names.get(k) != name for k, (name, given) in pairs):
             return False
-        taken = taken_by_names(self._scene(labels, learned))
+        taken = taken_by_names(self._scene(labels, assessed))
         self.overruled |= taken
         return bool(taken)
 
-    def _scene(self, labels: LabelState, learned: Learned) -> Scene:
-        return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, learned, self.config)
+    def _scene(self, labels: LabelState, assessed: Assessment) -> Scene:
+        return Scene(self.state, self.setting.table, labels, self.setting.pool.rows, assessed, self.config)
 
     def _take_over(self, edits: tuple[Edit, ...]) -> None:
-        """Makes the model what people made of the clusters that they saw."""
+        """Applies people's edits of clusters to the model."""
         self.reporter.phase("Taking over changes of clusters", self.reporter.progress)
         run, parent = self.setting.run, self.setting.config.parent
         seen = load_results(run if parent is None or has_results(run) else self.setting.project.run(parent))
-        q_y, held = seen.edited(edits)
+        q_y, contents = seen.edited(edits)
         take_over(self.state, self.setting.table, self.edits, edits, q_y.argmax(1), self.config)
-        save_held(run, self.setting.config.lineage, held)
+        save_contents(run, self.setting.config.lineage, contents)
         undone, done = difference(self.edits, edits)
         self.given = unowned(self.given, done)
-        other = begun_anew((*undone, *done))
+        other = redefined((*undone, *done))
         self.overruled = {k: said for k, said in self.overruled.items() if k not in other}
         self.edits = edits

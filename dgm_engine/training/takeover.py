@@ -1,4 +1,4 @@
-"""What becomes of a model, in the midst of its training, when its components are changed from outside."""
+"""Changes the components of a model during training, after people's edits or for new classes."""
 
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -20,7 +20,7 @@ from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.start import fit_q_y, latents, moments
 
 REFIT_IMAGES = 3_000
-"""q(y | x) is fitted to this many images of the changed components at most, and to as many others."""
+"""q(y | x) is fitted to at most this many images of the changed components, and to as many others."""
 
 
 def take_over(
@@ -31,18 +31,18 @@ def take_over(
     component: NDArray[np.integer],
     config: TrainingConfig,
 ) -> None:
-    """Makes a model, in place, what people made of its clusters.
+    """Applies people's edits of clusters to a model, in place.
 
-    Closed components get no probability any more. A new half of a component begins as a copy of it. Then q(y | x) is
-    fitted to the edited assignment of the images of the components that changed, and of as many others to what the
-    model says of them, and p(z | y) of those components takes the moments of their images.
+    Closed components get probability zero. A new half of a component begins as a copy of it. Then q(y | x) is fitted to
+    the edited components of the images of changed components, and to the model's own prediction for as many others;
+    p(z | y) of the changed components takes the moments of their images.
 
     Args:
         state: whose model it is.
         table: the pool's values.
-        contained: the edits that the model knows of.
-        wanted: the edits that hold now.
-        component: (N,) where each pool row belongs under them.
+        contained: the edits that the model contains.
+        wanted: the edits in force.
+        component: (N,) the component of each pool row under these.
         config: of the training.
     """
     model, (undone, done) = state.model, difference(contained, wanted)
@@ -64,10 +64,10 @@ def take_over(
 
 @dataclass(frozen=True)
 class Beginning:
-    """How a component that held no images begins.
+    """The beginning of a component that contained no images.
 
     Attributes:
-        source: the component that it is a copy of at first.
+        source: the component that it begins as a copy of.
         rows: (n,) pool rows of the images that are to be its own, at least one.
         empty: the component to use; None makes one, and K grows by one.
     """
@@ -80,11 +80,11 @@ class Beginning:
 def begin_components(
     state: TrainingState, table: Table, beginnings: Sequence[Beginning], config: TrainingConfig
 ) -> list[int]:
-    """Makes some images, in place, those of components that held none before; returns the numbers of these.
+    """Gives images to components that contained none, in place; returns the numbers of the components.
 
-    Each begins as a copy of another. Then q(y | x) is fitted to them on their images, in one go, and on as many others
-    to what the model said of them, and p(z | y) takes the moments of their images. An image of several is the last
-    one's.
+    Each component begins as a copy of another. Then one fit adapts q(y | x) to the new components of their images, and
+    to the model's earlier prediction for as many others; p(z | y) takes the moments of the images. An image that is
+    given to several components belongs to the last.
 
     Args:
         state: whose model it is.

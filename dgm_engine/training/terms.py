@@ -1,8 +1,8 @@
-"""The terms of the objective, and what else is recorded of a step: one table, which all that shows them walks.
+"""One table of the terms of the objective and of the other values that are recorded of a step.
 
-The training loop records the value of each term and adds those that have a `sign` to J. The screens draw the records,
-and let people change the weights. To add a term, add it to `TERMS`, and its weight to `dgm_engine.config`. This module
-imports no torch until a value is taken: pages import it.
+The training loop records the value of each term and adds those that have a `sign` to J. The screens draw the records
+and let people change the weights. To add a term, add it to `TERMS` and its weight to `dgm_engine.config`. Pages import
+this module, so it imports torch only when it computes a value.
 """
 
 from collections.abc import Callable
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepView:
-    """What a step shows to the terms: B items, the first of which have a label, and the next of which are pinned.
+    """The values of a step that terms use, for B items: those with a label, then pinned ones, then the others.
 
     Attributes:
         parts: the bound of each item, and its parts.
         log_q_y: (B, K) log q(y | x).
         log_mass: (B,) log q(A(x) | x).
         allowed: (B, K) bool, A(x).
-        n_labelled: how many items have a label.
-        n_known: how many have a label or are pinned.
+        n_labelled: the number of items with a label.
+        n_known: the number of items with a label, or pinned.
         log_prior: (K,) log p(y).
         of_changed: gives (B, K) log q(y | x') of small changes x' of the items.
-        of_neighbours: gives (B, K) log q(y | x') of a changed neighbour x' of each; None where none are known.
+        of_neighbours: gives (B, K) log q(y | x') of a changed neighbour x' of each; None if none are known.
     """
 
     parts: "Bound"
@@ -50,10 +50,10 @@ class Choice:
 
     Attributes:
         field: its name.
-        title: what it is called on the screen.
-        help: what it does.
-        low: the smallest that may be chosen.
-        high: the largest.
+        title: its name on the screen.
+        help: its effect, for the screen.
+        low: the smallest choice.
+        high: the largest choice.
     """
 
     field: str
@@ -68,14 +68,14 @@ class Term:
     """One of the terms, averaged over items, in nats.
 
     Attributes:
-        name: in the records of a run.
-        value: of a step, (n,) of items, or () where the loop adds it to J; None where the step has no such items, or
+        name: its name in the records of a run.
+        value: of a step, (n,) of items, or () where the loop adds it to J; None if the step has no such items, or
             the model no such part.
-        title: what it is called on the screen.
-        help: what it says, and which way is better.
-        weight: a person's; None where it has none.
-        sign: with which the loop adds weight times value to J; 0 where J of the bound and the labels has it already.
-        is_share: whether it is a share, and not in nats.
+        title: its name on the screen.
+        help: its meaning, and whether more or less is better.
+        weight: the choice of its weight; None if it has no weight.
+        sign: the sign with which the loop adds weight times value to J; 0 if J contains the term already.
+        is_share: whether it is a share instead of nats.
     """
 
     name: str
@@ -87,7 +87,7 @@ class Term:
     is_share: bool = False
 
     def coefficient(self, config: TrainingConfig) -> float | None:
-        """What the loop multiplies the value by before it adds it to J; None where it adds nothing."""
+        """The factor of the value in J; None if the loop does not add the term to J."""
         return self.sign * getattr(config, self.weight.field) if self.sign and self.weight else None
 
 
@@ -121,7 +121,7 @@ def _mutual_information(step: StepView) -> "Tensor":
 
 
 BOUND, AGREEMENT = "elbo", "label_agreement"
-"""The names of the two that stand above the others on the screen."""
+"""The names of the two terms that the screen shows above the others."""
 
 TERMS = (
     Term(
@@ -211,4 +211,4 @@ TERMS = (
         sign=-1.0,
     ),
 )
-"""In the order in which the loop evaluates them, which decides the random draws, and in which screens show them."""
+"""The terms in the order of the loop, which fixes the random draws, and of the screens."""

@@ -1,7 +1,7 @@
 """The process that trains one run: ``python -m dgm_engine.training.worker RUN``.
 
-It says how it stands in ``status.json``, writes its curves, a live map, checkpoints and results beside it, takes up
-labels that are given while it works, stops when asked, and continues a run that has checkpoints.
+It reports its status in ``status.json`` and writes curves, a live map, checkpoints and results beside it. It uses
+labels that are given while it works, stops on request, and continues a run that has checkpoints.
 """
 
 import math
@@ -41,16 +41,17 @@ from dgm_engine.training.start import clustering_start, nearest_rows
 from dgm_engine.training.supervision import Supervision
 
 CHECKPOINT_SECONDS = 20.0
-EARLY_SECONDS = 0.5
-"""A run that goes on from an earlier one shows what it makes of new labels after so much training."""
-EARLY_LIMIT = 100_000
-"""Unless it holds more images than this: then results take longer to save than such a run is to last."""
+FIRST_RESULTS_SECONDS = 0.5
+"""A run that goes on from an earlier one saves first results after this much training, so that people see the effect of
+new labels soon."""
+MAX_ITEMS_FIRST_RESULTS = 100_000
+"""With more items than this a run saves no first results: to save them would take longer than such a run lasts."""
 FEATURES_SHARE, START_SHARE = 0.05, 0.3
 """The progress that a fresh run shows once it has the features of the images, and once it has its first clusters."""
 
 
 class Worker:
-    """Works on one run from wherever it stands to its end."""
+    """Trains one run from where it stopped, or from its beginning, to its end."""
 
     def __init__(self, setting: Setting, reporter: Reporter | None = None) -> None:
         self.config = scheduled(setting.project, setting.run)
@@ -59,7 +60,7 @@ class Worker:
         self.reporter.count_in(checkpoint.about["seconds"] if checkpoint else 0.0)
         self.setting = setting
         self.clock = machine.work_clock(setting.device.type)
-        self.saving = 0.0  # seconds that the results took last time; the time budget leaves room for them
+        self.saving = 0.0  # seconds in which the results were saved last time; the time budget leaves room for them
         self.origin = Origin.of(setting, self.config, checkpoint)
         self.state = self.origin.state
         self.work_began = self.clock() - self.state.work
@@ -68,9 +69,9 @@ class Worker:
         keep_metrics(setting.run, self.state.step)
 
     def work(self) -> None:
-        """Trains to the end of the schedule, or to a request to stop, and leaves results either way.
+        """Trains to the end of the schedule or to a request to stop, and saves results.
 
-        A stop before the first clusters leaves none: the run begins anew when it is continued.
+        A stop before the first clusters saves none; the run then starts again when it is continued.
         """
         try:
             self._prepare()
@@ -88,18 +89,18 @@ class Worker:
         self.reporter.end(JobState.FINISHED, "Finished")
 
     def _prepare(self) -> None:
-        """Finds all that training needs; for a fresh model that is its first clusters too."""
+        """Prepares all that training needs, including the first clusters of a fresh model."""
         self._describe()
         self.live = LiveView(self.setting)
         self.supervision = Supervision(self.setting, self.config, self.origin, self.reporter)
         if self.origin.needs_start:
-            self._start()  # before it there is nothing to learn from labels: the components mean nothing
+            self._start()  # no labels before the start: the components mean nothing yet
         else:
             self._find_neighbours()
-            self.supervision.learn()
+            self.supervision.assess()
 
     def _describe(self) -> None:
-        """Gives the table the features of the images, where the model sees such."""
+        """Adds the features of the images to the table, if the model sees any."""
         extractor = self.state.model.extractor
         if extractor is None:
             return
@@ -113,7 +114,7 @@ class Worker:
         self.setting = replace(self.setting, table=replace(table, features=features))
 
     def _start(self) -> None:
-        """Gives a fresh model its clusters, and the screens something to look at."""
+        """Gives a fresh model its first clusters, and saves results for the screens."""
         begun = self.reporter.progress
         for record in clustering_start(self.state, self.setting.table, self.config):
             self.reporter.phase(record.phase, begun + (START_SHARE - begun) * record.progress)
@@ -121,17 +122,17 @@ class Worker:
                 self.reporter.record({"phase": "start", "elbo": record.elbo})
             self._check_stop()
         self.supervision.carry_over()
-        self.supervision.learn()
+        self.supervision.assess()
         self._save()
         self._find_neighbours()
 
     def _find_neighbours(self) -> None:
-        """The lineage's neighbours, from its file; sought where a run needs them and no earlier one did."""
+        """Loads the lineage's neighbours from their file, or searches for them if no earlier run needed them."""
         if not self.config.neighbour_weight:
             return
         try:
             self.state.neighbours = load_array(self.setting.neighbours)
-        except CorruptError:  # there is none yet, or it is damaged
+        except CorruptError:  # the file is missing or damaged
             found = watched(lambda: nearest_rows(self.state, self.setting.table), self._look_while_searching)
             save_array(self.setting.neighbours, found)
             self.state.neighbours = load_array(self.setting.neighbours)
@@ -141,7 +142,7 @@ class Worker:
         self._check_stop()
 
     def _train(self) -> None:
-        """The loop, with reports, checkpoints and an ear for the person."""
+        """Runs the training loop, with reports, checkpoints and checks for a request to stop."""
         budget, epochs = self.config.max_minutes, self.config.max_epochs
         if budget is None and epochs is None:
             epochs = default_epochs(len(self.setting.table.rows))
@@ -150,8 +151,9 @@ class Worker:
         whole = {"of_epochs": None if epochs is None else round(epochs, 2), "of_seconds": seconds}
         self.reporter.phase("Training", self.reporter.progress, **whole)
         saved = time.monotonic()
-        shows_early = self.setting.config.parent is not None and not has_results(self.setting.run)
-        early = saved + EARLY_SECONDS if shows_early and self.setting.pool.n_items <= EARLY_LIMIT else math.inf
+        continued = self.setting.config.parent is not None and not has_results(self.setting.run)
+        shows_early = continued and self.setting.pool.n_items <= MAX_ITEMS_FIRST_RESULTS
+        early = saved + FIRST_RESULTS_SECONDS if shows_early else math.inf
         first = START_SHARE if self.origin.needs_start else 0.0
         for record in train(self.state, self.setting.table, self.supervision.knowledge, self.config, schedule):
             self._note_time()
@@ -167,8 +169,8 @@ class Worker:
                     saved = time.monotonic()
             self._check_stop()
         if self.setting.config.parent is None and not self.config.clustering_start:
-            self.supervision.begin_names()  # from random weights, components mean something only now
-        self.supervision.learn_last()
+            self.supervision.begin_names()  # after random weights, components mean something only now
+        self.supervision.assess_last()
 
     def _report(self, record: Record, progress: float) -> None:
         used = self.live.update(self.state.model, self.supervision.owner, int(record.epoch), self.reporter.seconds)
@@ -187,7 +189,7 @@ class Worker:
         self.reporter.check_stop()
 
     def _save(self) -> None:
-        """Checkpoint and results."""
+        """Saves a checkpoint and results."""
         began = self.clock()
         self._note_time()
         self._save_checkpoint()
@@ -216,7 +218,7 @@ class Worker:
         save_checkpoint(self.setting.run, self.state, taken.given, taken.edits, taken.overruled, taken.made)
 
     def _judged(self, results: Results) -> Results:
-        """The results with what they cannot predict, and how they stand beside those that the run went on from."""
+        """The results with the classes that they cannot predict, and their comparison with those of the parent run."""
         labels, pool, named = self.setting.label_state(), self.setting.pool, self.supervision.named
         results = replace(results, unlearned=unlearned(results, labels, pool.rows, named))
         if self.setting.config.parent is None:
@@ -245,7 +247,7 @@ class Worker:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Works on the run whose folder is the first argument; 0 unless it failed."""
+    """Trains the run whose folder is the first argument; returns 0 unless it failed."""
     run = RunPaths(Path(arguments[0]))
     make_room()
     reporter = Reporter(run)
@@ -253,14 +255,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def get_ready() -> None:
-    """Has the libraries import what they put off until it is used: three to four seconds of a run's first ones."""
+    """Makes the libraries import what they would import at first use: this saves a run 3 to 4 seconds."""
     for name in ("openTSNE", "pynndescent", "pyarrow.parquet", "sklearn.mixture"):
         import_module(name)
     torch.optim.Adam([torch.zeros(1)])
 
 
 def make_room() -> None:
-    """Leaves the pages a core and the right of way."""
+    """Leaves one core to the pages, and gives them priority."""
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
     torch.set_flush_denormal(True)
     jobs.give_way(10)

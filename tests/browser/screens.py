@@ -17,7 +17,7 @@ from dgm_engine.services.projects import Project
 T = TypeVar("T")
 PATIENCE = 60
 """Seconds to wait for anything: a loaded machine is no fault."""
-STEPS = 65_535
+COORDINATE_STEPS = 65_535
 MARGIN = 0.92
 """Share of the map's shorter side that its unit square takes at zoom 1, as in assets/map/camera.js."""
 
@@ -80,7 +80,7 @@ class Camera:
     def on_screen(self, places: np.ndarray) -> np.ndarray:
         """(M, 2) where on the screen places of a fabricated layout are."""
         scale = self.zoom * min(self.width, self.height) * MARGIN
-        unit = np.asarray(places, dtype=np.float64) / STEPS
+        unit = np.asarray(places, dtype=np.float64) / COORDINATE_STEPS
         across = self.left + self.width / 2 + (unit[:, 0] - self.x) * scale
         down = self.top + self.height / 2 - (unit[:, 1] - self.y) * scale
         return np.column_stack([across, down])

@@ -86,7 +86,7 @@ def test_long_z_is_reduced_first():
 
 
 def test_items_beyond_the_limit_are_placed_among_the_others(monkeypatch):
-    monkeypatch.setattr(projections, "MAX_FITTED", 60)
+    monkeypatch.setattr(projections, "MAX_ITEMS_FITTED", 60)
     z, cluster = blobs()
     xy = project(z, Method.TSNE)
     assert np.isfinite(xy).all()
@@ -175,5 +175,5 @@ def test_umap_does_all_of_that_too(monkeypatch):
     assert separation(refined, cluster) == 1
     assert np.linalg.norm(refined - xy, axis=1).mean() < xy.std() / 2
     assert np.isfinite(project(blobs(9)[0], Method.UMAP)).all()
-    monkeypatch.setattr(projections, "MAX_FITTED", 60)
+    monkeypatch.setattr(projections, "MAX_ITEMS_FITTED", 60)
     assert separation(project(z, Method.UMAP), cluster) == 1

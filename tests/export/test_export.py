@@ -30,7 +30,7 @@ from dgm_engine.errors import CorruptError, InputError, JobError, NotFoundError,
 from dgm_engine.export import bundle
 from dgm_engine.export.bundle import ExportSpec, check_parity, export_classifier
 from dgm_engine.export.card import About
-from dgm_engine.export.folder import FILES, Classifier, building, read_verified, zipped
+from dgm_engine.export.folder import EXPORT_FILES, Classifier, building, read_verified, zipped
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
@@ -170,7 +170,7 @@ def test_graph_takes_what_the_design_says(case: Case):
 
 
 def test_folder_is_complete_and_its_sums_hold(digits: Case):
-    assert {path.name for path in digits.folder.iterdir()} == set(FILES)
+    assert {path.name for path in digits.folder.iterdir()} == set(EXPORT_FILES)
     assert not [path for path in digits.folder.parent.iterdir() if path != digits.folder]  # nothing temporary is left
     subprocess.run(["sha256sum", "-c", "--strict", "SHA256SUMS"], cwd=digits.folder, check=True, capture_output=True)
 
@@ -272,9 +272,9 @@ def test_ten_predictions_with_onnxruntime_and_pillow_alone(digits: Case, tmp_pat
 def test_export_replaces_an_earlier_one(digits: Case, copy: Path):
     (copy / "labels.json").write_text("{}")
     with building(copy) as folder:
-        for name in FILES:
+        for name in EXPORT_FILES:
             shutil.copy(digits.folder / name, folder)
-    assert set(read_verified(copy)) == set(FILES)
+    assert set(read_verified(copy)) == set(EXPORT_FILES)
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
@@ -282,7 +282,7 @@ def test_failure_leaves_the_earlier_export_as_it_was(digits: Case, copy: Path, m
     monkeypatch.setattr(bundle, "MAX_PARITY_ERROR", -1.0)
     with pytest.raises(JobError, match="differs from the model"):
         export_classifier(digits.model, ExportSpec(OWNER, (8, 8, 1)), copy, digits.items)
-    assert set(read_verified(copy)) == set(FILES)
+    assert set(read_verified(copy)) == set(EXPORT_FILES)
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
@@ -323,7 +323,7 @@ def test_a_model_without_classes_is_not_exported(digits: Case, tmp_path: Path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != "SHA256SUMS"])
+@pytest.mark.parametrize("name", [name for name in EXPORT_FILES if name != "SHA256SUMS"])
 def test_a_changed_or_missing_file_is_noticed(copy: Path, name: str):
     with (copy / name).open("ab") as file:
         file.write(b" ")
@@ -343,7 +343,7 @@ def test_zip_unpacks_into_the_same_folder(digits: Case, tmp_path: Path):
     with zipfile.ZipFile(io.BytesIO(zipped(digits.folder))) as archive:
         archive.extractall(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
-    for name in FILES:
+    for name in EXPORT_FILES:
         assert (tmp_path / "export" / name).read_bytes() == (digits.folder / name).read_bytes()
 
 

@@ -41,7 +41,7 @@ def test_a_lasso_selects_exactly_what_it_encloses_adds_takes_away_and_minds_filt
     view = viewing.view(take(mapped))
     where = _map.places(mapped, layouts.ensure_layout(take(mapped)))
     assert where is not None
-    x, y = (where.xy / mapping.STEPS).T
+    x, y = (where.xy / mapping.COORDINATE_STEPS).T
     left = [[-1.0, -1.0], [0.5, -1.0], [0.5, 2.0], [-1.0, 2.0]]
     low = [[-1.0, -1.0], [2.0, -1.0], [2.0, 0.5], [-1.0, 0.5]]
 
@@ -63,7 +63,7 @@ def test_a_lasso_selects_exactly_what_it_encloses_adds_takes_away_and_minds_filt
 def test_a_box_and_a_lasso_of_the_plain_map_select_what_they_enclose(mapped: Project) -> None:
     where = _map.places(mapped, layouts.ensure_layout(take(mapped)))
     assert where is not None
-    x, y = (where.xy / mapping.STEPS).T
+    x, y = (where.xy / mapping.COORDINATE_STEPS).T
     lasso = {"x": [-1, 0.3, 0.3, -1], "y": [-1, -1, 2, 2]}
     box = {"x": [0.6, 2], "y": [2, 0.4]}
     found = _plotly_map.enclosed(where, {"lasso": [lasso], "box": [box]})

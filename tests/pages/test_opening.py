@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dgm_engine.services import jobs, labelling
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
-from dgm_engine.training.run_results import ARRAYS
+from dgm_engine.training.run_results import RESULT_ARRAYS
 from pages._state import Key, Panel
 from pages._text import plain
 from tests.fabricated import fabricate_run
@@ -142,7 +142,7 @@ def test_drawing_a_page_again_says_nothing_in_the_persons_name(mapped: Project) 
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("file", ["results", *ARRAYS])
+@pytest.mark.parametrize("file", ["results", *RESULT_ARRAYS])
 def test_damaged_results_of_a_later_run_leave_those_before_in_use(mapped: Project, page: str, file: str) -> None:
     run = fabricate_run(mapped, 2)
     cut(run.results if file == "results" else run.array(file, 0))

@@ -63,9 +63,9 @@ def test_a_process_waits_for_a_run_and_while_one_is_at_work_for_a_layout_that_ta
     run = fabricate_run(trained, 2)
     engine_jobs.write_status(run.status, engine_jobs.this_process(JobState.RUNNING, "Training"))
     jobs.be_ready(trained)  # few images are laid out by t-SNE, which begins at once
-    assert waiting == [training_runs.WORKER]
+    assert waiting == [training_runs.TRAINING_WORKER]
     jobs.be_ready(replace(trained, manifest=replace(trained.manifest, items=60_000)))
-    assert waiting == [training_runs.WORKER, jobs.LAYOUT_WORKER]
+    assert waiting == [training_runs.TRAINING_WORKER, jobs.LAYOUT_WORKER]
 
 
 def test_preset_fast_goes_on_from_a_run_that_saw_no_edges_and_preset_paper_not_from_one_that_did(trained: Project):
@@ -135,7 +135,7 @@ def test_a_retrain_keeps_the_settings_of_the_run_before(trained: Project, monkey
     config = read_config(jobs.retrain(trained))
     assert (config.parent, config.lineage) == (1, 1)
     assert config.training == before.replaced(
-        max_epochs=planning.WARM_STEPS / batches_per_epoch(1437, before.batch_size)
+        max_epochs=planning.RETRAIN_STEPS / batches_per_epoch(1437, before.batch_size)
     )
 
 

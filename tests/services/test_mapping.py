@@ -35,13 +35,13 @@ def unit(xy: np.ndarray) -> np.ndarray:
 
 
 def test_positions_fill_the_square_and_keep_their_aspect(xy: np.ndarray, where: Places) -> None:
-    assert np.abs(where.xy / mapping.STEPS - unit(xy)).max() < 1 / mapping.STEPS
+    assert np.abs(where.xy / mapping.COORDINATE_STEPS - unit(xy)).max() < 1 / mapping.COORDINATE_STEPS
     assert where.xy[:, 0].min() == 0
-    assert where.xy[:, 0].max() == mapping.STEPS
+    assert where.xy[:, 0].max() == mapping.COORDINATE_STEPS
 
 
 def test_all_points_in_one_place_are_a_map_too() -> None:
-    assert np.abs(places(np.ones((5, 2)), "", "").xy / mapping.STEPS - 0.5).max() < 1e-4
+    assert np.abs(places(np.ones((5, 2)), "", "").xy / mapping.COORDINATE_STEPS - 0.5).max() < 1e-4
 
 
 def read(message: bytes) -> tuple[dict[str, object], bytes]:
@@ -79,7 +79,7 @@ def test_the_messages_hold_every_point_once_in_drawing_order(where: Places) -> N
 def test_a_polygon_encloses_the_items_inside_it_whatever_the_drawing_order(xy: np.ndarray, where: Places) -> None:
     inside = where.enclosed([[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6]])
     expected = (np.abs(unit(xy) - 0.5) < 0.1).all(axis=1)
-    edge = (np.abs(np.abs(unit(xy) - 0.5) - 0.1) < 2 / mapping.STEPS).any(axis=1)
+    edge = (np.abs(np.abs(unit(xy) - 0.5) - 0.1) < 2 / mapping.COORDINATE_STEPS).any(axis=1)
     assert (inside == expected)[~edge].all()
     assert expected.any()
     assert not where.enclosed([]).any()
@@ -106,13 +106,13 @@ def live_map(view: View, xy: np.ndarray, component: list[int], names: list[str])
 def test_a_live_map_lies_on_the_places_of_the_same_items(trained: Project) -> None:
     view = viewing.view(take(trained))
     where = mapping.places(np.random.default_rng(0).normal(size=(len(view.rows), 2)), "a", "b")
-    turned = (where.xy / mapping.STEPS)[:50:2] @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
+    turned = (where.xy / mapping.COORDINATE_STEPS)[:50:2] @ np.array([[0.0, 3.0], [-3.0, 0.0]]) + 7
 
     found = mapping.followed(where, view, live_map(view, turned, list(range(25)), [""] * 25))
 
     assert found is not None
     assert where.order[found.points].tolist() == list(range(0, 50, 2))
-    assert np.array(found.xy).reshape(-1, 2) == pytest.approx(where.xy[:50:2] / mapping.STEPS, abs=1e-3)
+    assert np.array(found.xy).reshape(-1, 2) == pytest.approx(where.xy[:50:2] / mapping.COORDINATE_STEPS, abs=1e-3)
     assert found.component.tolist() == found.under.tolist() == list(range(25))
     assert mapping.followed(where, view, live_map(view, np.zeros((0, 2)), [], [])) is None
 
@@ -126,7 +126,7 @@ def test_names_follow_their_images_on_a_live_map_whatever_their_components(train
     where = mapping.places(np.random.default_rng(0).normal(size=(len(view.rows), 2)), "a", "b")
     names, component = ["RBC", "", "RBC", "EO", "EO", "", "new"], [3, 3, 7, 5, 14, 7, 4]
 
-    found = mapping.followed(where, view, live_map(view, where.xy[:14:2] / mapping.STEPS, component, names))
+    found = mapping.followed(where, view, live_map(view, where.xy[:14:2] / mapping.COORDINATE_STEPS, component, names))
 
     assert found is not None
     assert found.class_name.tolist() == ["RBC", "", "RBC", "EO", "PLT", "", "new"]  # a label stands above a prediction

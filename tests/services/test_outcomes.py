@@ -116,7 +116,7 @@ def goes_on_with_the_rest(project: Project) -> bool:
     config = read_config(planning.create_run(project.paths, project.pool, planning.as_before(project.paths)))
     assert config.parent == 1
     assert config.goes_on == (found is not None)
-    briefly = planning.WARM_STEPS / batches_per_epoch(len(project.pool.shown), config.training.batch_size)
+    briefly = planning.RETRAIN_STEPS / batches_per_epoch(len(project.pool.shown), config.training.batch_size)
     assert config.training.max_epochs == (None if config.goes_on else briefly)
     return config.goes_on
 

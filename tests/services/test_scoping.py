@@ -17,7 +17,7 @@ def lists(query: dict[str, str | list[str]]) -> dict[str, list[str]]:
 
 def test_an_address_says_all_of_a_scope_and_nothing_of_an_empty_one() -> None:
     assert Scope.from_query(lists(FULL.to_query())) == FULL
-    assert set(FULL.to_query()) == set(scoping.PARAMETERS)
+    assert set(FULL.to_query()) == set(scoping.ADDRESS_PARAMETERS)
     assert Scope().to_query() == {}
     assert Scope.from_query({}) == Scope()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dgm_engine.data.sources import SourceRequest
-from dgm_engine.export.folder import FILES
+from dgm_engine.export.folder import EXPORT_FILES
 from dgm_engine.jobs import JobState, JobStatus
 from dgm_engine.paths import JobPaths
 from dgm_engine.services import labelling, tasks
@@ -67,5 +67,5 @@ def test_an_export_that_cannot_be_done_is_told(trained: Project) -> None:
     status = ended(tasks.start_export(trained, out))
     assert status.state is JobState.FAILED
     assert "has not saved a model" in status.error
-    assert not (out / FILES[0]).exists()
+    assert not (out / EXPORT_FILES[0]).exists()
     assert tasks.status(tasks.export_task(trained)) == status

@@ -370,7 +370,7 @@ CUT = (nothing_left, half_left)
 
 @pytest.mark.parametrize(
     ("file", "damage"),
-    [*product(["results"], CUT), *product(run_results.ARRAYS, (*CUT, nearly_all_left, Path.unlink))],
+    [*product(["results"], CUT), *product(run_results.RESULT_ARRAYS, (*CUT, nearly_all_left, Path.unlink))],
 )
 def test_damaged_results_take_no_ones_place_and_can_be_left_behind(three: Project, file, damage):
     run = three.paths.run(3)

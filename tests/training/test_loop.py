@@ -122,23 +122,23 @@ def test_pixels_that_hardly_vary_are_told_from_images_that_are_all_the_same():
             fit_inputs(same, likelihood, 0.0, np.random.default_rng(0))
 
 
-def test_held_images_are_held_as_far_as_what_is_known_of_them_leaves_that():
+def test_pinned_images_are_pinned_as_far_as_what_is_known_of_them_leaves_that():
     allowed = torch.tensor([[True, False, False], [False, True, True]])
     known = Knowledge(np.array([7, 3]), allowed, torch.full((K,), 1 / K).log(), N)
-    both = known.holding(np.array([3, 7, 9]), np.eye(K, dtype=bool)[[2, 1, 1]])
+    both = known.pinning(np.array([3, 7, 9]), np.eye(K, dtype=bool)[[2, 1, 1]])
     assert both.rows.tolist() == [7, 3, 3, 9]  # of 7 a person said that it is no 1
     assert both.allowed.int().tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 1], [0, 1, 0]]
     assert both.position[[3, 7, 9, 8]].tolist() == [2, 0, 3, -1]
     assert (both.n_labelled, both.n_pinned) == (2, 2)
 
 
-def test_held_images_take_nothing_from_the_labels(table):
-    """Few labels of one component, many images held in another: both are learned, and records speak of labels alone."""
+def test_pinned_images_take_nothing_from_the_labels(table):
+    """Few labels of one component, many images pinned in another: both are learned, records speak of labels alone."""
     uniform = torch.full((K,), 1 / K).log()
     labelled = Knowledge(np.arange(4), (torch.arange(K) == 0).expand(4, K), uniform, N)
-    held = np.arange(K) == np.full((200, 1), 1)
-    both = labelled.holding(np.arange(100, 300), held)
-    for knowledge, n_labelled in ((both, 4), (Knowledge.nothing(K, N).holding(np.arange(100, 300), held), 0)):
+    pinned = np.arange(K) == np.full((200, 1), 1)
+    both = labelled.pinning(np.arange(100, 300), pinned)
+    for knowledge, n_labelled in ((both, 4), (Knowledge.nothing(K, N).pinning(np.arange(100, 300), pinned), 0)):
         _, state = fresh(table)
         training = TRAINING.replaced(neighbour_weight=0.0, consistency_weight=0.0, mutual_information_weight=0.0)
         records = list(train(state, table, lambda k=knowledge: k, training, Schedule(10, None, time.monotonic())))
@@ -150,32 +150,32 @@ def test_held_images_take_nothing_from_the_labels(table):
             assert records[-1].terms["label_agreement"] == 1
 
 
-def test_images_are_held_twice_in_a_row_each_as_firmly_as_it_was_said():
+def test_images_are_pinned_twice_in_a_row_each_as_firmly_as_it_was_said():
     known = Knowledge(np.array([7]), torch.tensor([[True, False, False]]), torch.full((K,), 1 / K).log(), N)
     two = np.array([[True, True, False], [False, True, True]])
-    once = known.holding(np.array([3, 4]), two, np.array([0.5, 0.25]))
-    twice = once.holding(np.array([4, 7, 3, 9]), np.eye(K, dtype=bool)[[1, 2, 0, 2]])  # of 7 nothing is left
+    once = known.pinning(np.array([3, 4]), two, np.array([0.5, 0.25]))
+    twice = once.pinning(np.array([4, 7, 3, 9]), np.eye(K, dtype=bool)[[1, 2, 0, 2]])  # of 7 nothing is left
     assert twice.rows.tolist() == [7, 3, 4, 4, 3, 9]
     assert twice.allowed[twice.position[[3, 4, 7, 9]]].int().tolist() == [[1, 0, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1]]
     assert twice.firmness is not None
     assert twice.firmness.tolist() == [0.5, 0.25, 1, 1, 1]
     assert (twice.n_labelled, twice.n_pinned) == (1, 5)
-    last = known.holding(np.array([3]), two[:1]).holding(np.array([7, 5]), ~two, np.array([0.75, 0.125]))
-    assert last.rows.tolist() == [7, 3, 5]  # of 7 nothing is left, nor of how firmly it would be held
+    last = known.pinning(np.array([3]), two[:1]).pinning(np.array([7, 5]), ~two, np.array([0.75, 0.125]))
+    assert last.rows.tolist() == [7, 3, 5]  # of 7 nothing is left, nor of how firmly it would be pinned
     assert last.firmness is not None
     assert last.firmness.tolist() == [1, 0.125]
 
 
 def pulls(probability: list[float], firmness: list[float], weight: float | None = 30.0) -> np.ndarray:
-    """(H, K) the gradient of J by the logits of images held in the first component, which has these probabilities."""
+    """(H, K) the gradient of J by the logits of images pinned in the first component, which has these probabilities."""
     model = small_model(CASES[0].config(5, K, 2, 2))
     n = len(probability) + 1  # and one of which nothing is known
     first = torch.tensor([*probability, 0.5], dtype=torch.float64)
     logits = torch.stack([first, 0.25 * (1 - first), 0.75 * (1 - first)], 1).log().requires_grad_()
-    held = Knowledge.nothing(K, n).holding(np.arange(n - 1), np.eye(K, dtype=bool)[[0] * (n - 1)], np.array(firmness))
+    pinned = Knowledge.nothing(K, n).pinning(np.arange(n - 1), np.eye(K, dtype=bool)[[0] * (n - 1)], np.array(firmness))
     config = TRAINING.replaced(classification_weight=weight)
     state = TrainingState(model, None, generator(), np.random.default_rng(0))  # no step is taken
-    step = TrainingStep(state, Table(np.zeros((n, 5), np.float32), np.arange(n)), held, config)
+    step = TrainingStep(state, Table(np.zeros((n, 5), np.float32), np.arange(n)), pinned, config)
     encoded = replace(model.encode(CASES[0].items(n, 5), 1, generator()), log_q_y=logits.log_softmax(-1))
     allowed = torch.ones(n, K, dtype=torch.bool)
     allowed[:-1, 1:] = False
@@ -186,12 +186,12 @@ def pulls(probability: list[float], firmness: list[float], weight: float | None 
 
 
 def q_loss(logits: np.ndarray) -> float:
-    """What an image held in the first component costs, as Zhang and Sabuncu have it."""
+    """What an image pinned in the first component costs, as Zhang and Sabuncu have it."""
     p = np.exp(logits[0]) / np.exp(logits).sum()
     return (1 - p**PINNING_EXPONENT) / PINNING_EXPONENT
 
 
-def test_held_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_held():
+def test_pinned_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_pinned():
     probability, firmness = [1e-3, 0.2, 0.6, 0.97], [0.1, 0.4, 0.3, 0.9]
     found = pulls(probability, firmness)
     for image, (p, firm) in enumerate(zip(probability, firmness, strict=True)):
@@ -201,7 +201,7 @@ def test_held_images_pull_as_the_bounded_loss_says_each_as_firmly_as_it_is_held(
         np.testing.assert_allclose(found[image], -weight * np.array(slope), rtol=1e-6, atol=1e-8)
 
 
-def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_held_like_a_label():
+def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_pinned_like_a_label():
     by_label = np.array([1, -0.25, -0.75])  # the gradient of log p is (1 - p) times this
     for p, least, most in ((1e-12, 0.0, 1e-3), (0.999, 0.999, 1.0)):
         share = pulls([p], [0.7])[0] / (PINNING_WEIGHT * 30 * (1 - p) * by_label)
@@ -211,7 +211,7 @@ def test_what_all_else_speaks_against_is_let_go_and_what_is_so_anyway_is_held_li
     assert strength[0] < PINNING_WEIGHT * 30 * 1e-3
 
 
-def test_how_much_held_images_pull_grows_with_the_pool_and_falls_with_how_many_they_are():
+def test_how_much_pinned_images_pull_grows_with_the_pool_and_falls_with_how_many_they_are():
     """Without a weight in the configuration, after Kingma: 0.1 N / H for each, which are averaged."""
     one, two = pulls([0.5], [1.0], None), pulls([0.5, 0.5], [1.0, 1.0], None)
     by_label = PINNING_WEIGHT * 0.5**PINNING_EXPONENT * np.array([0.5, -0.125, -0.375])

@@ -326,7 +326,7 @@ def test_without_names_nothing_is_spoken_against(store):
 # What training holds
 
 
-def test_images_are_held_in_the_components_of_their_name_as_firmly_as_the_model_was_sure(store):
+def test_images_are_pinned_in_the_components_of_their_name_as_firmly_as_the_model_was_sure(store):
     name(store, 0, "cat", [0, 1], sure=0.25)
     name(store, 1, "dog", [2], sure=0.81)
     name(store, 2, "cow", [3])
@@ -338,7 +338,7 @@ def test_images_are_held_in_the_components_of_their_name_as_firmly_as_the_model_
     np.testing.assert_allclose(firmness, [(1 + 0.25) / 2, (1 + 0.81) / 2])
 
 
-def test_where_no_image_has_a_name_nothing_is_held(store):
+def test_where_no_image_has_a_name_nothing_is_pinned(store):
     positions, within, firmness = pinned_by_names(store.state(1), np.zeros(0, dtype=bool), ("cat", None))
     assert (positions.shape, within.shape, firmness.shape) == ((0,), (0, 2), (0,))
     name(store, 0, "cat", [0])

@@ -42,18 +42,18 @@ def test_a_name_stands_above_what_training_gave_and_undo_brings_that_back(store)
 
 
 SPLIT = Edit(1, Kind.SPLIT, 0, 2)
-HELD = {1: members(np.arange(100, 200), np.arange(100) < 70)}
+CONTENTS = {1: members(np.arange(100, 200), np.arange(100) < 70)}
 
 
-def test_images_of_both_halves_of_a_split_are_held_in_their_half():
-    rows, allowed = kept_apart((SPLIT,), HELD, np.arange(0, 200, 2), 3)
+def test_images_of_both_halves_of_a_split_are_pinned_in_their_half():
+    rows, allowed = kept_apart((SPLIT,), CONTENTS, np.arange(0, 200, 2), 3)
     assert len(rows) == len(set(rows.tolist())) == PINNED_PER_HALF + 15
     assert not (rows % 2).any()  # the others are not trained on
     assert np.array_equal(allowed, np.stack([rows >= 170, rows < 0, rows < 170], axis=1))
 
 
 @pytest.mark.parametrize(
-    ("later", "held"),
+    ("later", "pinned"),
     [
         (Edit(2, Kind.MERGE, 2, 0), []),
         (Edit(2, Kind.MERGE, 2, 1), [0]),
@@ -64,13 +64,13 @@ def test_images_of_both_halves_of_a_split_are_held_in_their_half():
     ],
     ids=str,
 )
-def test_a_half_is_held_until_a_later_edit_takes_it_apart(later, held):
-    rows, allowed = kept_apart((SPLIT, later), HELD, np.arange(200), 3)
-    assert sorted({*allowed.argmax(1).tolist()}) == held
-    assert len(rows) == PINNED_PER_HALF * len(held)
+def test_a_half_is_pinned_until_a_later_edit_takes_it_apart(later, pinned):
+    rows, allowed = kept_apart((SPLIT, later), CONTENTS, np.arange(200), 3)
+    assert sorted({*allowed.argmax(1).tolist()}) == pinned
+    assert len(rows) == PINNED_PER_HALF * len(pinned)
 
 
-def test_a_split_of_which_nothing_is_known_holds_nothing():
+def test_a_split_of_which_nothing_is_known_pins_nothing():
     rows, allowed = kept_apart((SPLIT,), {}, np.arange(200), 3)
     assert rows.shape == (0,)
     assert allowed.shape == (0, 3)

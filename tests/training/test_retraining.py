@@ -31,7 +31,7 @@ def test_where_saving_takes_longer_than_the_time_that_was_given_one_step_is_take
 
 def test_live_maps_and_first_results_take_nothing_of_the_time_that_was_given(copied, monkeypatch):
     run = planning.create_run(copied.paths, copied.pool, TrainRequest(minutes=1, epochs=2))
-    monkeypatch.setattr(worker, "EARLY_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "FIRST_RESULTS_SECONDS", 0.0)
     made = (run.live_map, run.results)
     monkeypatch.setattr(machine, "work_clock", lambda _: lambda: 1000.0 * sum(path.exists() for path in made))
     Worker(Setting.of(run)).work()
@@ -78,8 +78,8 @@ def test_a_fresh_run_learns_at_the_full_rate(copied):
 @pytest.mark.parametrize(("limit", "saved"), [(10_000, 2), (100, 1)])
 def test_a_warm_run_shows_early_answers_of_a_pile_that_is_not_too_large(copied, monkeypatch, limit, saved):
     steps = []
-    monkeypatch.setattr(worker, "EARLY_LIMIT", limit)
-    monkeypatch.setattr(worker, "EARLY_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "MAX_ITEMS_FIRST_RESULTS", limit)
+    monkeypatch.setattr(worker, "FIRST_RESULTS_SECONDS", 0.0)
     monkeypatch.setattr(worker, "save_results", lambda run, results: steps.append(results.step))
     run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=5))
     Worker(Setting.of(run)).work()
@@ -111,7 +111,7 @@ def test_a_loaded_machine_gives_the_same_model(finished, tmp_path):
             burner.wait()
     (idle, one), (loaded, other) = found
     assert (
-        idle.step == loaded.step == pytest.approx(planning.WARM_STEPS, rel=0.1)
+        idle.step == loaded.step == pytest.approx(planning.RETRAIN_STEPS, rel=0.1)
     )  # passes have a whole number of steps
     assert one.details["epoch"] == other.details["epoch"]
     np.testing.assert_array_equal(idle.q_y, loaded.q_y)

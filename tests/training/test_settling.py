@@ -13,7 +13,7 @@ from dgm_engine.labels.schema import Anchored, Edit, Kind
 from dgm_engine.labels.store import LabelStore
 from dgm_engine.training import takeover
 from dgm_engine.training.batches import Table
-from dgm_engine.training.fitting import fresh_state, learn, predict
+from dgm_engine.training.fitting import assess, fresh_state, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled
 from dgm_engine.training.scene import Scene
@@ -76,17 +76,17 @@ class Play:
         x = self.table.x[blob * N : (blob + 1) * N]
         return np.linalg.norm(x - x.mean(0), axis=1)
 
-    def learned(self):
+    def assessed(self):
         given = self.given or (None,) * self.state.model.config.n_components
         labels = self.store.state(1)
-        return learn(self.state.model, self.table, labels, rows, given, CONFIG, self.overruled, strays=False)
+        return assess(self.state.model, self.table, labels, rows, given, CONFIG, self.overruled, strays=False)
 
     def scene(self) -> Scene:
-        return Scene(self.state, self.table, self.store.state(1), rows, self.learned(), CONFIG)
+        return Scene(self.state, self.table, self.store.state(1), rows, self.assessed(), CONFIG)
 
     @property
     def owner(self) -> tuple[str | None, ...]:
-        return self.learned().owner
+        return self.assessed().owner
 
     def settle(self) -> Settlement:
         """What the worker does in the midst of a run."""
@@ -226,7 +226,7 @@ def test_a_wrong_name_gives_way_to_three_answers_about_typical_images(play):
     assert play.settle() == Settlement({0: Overruled("a", frozenset({events[0]}), answers)}, ())
     assert play.owner == ("a", "b", "c")
     assert play.state.model.config.n_components == K
-    named, held = play.learned().named, {f"i{row}" for row in np.flatnonzero(play.component() == 0)}
+    named, held = play.assessed().named, {f"i{row}" for row in np.flatnonzero(play.component() == 0)}
     assert not named & held  # its images have that name no more
     assert {f"i{row}" for row in np.flatnonzero(play.component() == 1)} <= named
 
@@ -357,7 +357,7 @@ def test_a_cluster_of_two_things_is_parted_along_the_answers(named, against):
     after = named.component().reshape(4, N)
     for blob, component in enumerate((0, 1, 2, K)):
         assert (after[blob] == component).mean() > 0.95
-    left = named.learned().named
+    left = named.assessed().named
     assert {f"i{row}" for row in range(2 * N, 3 * N)} & left  # the other half has its name still
     assert named.settle() == Settlement({}, ())
 
