@@ -14,7 +14,7 @@ from dgm_engine.services.snapshot import take
 
 
 def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
-    """Score the model against ground truth, or, if the source has none, against labels that the model has not seen.
+    """Score the model. Ground truth decides if the source has it, and otherwise labels that the model has not seen.
 
     accuracy named: images whose predicted class is the true one. accuracy cluster and label: the same, had each cluster
     the class most frequent in it. accuracy hungarian: the same with one cluster for each class. all, old, new: classes
