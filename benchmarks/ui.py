@@ -33,9 +33,9 @@ from benchmarks import piles
 from benchmarks.browser import PATIENCE, done, screen
 from dgm_engine import machine
 from dgm_engine.services import layouts, mapping
-from dgm_engine.services.mapping import Places
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
+from pages import _map
 from pages._keys import keys_for
 
 NAVIGATION, LASSO, RECOLOUR = "Discover from Export", "lasso of 500 to grid of 100", "recolour after a label"
@@ -114,10 +114,10 @@ class Bench:
     def __init__(self, project: Project, page: Page) -> None:
         self.project, self.page = project, page
         layout = layouts.ensure_layout(take(project))
-        if layout.xy is None or layout.stale:
+        where = _map.places(project, layout)
+        if where is None or layout.stale:
             sys.exit(f"{project.name} has no layout of its own; delete it to have it made again")
-        root = str(project.paths.root)
-        self.where: Places = mapping.places(layout.xy, mapping.token_of(root, layout.token), "")
+        self.where = where
         labels = project.labels.state()
         self.classes = [(name, key) for name, key in keys_for(labels.classes, labels.numbers).items() if key]
 

@@ -147,7 +147,7 @@ class RunPaths(_ProcessPaths):
 
     def checkpoint_steps(self) -> list[int]:
         """The steps of the checkpoints on disk, ascending."""
-        return sorted(int(path.stem) for path in self.checkpoints.glob("*.json"))
+        return sorted(int(path.stem) for path in self.checkpoints.glob("*.json") if path.stem.isdigit())
 
     @property
     def arrays(self) -> Path:

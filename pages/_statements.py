@@ -52,7 +52,11 @@ class Taken:
         errors, client = list[DgmError](), self._of(said.client)
         with client.lock:
             for statement in said.statements:
-                number = sent(Statement, "seq", statement)
+                try:
+                    number = sent(Statement, "seq", statement)
+                except DgmError as error:  # without a number it cannot be answered; the browser drops it with the next
+                    errors.append(error)
+                    continue
                 if number <= client.last:
                     continue
                 client.last = number

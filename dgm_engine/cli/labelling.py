@@ -69,7 +69,7 @@ def label(
     project: ProjectFolder,
     csv: Annotated[
         Path,
-        typer.Option(metavar="FILE", help=f"{label_layouts()}; its name ends in {label_suffixes()}."),
+        typer.Option(metavar="FILE", help=f"{label_layouts()}, by its ending: {label_suffixes()}."),
     ],
     as_json: Json = False,
 ) -> None:

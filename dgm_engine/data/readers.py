@@ -40,6 +40,11 @@ def upload_types() -> list[str]:
     return [suffix.removeprefix(".") for suffix in READERS]
 
 
+def open_source_path(path: Path) -> AbstractContextManager[Catalogue]:
+    """The items of a source of a project that is no built-in set; raises as `open_images`."""
+    return _open(path, None, source_kinds())
+
+
 def open_images(path: Path, value_range: ValueRange | None = None) -> AbstractContextManager[Catalogue]:
     """The items of an image file, a folder or a file of a registered kind, with the ids that `ingest` gives them.
 
@@ -52,15 +57,17 @@ def open_images(path: Path, value_range: ValueRange | None = None) -> AbstractCo
         NotFoundError: ``path`` does not exist.
         InputError: the file is of no known kind, or holds no images.
     """
+    return _open(path, value_range, predictable_kinds())
+
+
+def _open(path: Path, value_range: ValueRange | None, kinds: str) -> AbstractContextManager[Catalogue]:
     if path.is_dir():
         return open_folder(path)
     if not path.is_file():
-        raise NotFoundError(
-            f"there is no folder or file {str(path)!r}; check how it is spelled, or give {source_kinds()}"
-        )
+        raise NotFoundError(f"there is no folder or file {str(path)!r}; check how it is spelled, or give {kinds}")
     suffix = path.suffix.lower()
     if suffix in READERS:
         return READERS[suffix].open(path, value_range)
     if is_image_suffix(suffix):
         return image_file(path)
-    raise InputError(f"{path} is of no kind that can be read; give {source_kinds()}")
+    raise InputError(f"{path} is of no kind that can be read; give {kinds}")

@@ -11,7 +11,7 @@ from dgm_engine.data.builtin import BUILT_IN, open_built_in
 from dgm_engine.data.catalogue import Catalogue, read_rows, sample
 from dgm_engine.data.image_readers import is_image_suffix
 from dgm_engine.data.pool import PoolWriter, Quarantined, quarantine_json
-from dgm_engine.data.readers import open_images
+from dgm_engine.data.readers import open_source_path
 from dgm_engine.data.survey import choose_shape
 from dgm_engine.errors import InputError, StateError
 from dgm_engine.progress import Progress, silent
@@ -114,7 +114,7 @@ def open_source(request: SourceRequest) -> AbstractContextManager[Catalogue]:
     path = Path(request.source).expanduser()
     if is_image_suffix(path.suffix.lower()) and path.is_file():
         raise InputError(f"{path} is a single image; give the folder that holds the images")
-    return open_images(path)
+    return open_source_path(path)
 
 
 def _fill(request: SourceRequest, catalogue: Catalogue, folder: Path, report: Progress) -> IngestReport:

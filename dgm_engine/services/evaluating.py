@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +9,11 @@ from numpy.typing import NDArray
 from dgm_engine.discovery import metrics
 from dgm_engine.discovery.metrics import AllOldNew, ClassFigures, Confusion
 from dgm_engine.labels.state import LabelState
-from dgm_engine.services.latest import results_of, stamped_results
+from dgm_engine.paths import RunPaths
+from dgm_engine.services.latest import results_of, results_stamp, stamped_results
 from dgm_engine.services.projects import TEST_SPLIT, Project
 from dgm_engine.services.snapshot import Snapshot
+from dgm_engine.stamped import kept_by_stamp
 from dgm_engine.training import run_results
 from dgm_engine.training.ownership import Owner, class_probabilities, group_names, unseen_items
 from dgm_engine.training.results import Results
@@ -77,9 +78,14 @@ class Evaluation:
     held_out_agreement: tuple[Agreement, ...]
 
 
-@lru_cache(maxsize=8)
-def evaluate(seen: Snapshot) -> Evaluation:
-    """Scores a run on the items that `Pool.scored` names; cached.
+def _all_results(seen: Snapshot) -> tuple[tuple[int, int], ...]:
+    """The numbers of the project's runs with readable results, oldest first, and the stamps of these."""
+    return tuple((run.number, results_stamp(run)) for run in _with_results(seen.project))
+
+
+@kept_by_stamp(_all_results, maxsize=8)
+def evaluate(seen: Snapshot, _stamps: tuple[tuple[int, int], ...]) -> Evaluation:
+    """Scores a run on the items that `Pool.scored` names; cached until there are other results of any run.
 
     A class that people named and a ground-truth class are the same where their names are, ignoring upper and lower
     case unless ground truth itself tells classes apart by it.
@@ -114,7 +120,7 @@ def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     project = seen.project
-    trained = [run for n in project.paths.run_numbers() if run_results.is_readable(run := project.paths.run(n))]
+    trained = _with_results(project)
     stamped = {run.number: stamped_results(run) for run in trained}
     results = {n: one for n, (_, one) in stamped.items()}
     later = [results[run.number].labels_version for run in trained[1:]] + [seen.labels.version]
@@ -126,6 +132,11 @@ def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
         for n, state in zip(mine, states, strict=True):
             found[n] = _agreement(Snapshot(project, project.paths.run(n), *stamped[n], state), known[n])
     return tuple(found[n] for n in results)
+
+
+def _with_results(project: Project) -> list[RunPaths]:
+    """The runs with readable results, oldest first."""
+    return [run for n in project.paths.run_numbers() if run_results.is_readable(run := project.paths.run(n))]
 
 
 _NO_ITEMS = AllOldNew(None, None, None)

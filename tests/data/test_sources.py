@@ -14,7 +14,7 @@ from dgm_engine.data.decode import MAX_FILE_BYTES, decode
 from dgm_engine.data.files import folder_classes
 from dgm_engine.data.pool import load_pool
 from dgm_engine.data.readers import open_images
-from dgm_engine.data.sources import ClassFolders, SourceRequest, ingest
+from dgm_engine.data.sources import ClassFolders, SourceRequest, ingest, open_source
 from dgm_engine.errors import InputError, NotFoundError, StateError
 
 
@@ -343,3 +343,11 @@ def test_images_are_opened_for_predicting_as_they_were_ingested(pile, tmp_path):
     with open_images(pile / "stray.bmp") as catalogue:
         assert list(catalogue.items) == ["stray.bmp"]
         assert (catalogue.content.read(0, pool.shape) == pool.x[6]).all()
+
+
+def test_no_built_in_set_is_recommended_for_a_classifier_to_work_on(tmp_path):
+    with pytest.raises(NotFoundError, match=r"or give an image, a folder of images") as refused:
+        open_images(tmp_path / "digits")
+    assert "fashion" not in str(refused.value)
+    with pytest.raises(NotFoundError, match="fashion"):
+        open_source(SourceRequest(str(tmp_path / "digits")))

@@ -118,3 +118,10 @@ def test_what_one_browser_says_waits_for_no_other() -> None:
 
     with ThreadPoolExecutor() as browsers:
         assert list(browsers.map(say, ("one", "another"))) == [[], []]
+
+
+def test_a_statement_without_a_number_holds_up_no_other(trained: Project) -> None:
+    label = {"kind": "label", "items": ["train/00001"], "names": ["shoe"]}
+    app = said(trained, {"kind": "undo", "seq": None}, label)
+    assert trained.labels.state().positive == {"train/00001": "shoe"}
+    assert "seq" in app.toast[0].value

@@ -15,7 +15,7 @@ from dgm_engine.services import evaluating, labelling, projects
 from dgm_engine.services.projects import Project
 from dgm_engine.services.snapshot import take
 from dgm_engine.training.results import load_results, save_results
-from tests.fabricated import fabricate_run, made_up_components
+from tests.fabricated import fabricate_comparison, fabricate_run, made_up_components
 
 N_TEST, N_WRONG = 360, 18  # 18 of the rows 1437 to 1796 are divisible by 20
 
@@ -171,3 +171,11 @@ def test_a_run_that_is_gone_leaves_the_agreement_of_those_that_went_on_from_it(t
     fabricate_run(trained, 3)
     shutil.rmtree(trained.paths.run(2).root)
     assert [one.run for one in evaluating.held_out_agreement(take(trained))] == [1, 3]
+
+
+def test_a_run_that_is_not_looked_at_is_in_the_agreement_as_soon_as_it_has_results(trained: Project):
+    seen = take(trained, 1)
+    assert [one.run for one in evaluating.evaluate(seen).held_out_agreement] == [1]
+    fabricate_comparison(fabricate_run(trained, 2), 0.9, 0.3)  # turned down
+    assert take(trained) is seen
+    assert [one.run for one in evaluating.evaluate(seen).held_out_agreement] == [1, 2]

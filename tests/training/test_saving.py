@@ -106,3 +106,13 @@ def test_the_checkpoint_that_was_just_written_stays_whatever_damaged_ones_are_ne
         save_checkpoint(run, state, (None,) * 12)
         assert read_checkpoint(run).about["step"] == step
     assert {int(path.stem) for path in run.checkpoints.glob("*.json")} == {6, 7, shown}
+
+
+def test_files_of_other_programs_among_the_checkpoints_are_passed_over(copied):
+    """Such as those that macOS leaves on shared disks, or a copy by hand."""
+    run = run_results.latest_results(copied.paths)
+    steps = run.checkpoint_steps()
+    for name in ("._000000001.json", "000000006 (copy).json"):
+        (run.checkpoints / name).write_text("{}")
+    assert run.checkpoint_steps() == steps
+    assert read_checkpoint(run).about["step"] == steps[-1]

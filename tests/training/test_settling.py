@@ -16,6 +16,7 @@ from dgm_engine.training.batches import Table
 from dgm_engine.training.fitting import assess, fresh_state, predict
 from dgm_engine.training.loop import TrainingState
 from dgm_engine.training.naming import Overruled
+from dgm_engine.training.ownership import unseen_items
 from dgm_engine.training.scene import Scene
 from dgm_engine.training.settling import Settlement, make_components, settle, taken_by_names
 from dgm_engine.training.start import find_neighbours, fit_q_y
@@ -374,3 +375,13 @@ def test_answers_all_over_a_cluster_of_two_things_take_all_of_it(named):
     named.label([*named.centre(2, 3), *named.centre(3, 3)], "d")
     assert {k: said.class_name for k, said in named.settle().overruled.items()} == {2: "d"}
     assert named.owner == ("a", "b", "d")
+
+
+def test_training_knows_nothing_of_the_labels_that_it_leaves_out(play):
+    play.label(range(N), "first")
+    config = CONFIG.replaced(held_out_fraction=0.3)
+    labels = play.store.state(1)
+    held_out = rows(unseen_items(labels, config))
+    assert 0.2 * N < len(held_out) < 0.4 * N
+    known = assess(play.state.model, play.table, labels, rows, (None,) * K, config).known
+    assert set(known.rows.tolist()) == set(range(N)) - set(held_out.tolist())
