@@ -60,6 +60,9 @@ def turn(project: Path) -> dict[str, list[float]]:
     """Seconds of the first and of the later runs of each page, by the program on the path."""
     from streamlit.testing.v1 import AppTest  # the process that takes turns needs none of it
 
+    from dgm_engine.services import jobs
+
+    jobs.be_ready = lambda _project: None  # processes that import torch meanwhile would be measured with the pages
     app = AppTest.from_file(str(Path.cwd() / "app.py"), default_timeout=PATIENCE)
     app.query_params["project"] = str(project)
     seconds: dict[str, list[float]] = {}
