@@ -81,7 +81,7 @@ def test_messages_name_new_kinds(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").touch()
     (tmp_path / "broken.png").write_bytes(b"no image")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"of no kind that can be read; give digits, .* a \.toys of toy vectors"):
+    with pytest.raises(InputError, match=r"of no kind that can be read; give an image, .* a \.toys of toy vectors"):
         open_images(tmp_path / "a.pdf")
     with pytest.raises(InputError, match=r"there is no folder .* a \.toys of toy vectors"):
         open_images(tmp_path / "nowhere")
@@ -98,7 +98,7 @@ def test_the_help_of_commands_names_new_kinds() -> None:
     new, predict, label, labels, _ = helped("new", "predict", "label", "labels")
     assert "a .toys of toy vectors" in new
     assert "a .toys of toy vectors" in predict
-    assert "Toy labels with an item and a class; its name ends in .csv or .jsonl or .toyl" in label
+    assert "Toy labels with an item and a class, by its ending: .csv or .jsonl or .toyl" in label
     assert "ending in .csv or .jsonl or .toyl" in labels
 
 
