@@ -27,6 +27,7 @@ def board(address: str, page: Page, named: Project) -> Locator:
     board = page.locator(".labelling")
     expect(board).to_have_attribute("data-mode", "single")
     board.locator(".chip[data-class]").first.wait_for()
+    settled(page)  # a page that is still at work may miss a click that leads to another
     return board
 
 
