@@ -1,6 +1,7 @@
 """The registries of readers and label formats: a new member is seen wherever files are named or opened."""
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,7 @@ from dgm_engine.data.pool import load_pool
 from dgm_engine.data.readers import READERS, open_images
 from dgm_engine.data.sources import SourceRequest, ingest
 from dgm_engine.errors import InputError
-from dgm_engine.labels.formats import LABEL_FORMATS
+from dgm_engine.labels.formats import LABEL_FORMATS, label_suffixes
 from dgm_engine.services import file_kinds, labelling
 from dgm_engine.services.projects import Project
 from tests.pages.screens import opened
@@ -98,20 +99,20 @@ def test_the_help_of_commands_names_new_kinds() -> None:
     new, predict, label, labels, _ = helped("new", "predict", "label", "labels")
     assert "a .toys of toy vectors" in new
     assert "a .toys of toy vectors" in predict
-    assert "Toy labels with an item and a class, by its ending: .csv or .jsonl or .toyl" in label
-    assert "ending in .csv or .jsonl or .toyl" in labels
+    assert f"Toy labels with an item and a class, by its ending: {label_suffixes()} or .toyl" in label
+    assert f"ending in {label_suffixes()} or .toyl" in labels
 
 
 @pytest.mark.usefixtures("toys")
 def test_upload_boxes_and_buttons_follow(trained: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DGM_HOME", str(tmp_path / "home"))
     export = opened("export", trained)
-    assert list(export.file_uploader(key="label_file").proto.type) == [".csv", ".jsonl", ".toyl"]
+    assert list(export.file_uploader(key="label_file").proto.type) == [*LABEL_FORMATS]
     assert "Toy labels" in [button.label for button in export.get("download_button")]
     create = opened("projects", None)
     create.segmented_control(key="source_kind").set_value("Upload").run()
     (box,) = create.file_uploader
-    assert list(box.proto.type) == [".zip", ".npz", ".npy", ".toys"]
+    assert list(box.proto.type) == [*READERS]
     assert box.label.endswith("or a .toys of toy vectors")
 
 
@@ -124,7 +125,7 @@ def test_a_new_label_format_is_read_and_written(trained: Project, tmp_path: Path
     labelling.clear_labels(trained, [item], "tester")
     assert labelling.import_labels(trained, tmp_path / "out.toyl", "tester").accepted == 1
     assert trained.labels.state().positive == {item: "a zero"}
-    with pytest.raises(InputError, match=r"ends in \.csv or \.jsonl or \.toyl"):
+    with pytest.raises(InputError, match=re.escape(f"ends in {label_suffixes()}")):
         labelling.write_labels(trained, tmp_path / "out.xlsx")
 
 
