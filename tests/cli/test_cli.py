@@ -26,6 +26,7 @@ from dgm_engine.jobs import JobState, JobStatus, write_status
 from dgm_engine.json_files import write_json
 from dgm_engine.services import exporting, jobs
 from dgm_engine.services.projects import Project, open_project
+from dgm_engine.services.snapshot import take
 from dgm_engine.training import runs as training_runs
 from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import load_results, save_results
@@ -412,7 +413,7 @@ def test_from_a_stopped_training_to_predictions_elsewhere(asked, dgm, project: P
     np.save(tmp_path / "images.npy", pool.x)
     predicted = asked("predict", tmp_path / "export", tmp_path / "images.npy", "--out", tmp_path / "out.csv")
     assert predicted["rows"] == pool.n_items
-    exporting.write_predictions(open_project(root), tmp_path / "own.csv")
+    exporting.write_predictions(take(open_project(root)), tmp_path / "own.csv")
     with (tmp_path / "out.csv").open() as out_file, (tmp_path / "own.csv").open() as own_file:
         pairs = list(zip(csv.DictReader(out_file), csv.DictReader(own_file), strict=True))
     assert list(pairs[0][0]) == ["item", "class", "confidence", "is_new"]

@@ -77,5 +77,5 @@ def test_folder_opens_clusters_exports_and_predicts_as_the_project_does(folder: 
     dgm("export", root, tmp_path / "classifier")
     predicted = dgm("predict", tmp_path / "classifier", folder, "--out", tmp_path / "predicted.csv")
     assert predicted["rows"] == 540
-    write_predictions(project, tmp_path / "own.csv")
+    write_predictions(take(project), tmp_path / "own.csv")
     assert answers(tmp_path / "predicted.csv") == answers(tmp_path / "own.csv")
