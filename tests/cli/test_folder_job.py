@@ -57,6 +57,7 @@ def answers(path: Path) -> dict[str, str]:
 def test_folder_opens_clusters_exports_and_predicts_as_the_project_does(folder: Path, tmp_path: Path) -> None:
     from dgm_engine.services.exporting import write_predictions
     from dgm_engine.services.projects import open_project
+    from dgm_engine.services.snapshot import take
 
     root = tmp_path / "project"
     made = dgm("new", root, "--source", folder)
