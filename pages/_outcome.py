@@ -75,7 +75,7 @@ def _side_by_side(compared: Comparison) -> str:
         f"Of {count(now.n, what)} {which} it predicts **{now.share:.0%}** as you said, {earlier} {then.share:.0%}."
         for what, which, then, now in (
             ("image", "under your names", before.named, after.named),
-            ("label", "kept aside", before.held_out, after.held_out),
+            ("label", "held out", before.held_out, after.held_out),
         )
         if then.share is not None and now.share is not None
     ]

@@ -39,10 +39,10 @@ _ADVANCED = (
     *(term.weight for term in TERMS if term.weight is not None),
     Choice(
         "held_out_fraction",
-        "Labels kept aside",
+        "Labels held out",
         "Share of your labels that training does not see, so that it can be checked on them. To compare a run with the "
-        f"one before, the fast way of training sets {TrainingConfig.checked_fraction:.0%} of the labels of every class "
-        f"with {MIN_LABELS_CHECKED} or more aside in any case.",
+        f"one before, the fast way of training always holds out {TrainingConfig.checked_fraction:.0%} of the labels of "
+        f"every class with {MIN_LABELS_CHECKED} or more.",
         0.0,
         0.9,
     ),

@@ -115,12 +115,12 @@ def _wait(project: Project, method: Method) -> None:
 
 def _what_is_drawn(seen: Snapshot, layout: LayoutState) -> str:
     n = len(seen.results.shown)
-    fitted, n_held_out = n_fitted(n, layout.method), seen.project.pool.n_items - n
+    fitted, n_test = n_fitted(n, layout.method), seen.project.pool.n_items - n
     parts = [f"{n:,} images"]
     if fitted < n:
         parts.append(f"placed among {fitted:,} that were laid out")
-    if n_held_out:
-        parts.append(f"{n_held_out:,} more held out for testing")
+    if n_test:
+        parts.append(f"{n_test:,} more in the test split")
     if layout.stale:
         parts.append("positions are still those before the last training")
     return " · ".join(parts)

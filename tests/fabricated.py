@@ -55,7 +55,7 @@ def fabricate_comparison(
 ) -> None:
     """Says of a run's results how large a part of what people named they predict, and of those of the run before.
 
-    Of 35 labels kept aside they predict `held_out`, before and after; None is where none are.
+    Of 35 held-out labels they predict `held_out`, before and after; None is where none are.
     """
     scores = (Score(), Score()) if held_out is None else tuple(Score(right, 35, 35) for right in held_out)
     named = (Score(50 * share, 50, 50) for share in (before, after))

@@ -1,14 +1,19 @@
-"""The four models, small enough for exact references, in float64: one case for each choice of families."""
+"""The four models, small: in float64 for exact references, one case for each choice of families, and in training."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from dgm_engine.config import LikelihoodName, ModelConfig, ModelName
+from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
 from dgm_engine.models.base import DeepGenerativeModel
 from dgm_engine.models.registry import build_model
 from dgm_engine.nn import InputMap
+from dgm_engine.training.batches import Table, fit_inputs
+from dgm_engine.training.checkpoint import new_state
+from dgm_engine.training.loop import TrainingState
+from dgm_engine.training.runs import RunConfig
 
 AUXILIARY = (ModelName.ADGM, ModelName.AGM_DGM)
 """The models with an auxiliary latent."""
@@ -74,3 +79,28 @@ def small_model(config: ModelConfig, inputs: InputMap | None = None) -> DeepGene
             if name.endswith("log_var.weight"):
                 parameter.mul_(0.25)
     return model
+
+
+def small_table(n: int) -> Table:
+    """n images of 6 by 6 random pixels."""
+    return Table(np.random.default_rng(0).random((n, 6, 6, 1)).astype(np.float32), np.arange(n))
+
+
+def fresh_run(
+    table: Table, name: ModelName, n_components: int, training: TrainingConfig
+) -> tuple[RunConfig, TrainingState]:
+    """A run on such a table, before its first step, in the type that training uses."""
+    config = ModelConfig(
+        36,
+        n_components,
+        LikelihoodName.BERNOULLI,
+        name,
+        n_latent=2,
+        n_auxiliary=2,
+        n_hidden=8,
+        image_shape=(6, 6, 1),
+        extractor=HOG,
+    )
+    torch.manual_seed(0)
+    model = build_model(config, fit_inputs(table, config.likelihood, 0.0, np.random.default_rng(0)))
+    return RunConfig(config, training, None, 1), new_state(model, training, len(table.x))

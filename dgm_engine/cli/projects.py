@@ -54,8 +54,11 @@ def new(
         "quarantined": bad_files(report.quarantined),
         "labels": report.labels,
     }
-    lines = [f"{project}: {report.items} items, {len(report.classes)} classes of ground truth, {report.labels} labels"]
-    show(as_json, value, [*lines, *left_out(report.quarantined)])
+    line = f"{project}: {report.items} items"
+    if report.classes:
+        known = f"{report.labels} labels" if report.labels else "ground truth"
+        line += f", {known} of {len(report.classes)} class{'es' * (len(report.classes) != 1)}"
+    show(as_json, value, [line, *left_out(report.quarantined)])
 
 
 def info(project: ProjectFolder, as_json: Json = False) -> None:

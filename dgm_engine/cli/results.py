@@ -32,6 +32,8 @@ def evaluate(project: ProjectFolder, as_json: Json = False) -> None:
         "held_out_agreement": [asdict(agreement) for agreement in scores.held_out_agreement],
     }
     lines = [f"{key.replace('_', ' ')}: {text(value[key])}" for key in value if key != "held_out_agreement"]
+    if not scores.n:
+        lines.append("the true classes are not known: each run is measured by the labels that you give after it")
     lines += [
         f"run {a.run} agrees with {a.agreement:.1%} of {a.n} labels given after it"
         for a in scores.held_out_agreement

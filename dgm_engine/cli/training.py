@@ -168,7 +168,7 @@ def _outcome_in_words(project: Project, run: RunPaths) -> list[str]:
         before, after, root = compared.before, compared.after, project.paths.root
         shares = [
             ("named", before.named.share, after.named.share),
-            (f"of {after.held_out.n} labels kept aside", before.held_out.share, after.held_out.share),
+            (f"of {after.held_out.n} labels held out", before.held_out.share, after.held_out.share),
             ("with a class", before.coverage, after.coverage),
         ]
         told = [f"{of} {percent(then)} -> {percent(now)}" for of, then, now in shares if now is not None]

@@ -80,7 +80,7 @@ class Evaluation:
 
 def _all_results(seen: Snapshot) -> tuple[tuple[int, int], ...]:
     """The numbers of the project's runs with readable results, oldest first, and the stamps of these."""
-    return tuple((run.number, results_stamp(run)) for run in _with_results(seen.project))
+    return tuple((run.number, results_stamp(run)) for run in _oldest_first(seen.project))
 
 
 @kept_by_stamp(_all_results, maxsize=8)
@@ -120,7 +120,7 @@ def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     Names that clusters were given in that time count as known to the run; labels of single images do not.
     """
     project = seen.project
-    trained = _with_results(project)
+    trained = _oldest_first(project)
     stamped = {run.number: stamped_results(run) for run in trained}
     results = {n: one for n, (_, one) in stamped.items()}
     later = [results[run.number].labels_version for run in trained[1:]] + [seen.labels.version]
@@ -134,9 +134,9 @@ def held_out_agreement(seen: Snapshot) -> tuple[Agreement, ...]:
     return tuple(found[n] for n in results)
 
 
-def _with_results(project: Project) -> list[RunPaths]:
-    """The runs with readable results, oldest first."""
-    return [run for n in project.paths.run_numbers() if run_results.is_readable(run := project.paths.run(n))]
+def _oldest_first(project: Project) -> list[RunPaths]:
+    """The runs with readable results."""
+    return list(run_results.readable_runs(project.paths))[::-1]
 
 
 _NO_ITEMS = AllOldNew(None, None, None)

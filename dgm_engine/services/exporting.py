@@ -91,7 +91,7 @@ def usage(project: Project) -> str:
 
 def _accuracies(scores: evaluating.Evaluation) -> dict[str, float | None]:
     """The accuracies on the model card, by their descriptions."""
-    where = "the held-out test split" if scores.split == "test" else "all items whose class is known"
+    where = "the test split" if scores.split == "test" else "all items whose class is known"
     return {
         f"Accuracy of the predicted classes, on {where} ({scores.n} items)": scores.accuracy_named,
         f"Accuracy if each cluster had its most frequent class, on {where}": scores.accuracy_cluster_and_label,

@@ -73,7 +73,8 @@ def turned_down(project: Project) -> TurnedDown | None:
     None while a run is at work: what it leaves may change everything.
     """
     chosen = choice(project)
-    newest, in_use = _newest_results(project), run_results.latest_results(project.paths, chosen)
+    newest = next(run_results.readable_runs(project.paths), None)
+    in_use = run_results.latest_results(project.paths, chosen)
     if newest is None or in_use is None or runs.active_run(project.paths) is not None:
         return None
     compared = run_results.comparison(newest)
@@ -152,11 +153,6 @@ def _known_moves(path: Path) -> dict[str, Any]:
         return read_json(path)
     except CorruptError:  # there is none yet, or it is damaged, and then people are told once more
         return {}
-
-
-def _newest_results(project: Project) -> RunPaths | None:
-    found = (project.paths.run(number) for number in reversed(project.paths.run_numbers()))
-    return next((run for run in found if run_results.is_readable(run)), None)
 
 
 def _curves_stamp(run: RunPaths) -> int:

@@ -44,7 +44,7 @@ class Manifest:
         source: what the project was made from, as the person gave it.
         class_folders: how the source's class folders were read.
         items: number of images (or feature vectors).
-        classes: names of the ground-truth classes; empty if the source has none.
+        classes: names of the classes in the source, as ground truth or as labels; empty if it has none.
     """
 
     name: str
@@ -108,7 +108,7 @@ class CreateReport:
     Attributes:
         project: the new project, open.
         items: number of images taken in.
-        classes: names of the ground-truth classes.
+        classes: names of the classes in the source, as ground truth or as labels.
         quarantined: the files that could not be read, each with a reason.
         labels: how many labels came with the source (class folders read as labels).
     """

@@ -3,6 +3,7 @@
 Pages and the command line import this module, so it does not import torch.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from dgm_engine.config import ModelConfig
@@ -28,11 +29,15 @@ def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | No
     It is the newest run whose results were kept (see `comparing`). If a person chose a run, it is that one until the
     results of a later run are kept.
     """
-    found = [paths.run(number) for number in reversed(paths.run_numbers())]
-    newest = next(filter(is_kept, found), None) or next(filter(is_readable, found), None)
+    newest = next(filter(is_kept, readable_runs(paths)), None) or next(readable_runs(paths), None)
     if use is None or newest is None or newest.number > use.newest:
         return newest
-    return next((run for run in found if run.number == use.run and is_readable(run)), newest)
+    return next((run for run in readable_runs(paths) if run.number == use.run), newest)
+
+
+def readable_runs(paths: ProjectPaths) -> Iterator[RunPaths]:
+    """The runs with results that can be read, newest first."""
+    return filter(is_readable, map(paths.run, reversed(paths.run_numbers())))
 
 
 def is_kept(run: RunPaths) -> bool:

@@ -160,8 +160,7 @@ class Supervision:
             return False
         self._settled = labels.known
         found = settle(scene := self._scene(labels, assessed))
-        for component, said in found.overruled.items():
-            self.overruled[component] = said
+        self.overruled |= found.overruled
         made: set[Cause] = set()
         if new := [one for one in found.new if one.cause not in self.made]:
             whom = new[0].class_name if len(new) == 1 else f"{len(new)} classes"

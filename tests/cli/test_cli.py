@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,25 @@ def test_new_reports_what_was_taken_in_and_what_not(asked, dgm, tmp_path: Path):
     assert (about["items"], about["shape"], about["labelled"], about["state"]) == (3, [8, 6, 1], 3, "new")
     code, out, _ = dgm("new", tmp_path / "q", "--source", tmp_path / "pile")
     assert code == 0
+    assert f"{tmp_path / 'q'}: 3 items, ground truth of 1 class\n" in out
     assert "left out bad.png" in out
+    _, out, _ = dgm("new", tmp_path / "r", "--source", tmp_path / "pile", "--class-folders", "labels")
+    assert f"{tmp_path / 'r'}: 3 items, 3 labels of 1 class\n" in out
+    _, out, _ = dgm("new", tmp_path / "s", "--source", tmp_path / "pile", "--class-folders", "ignore")
+    assert f"{tmp_path / 's'}: 3 items\n" in out
+
+
+def test_without_ground_truth_evaluate_says_what_measures_the_model(dgm, tmp_path: Path):
+    np.save(tmp_path / "pile.npy", np.random.default_rng(0).random((20, 8, 8)).astype(np.float32))
+    assert dgm("new", tmp_path / "p", "--source", tmp_path / "pile.npy")[0] == 0
+    fabricate_run(open_project(tmp_path / "p"), 1)
+    code, out, _ = dgm("evaluate", tmp_path / "p")
+    assert code == 0
+    assert "each run is measured by the labels that you give after it" in out
+
+
+def test_the_version_is_that_of_the_package(dgm):
+    assert dgm("--version") == (0, f"dgm {version('dgm-studio')}\n", "")
 
 
 def test_naming_labelling_and_evaluating(asked, trained: Project, tmp_path: Path):
@@ -370,7 +389,7 @@ def test_train_tells_that_its_results_are_not_shown_and_what_it_could_not_learn(
     told = asked("train", root)
     assert (told["held_out_before"], told["held_out_after"], told["kept"]) == (1.0, 0.2, False)
     assert told["named_after"] == pytest.approx(57 / 85)
-    assert "named 100% -> 100%, of 35 labels kept aside 100% -> 20%, with a class 90% -> 90%;" in dgm("train", root)[1]
+    assert "named 100% -> 100%, of 35 labels held out 100% -> 20%, with a class 90% -> 90%;" in dgm("train", root)[1]
 
     run_that_ends(0.85, 0.86)
     told = asked("train", root)

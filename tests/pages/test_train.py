@@ -42,7 +42,7 @@ def test_train_offers_settings_and_lists_runs(trained: Project) -> None:
     assert app.slider[0].value == 12
     assert app.select_slider[0].value == "as long as it needs"
     assert "**Run 1**  :gray[finished · a fresh start · GM-DGM, 12 clusters · 3 passes · 0 s]" in texts(app)
-    assert "sets 5% of the labels of every class with 20 or more aside in any case" in texts(app)
+    assert "always holds out 5% of the labels of every class with 20 or more" in texts(app)
 
 
 def test_the_list_says_which_passes_are_of_the_run_before(trained: Project) -> None:
@@ -270,8 +270,8 @@ def test_every_page_says_that_a_run_came_out_worse_and_leads_to_the_decision(map
     assert "Trained" in told
 
 
-def test_labels_kept_aside_that_a_run_lost_are_told_by_themselves(mapped: Project) -> None:
+def test_held_out_labels_that_a_run_lost_are_told_by_themselves(mapped: Project) -> None:
     fabricate_comparison(fabricate_run(mapped, 2), 1.0, 1.0, held_out=(35, 7))
     told = texts(opened("train", mapped))
     assert "Of 50 images under your names it predicts **100%** as you said, run 1 100%." in told
-    assert "Of 35 labels kept aside it predicts **20%** as you said, run 1 100%." in told
+    assert "Of 35 labels held out it predicts **20%** as you said, run 1 100%." in told

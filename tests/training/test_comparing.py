@@ -39,7 +39,7 @@ def test_what_people_said_is_weighed_by_how_sure_the_model_was():
     assert NOTHING.score(predicted).share is None
 
 
-def test_the_agreement_is_of_images_under_a_name_and_labels_kept_aside_together():
+def test_the_agreement_is_of_images_under_a_name_and_held_out_labels_together():
     assert Standing(Score(6.0, 8.0, 20), Score(0.0, 4.0, 4), 0.5).agreement == 0.5
     assert Standing(Score(), Score(1.0, 4.0, 4), 0.5).agreement == 0.25
     assert Standing(Score(), Score(), 0.5).agreement is None
@@ -72,7 +72,7 @@ def score(share: float | None, n: int = 1_000) -> Score:
 
 
 def compared(named=(None, None), coverage=(0.5, 0.5), held_out=(None, None), n=1_000) -> Comparison:
-    """Labels kept aside that only one of the two predicts are those that one has more of."""
+    """Held-out labels that only one of the two predicts are those that one has more of."""
     sides = zip(named, held_out, coverage, strict=True)
     before, after = (Standing(score(a), score(b, n), c) for a, b, c in sides)
     more = round(after.held_out.right - before.held_out.right)
@@ -132,14 +132,14 @@ def test_of_few_images_a_name_falls_only_where_three_of_them_are_lost(n, lost, k
         (300, 5, 0, True),  # less than two points
     ],
 )
-def test_labels_kept_aside_fall_only_where_chance_does_not_turn_so_many(n, lost, won, kept):
+def test_held_out_labels_fall_only_where_chance_does_not_turn_so_many(n, lost, won, kept):
     half = n // 2
     before, after = (Standing(score(0.9), score(right / n, n), 0.9) for right in (half, half - lost + won))
     assert Comparison(1, before, after, lost, won).kept is kept
 
 
 @pytest.mark.parametrize("n", [11, 35, 100, 300])
-def test_hardly_any_retrain_that_is_no_worse_is_turned_down_by_the_luck_of_the_labels_kept_aside(n):
+def test_hardly_any_retrain_that_is_no_worse_is_turned_down_by_the_luck_of_the_held_out_labels(n):
     generator = np.random.default_rng(0)
     truth, classes = np.full(n, "cat"), np.array(["cat", "dog"])
     expected = Expected(np.arange(n), truth.tolist(), [1.0] * n)
@@ -241,7 +241,7 @@ def test_names_and_labels_that_training_did_not_see_should_be_predicted_before_a
     assert found.after.coverage == pytest.approx(np.isin(now, [3, 4]).mean())
 
 
-def test_a_retrain_that_gets_the_labels_kept_aside_wrong_and_keeps_every_name_is_turned_down(trained: Project):
+def test_a_retrain_that_gets_the_held_out_labels_wrong_and_keeps_every_name_is_turned_down(trained: Project):
     """The first images move to the next cluster, fours and threes; the names of the last ones stay where they are."""
     fabricate_run(trained, 2)
     shift(trained, 2, 0.4)

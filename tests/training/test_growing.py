@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from dgm_engine.config import HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
-from dgm_engine.models.registry import build_model
+from dgm_engine.config import ModelName, TrainingConfig
 from dgm_engine.objective import Sampling, bound, fixed_bound
 from dgm_engine.paths import ProjectPaths
-from dgm_engine.training.batches import Table, fit_inputs
-from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
+from dgm_engine.training.checkpoint import read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.growing import grow
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import Schedule, TrainingState, new_optimiser, train
-from dgm_engine.training.runs import RunConfig
-from tests.small import CASES, Case, generator, small_model
+from tests.small import CASES, Case, fresh_run, generator, small_model, small_table
 
 N, D, K, Z, A = 12, 5, 4, 3, 2
 SOURCE = 2
@@ -171,22 +168,9 @@ def test_two_components_can_be_added_and_closed_ones_stay_closed(state, x):
 @pytest.mark.parametrize("name", ModelName)
 def test_in_the_midst_of_the_loop_and_from_a_checkpoint_of_it(name, tmp_path):
     """The loop's next step is one of the larger model, and a checkpoint has it."""
-    table = Table(np.random.default_rng(0).random((320, 6, 6, 1)).astype(np.float32), np.arange(320))
-    shape = ModelConfig(
-        36,
-        K,
-        LikelihoodName.BERNOULLI,
-        name,
-        n_latent=2,
-        n_auxiliary=2,
-        n_hidden=8,
-        image_shape=(6, 6, 1),
-        extractor=HOG,
-    )
-    torch.manual_seed(0)
+    table = small_table(320)
     training = TrainingConfig(batch_size=8, labelled_batch_size=4, neighbour_weight=0.0, seed=3)
-    model = build_model(shape, fit_inputs(table, shape.likelihood, 0.0, np.random.default_rng(0)))
-    state = new_state(model, training, 320)
+    config, state = fresh_run(table, name, K, training)
     asked = []
 
     def knowledge() -> Knowledge:
@@ -202,7 +186,7 @@ def test_in_the_midst_of_the_loop_and_from_a_checkpoint_of_it(name, tmp_path):
     save_checkpoint(run := ProjectPaths(tmp_path).run(1), state, (None,) * (K + 1))
     checkpoint = read_checkpoint(run)
     assert checkpoint is not None
-    restored = restore_state(checkpoint, RunConfig(shape, training, None, 1), 320, torch.device("cpu"))
+    restored = restore_state(checkpoint, config, 320, torch.device("cpu"))
     assert restored.model.config.n_components == K + 1
     raw = table.values(np.arange(20))
     with torch.no_grad():

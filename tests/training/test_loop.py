@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from dgm_engine import machine
-from dgm_engine.config import BOUND_ALONE, HOG, LikelihoodName, ModelConfig, ModelName, TrainingConfig
+from dgm_engine.config import BOUND_ALONE, LikelihoodName, ModelName, TrainingConfig
 from dgm_engine.errors import InputError
-from dgm_engine.models.registry import build_model
 from dgm_engine.paths import ProjectPaths
 from dgm_engine.training import loop
 from dgm_engine.training.batches import Table, fit_inputs
-from dgm_engine.training.checkpoint import new_state, read_checkpoint, restore_state, save_checkpoint
+from dgm_engine.training.checkpoint import read_checkpoint, restore_state, save_checkpoint
 from dgm_engine.training.fitting import predict
 from dgm_engine.training.knowledge import Knowledge
 from dgm_engine.training.loop import (
@@ -29,7 +28,7 @@ from dgm_engine.training.loop import (
 )
 from dgm_engine.training.runs import RunConfig
 from dgm_engine.training.terms import TERMS, Choice, Term
-from tests.small import CASES, generator, small_model
+from tests.small import CASES, fresh_run, generator, small_model, small_table
 
 N, K, BATCH, EPOCHS = 320, 3, 8, 2
 TRAINING = TrainingConfig(batch_size=BATCH, labelled_batch_size=4, learning_rate=1e-2, warm_up_steps=0, seed=3)
@@ -37,26 +36,13 @@ TRAINING = TrainingConfig(batch_size=BATCH, labelled_batch_size=4, learning_rate
 
 @pytest.fixture
 def table() -> Table:
-    return Table(np.random.default_rng(0).random((N, 6, 6, 1)).astype(np.float32), np.arange(N))
+    return small_table(N)
 
 
 def fresh(table: Table, name: ModelName = ModelName.GM_DGM) -> tuple[RunConfig, TrainingState]:
-    config = ModelConfig(
-        36,
-        K,
-        LikelihoodName.BERNOULLI,
-        name,
-        n_latent=2,
-        n_auxiliary=2,
-        n_hidden=8,
-        image_shape=(6, 6, 1),
-        extractor=HOG,
-    )
-    torch.manual_seed(0)
-    model = build_model(config, fit_inputs(table, config.likelihood, 0.0, np.random.default_rng(0)))
-    state = new_state(model, TRAINING, N)
+    config, state = fresh_run(table, name, K, TRAINING)
     state.neighbours = np.arange(N, dtype=np.int32)[:, None]
-    return RunConfig(config, TRAINING, None, 1), state
+    return config, state
 
 
 def steps(state: TrainingState, table: Table, training: TrainingConfig = TRAINING):

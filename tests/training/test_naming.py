@@ -310,7 +310,7 @@ def test_other_names_around_an_image_say_nothing_of_its_own(store):
     assert not against(store, alone(9, i0=[1, 2, 3, 4])).any()
 
 
-def test_labels_that_training_leaves_aside_say_nothing_against_a_name(store):
+def test_held_out_labels_say_nothing_against_a_name(store):
     name(store, 0, "cat", [0])
     store.label(["i1", "i2"], "dog", annotator=ME)
     labels, near = store.state(1), alone(9, i0=[1, 2])

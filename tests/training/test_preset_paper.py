@@ -97,7 +97,7 @@ def test_gradients_are_clipped_elementwise():
 
 
 @pytest.mark.parametrize("preset", list(Preset))
-def test_a_run_of_an_earlier_version_has_what_its_preset_says_and_left_no_labels_aside(preset):
+def test_a_run_of_an_earlier_version_has_what_its_preset_says_and_held_out_no_labels(preset):
     config = TrainingConfig.for_preset(preset, seed=3, checked_fraction=0.0)
     later = {"warm_up_steps", "retrain_rate", "full_weight_from", "checked_fraction"}
     written = {name: value for name, value in config.to_json().items() if name not in later}
