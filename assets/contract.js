@@ -29,8 +29,8 @@ export const LETTERS = {
  * A class that a board offers.
  *
  * @typedef {object} BoardClass
- * @property {string} name of the class.
- * @property {string | null} key the key that says it; null if the keys have run out.
+ * @property {string} name the name of the class.
+ * @property {string | null} key the key that gives an image this class; null if the keys have run out.
  * @property {string} colour "#rrggbb".
  */
 
@@ -43,15 +43,15 @@ export const LETTERS = {
  * @property {string} colour "#rrggbb" of its class.
  * @property {string} guess what the model says of it, in words.
  * @property {string} predicted the class that is proposed; "" for none.
- * @property {number | null} sure the probability of that class; null in an audit, which does not tell.
+ * @property {number | null} sure the probability of that class; null in an audit, which does not show it.
  * @property {string} note a line below the image.
  * @property {number | null} point its number on the map beside the board; null if there is no map.
  * @property {string} mark what was said of it, in a word; "" for nothing.
- * @property {boolean} judged whether it needs no statement any more.
+ * @property {boolean} judged whether the person need not say anything more about it.
  */
 
 /**
- * How far the server has heard a page.
+ * Which statements of a page load the server has taken.
  *
  * @typedef {object} Heard
  * @property {string} client the page load that sent the statements; "" before it sent any.
@@ -60,26 +60,26 @@ export const LETTERS = {
  */
 
 /**
- * What a board shows. Its pictures are one sprite, which comes by itself in a `Sprite`.
+ * What a board shows. Its pictures are one sprite, which is sent separately as a `Sprite`.
  *
  * @typedef {object} BoardData
  * @property {string} token name of the sprite; changes with the images.
- * @property {string} choice what the images were chosen by; while it stays, the person stays at the images in view.
+ * @property {string} choice what the images were chosen by; as long as it is the same, the images in view stay in view.
  * @property {string} slot where the sprite is kept in the page.
  * @property {"grid" | "single"} mode a grid, or one image at a time.
- * @property {number} columns pictures to a line of the sprite.
- * @property {number} cell pixels a side of a picture.
+ * @property {number} columns pictures in a line of the sprite.
+ * @property {number} cell side of a picture, in pixels.
  * @property {number} step pixels from one picture to the next.
- * @property {number} page of a grid, from 0.
- * @property {number} pages how many there are, at least 1.
+ * @property {number} page number of the page of a grid, from 0.
+ * @property {number} pages number of pages, at least 1.
  * @property {boolean} watched whether Python wants to know which image the person looks at.
- * @property {boolean} opens whether an image can be opened by itself.
+ * @property {boolean} opens whether a person can open an image to see it large.
  * @property {boolean} stays whether an image stays in view when it is judged.
- * @property {string} order of the points on the map beside the board; "" if there is no map.
+ * @property {string} order token of the order of the points on the map beside the board; "" if there is no map.
  * @property {string} project folder of the project.
  * @property {number} audit number of the audit; 0 for none.
- * @property {Heard} heard how far the server has heard the page.
- * @property {BoardClass[]} classes in the order of their keys.
+ * @property {Heard} heard which statements of the page load the server has taken.
+ * @property {BoardClass[]} classes the classes, in the order of their keys.
  * @property {Tile[]} tiles the images.
  */
 
@@ -163,21 +163,21 @@ export const LETTERS = {
  */
 
 /**
- * What points of the map look like; without indices, nothing.
+ * What some points of the map look like; no `indices` if the map asked for none.
  *
  * @typedef {object} Pictures
- * @property {string} order of the points.
+ * @property {string} order token of the order of the points.
  * @property {number[]} indices numbers of the points.
  * @property {string[]} titles what is known of each, in up to three lines.
- * @property {number} size pixels a side of a picture.
+ * @property {number} size side of a picture, in pixels.
  * @property {string} sprite the pictures in one line, as an address that HTML can show.
  */
 
 /**
- * A sample of the points as the model at work sees them; without an order, nothing.
+ * A sample of the points as the model at work sees them; `order` is "" if there is no sample.
  *
  * @typedef {object} Live
- * @property {string} order of the points.
+ * @property {string} order token of the order of the points.
  * @property {number[]} points their numbers.
  * @property {number[]} xy x and y of each in turn, in the unit square.
  * @property {string[] | null} hues "#rrggbb" of each; null if the points keep their colours.
@@ -204,12 +204,12 @@ export const LETTERS = {
  */
 
 /**
- * All that the server has not yet answered. Each statement is read by itself, so that a bad one spoils no other.
+ * All statements that the server has not answered. Each is read separately, so that a bad one spoils no other.
  *
  * @typedef {object} Said
  * @property {string} client the page load that sends this.
  * @property {Statement[]} statements in the order in which they were made.
- * @property {number} tries how often the page has sent; Streamlit passes on only what differs from before.
+ * @property {number} tries how often the page has sent, so that no two messages are equal; Streamlit drops equal ones.
  */
 
 /**
@@ -224,20 +224,20 @@ export const LETTERS = {
  * What a board tells Python once.
  *
  * @typedef {object} BoardTriggers
- * @property {string} opened an image to show by itself.
- * @property {number} turned a page to turn to, from 0.
+ * @property {string} opened an image to show large.
+ * @property {number} turned number of the page to turn to, from 0.
  */
 
 /**
  * Points whose pictures the map asks for.
  *
  * @typedef {object} Wanted
- * @property {string} token of the positions.
+ * @property {string} token token of the positions.
  * @property {number[]} indices numbers of the points.
  */
 
 /**
- * What the carrier of the map's pictures keeps telling Python.
+ * What the component that fetches the map's pictures keeps telling Python.
  *
  * @typedef {object} PicturesState
  * @property {Wanted} wanted pictures to send.
@@ -247,10 +247,10 @@ export const LETTERS = {
  * A lasso or a box.
  *
  * @typedef {object} Enclosed
- * @property {string} token of the positions that it was drawn on.
- * @property {string} look of the colours that it was drawn on.
+ * @property {string} token token of the positions that it was drawn on.
+ * @property {string} look token of the colours that it was drawn on.
  * @property {number[][]} polygon its corners in the unit square, x and y each.
- * @property {"replace" | "add" | "subtract"} mode what becomes of the selection.
+ * @property {"replace" | "add" | "subtract"} mode what it does to the selection.
  * @property {number[]} dimmed groups of the legend that it leaves out.
  */
 
@@ -258,7 +258,7 @@ export const LETTERS = {
  * A point that was clicked.
  *
  * @typedef {object} Opened
- * @property {string} token of the positions.
+ * @property {string} token token of the positions.
  * @property {number} index number of the point.
  */
 

@@ -24,7 +24,7 @@ class DiagonalGaussian:
 
     @staticmethod
     def noise(like: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
-        """(S, ...) what `transform` makes draws of, for a tensor `like` (...): N(0, 1)."""
+        """(S, ...) noise that `transform` turns into draws, for a tensor `like` (...): N(0, 1)."""
         return torch.randn((n_samples, *like.shape), generator=generator, device=like.device, dtype=like.dtype)
 
     def transform(self, noise: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class DiagonalGaussian:
         return self.kl_by_unit(other).sum(-1)
 
     def kl_by_unit(self, other: "DiagonalGaussian") -> Tensor:
-        """(..., D) the same before the sum: KL of each unit's own distribution."""
+        """(..., D) the KL divergence of each unit, of which `kl` is the sum."""
         ratio = self.log_var - other.log_var
         squares = (self.mean - other.mean) ** 2 * (-other.log_var).exp()
         return 0.5 * (ratio.exp() + squares - 1 - ratio)
@@ -68,7 +68,7 @@ class Bernoulli:
 
     @staticmethod
     def noise(like: Tensor, n_samples: int, generator: torch.Generator) -> Tensor:
-        """(S, ...) what `transform` makes draws of, for a tensor `like` (...): uniform in [0, 1)."""
+        """(S, ...) noise that `transform` turns into draws, for a tensor `like` (...): uniform in [0, 1)."""
         return torch.rand((n_samples, *like.shape), generator=generator, device=like.device, dtype=full(like).dtype)
 
     def transform(self, noise: Tensor) -> Tensor:
@@ -93,10 +93,10 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of K, by logits.
+    """A choice of one of K values.
 
     Attributes:
-        logits: (..., K).
+        logits: (..., K), the log probabilities up to a constant.
     """
 
     logits: Tensor
@@ -114,8 +114,8 @@ Likelihood = Bernoulli | DiagonalGaussian
 class _BernoulliLogProb(torch.autograd.Function):
     """x l - log(1 + e^l), summed over the last axis, of x (..., D) and logits l (..., D) that broadcast.
 
-    Much of what a step does beside its matrix products: autograd by itself would keep half-precision logits in both
-    precisions, and take twice as long over them.
+    Apart from matrix products, a training step spends much of its time here. Without this class, autograd would keep
+    half-precision logits in both precisions, and take twice as long.
     """
 
     @staticmethod
@@ -138,5 +138,5 @@ class _BernoulliLogProb(torch.autograd.Function):
 
 
 def full(values: Tensor) -> Tensor:
-    """Out of half precision, in which matrix products may be taken but sums of many terms must not."""
+    """The values in single precision or better: half suffices for matrix products, but not for sums of many terms."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -15,7 +15,7 @@ from torch import Tensor
 from dgm_engine.models.base import DeepGenerativeModel, Encoded, Terms
 
 NEGLIGIBLE_PROBABILITY = 1e-5
-"""Components that together have less than this of q(y | x) are left out of `fixed_bound`."""
+"""`fixed_bound` leaves out the least probable components, as long as their q(y | x) sum to no more than this."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Bound:
 
     Attributes:
         value: (B,) L_A(x).
-        log_px: (B,) its reconstruction part.
-        kl_z: (B,) its part KL(q(z | x, y) || p(z | y)).
-        kl_y: (B,) its part KL(q_A(y | x) || p(y)).
-        kl_a: (B,) its part E log q(a | x) - log p(a | x, y, z); None for models without a.
+        log_px: (B,) the reconstruction term E log p(x | ...).
+        kl_z: (B,) the term KL(q(z | x, y) || p(z | y)).
+        kl_y: (B,) the term KL(q_A(y | x) || p(y)).
+        kl_a: (B,) the term E [log q(a | x) - log p(a | x, y, z)]; None for models without a.
     """
 
     value: Tensor
@@ -42,7 +42,7 @@ class Sampling:
     """How the bound's expectations are taken.
 
     Attributes:
-        generator: source of every draw.
+        generator: the source of every draw.
         n_samples: S, draws of z (and of a).
         exact_components: m; sum over the m most probable allowed components and draw one of the rest. 0 sums over all.
     """
@@ -53,11 +53,11 @@ class Sampling:
 
 
 def restrict(log_q: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
-    """q_A(k | x) and the mass that q(k | x) has on A(x).
+    """q_A(k | x), which is q(k | x) normalised over A(x), and the mass of q(k | x) on A(x).
 
     Args:
         log_q: (B, K) normalised log q(k | x).
-        allowed: (B, K) bool, no row empty; None allows everything.
+        allowed: (B, K) bool, A(x), at least one component in each row; None allows all components.
 
     Returns:
         log q_A (B, K), -inf outside A, and log sum_{k in A} q(k | x) (B,).
@@ -84,9 +84,9 @@ def bound(
     S = 1 it is Eq. 21.
 
     Args:
-        model: states L(x, k).
-        encoded: B items, of `model.encode`.
-        log_q_a: (B, K) of `restrict`.
+        model: gives the terms of L(x, k).
+        encoded: B items, from `model.encode`.
+        log_q_a: (B, K) log q_A(k | x), from `restrict`.
         log_prior: (K,) log p(y).
         sampling: how expectations are taken.
     """
@@ -98,8 +98,9 @@ def bound(
 def fixed_bound(model: DeepGenerativeModel, raw: Tensor, log_prior: Tensor) -> Bound:
     """L_A(x) of raw x (B, D) from fixed draws, so that the bound of an item is not random and depends on no other item.
 
-    A(x) is the smallest set of the most probable components that holds all of q(y | x) but a `NEGLIGIBLE_PROBABILITY`.
-    So the result is Eq. 2 up to a rounding error, in a fraction of the time.
+    A(x) is the smallest set of the most probable components whose q(y | x) sum to at least
+    1 - `NEGLIGIBLE_PROBABILITY`. So the result is that of Eq. 2 up to a rounding error, in a fraction of the time.
+    `log_prior` (K,) is log p(y).
     """
     encoded = model.encode_fixed(model.inputs(raw), model.features(raw))
     log_q, order = encoded.log_q_y.sort(dim=-1, descending=True)
@@ -112,15 +113,17 @@ def fixed_bound(model: DeepGenerativeModel, raw: Tensor, log_prior: Tensor) -> B
 
 
 def component_prior(owner: Sequence[str | None], n_classes: int | None, mass: Sequence[float] | None = None) -> Tensor:
-    """p(y): Eq. 34 and the corrected Eq. 35; in proportion to `mass` where no class owns one or `n_classes` is unknown.
+    """p(y): Eq. 34 and the corrected Eq. 35; proportional to `mass` if no class owns a component or N_gt is not known.
 
-    Each labelled class has 1 / N_gt, shared by the components it owns. The N_mask = N_gt - (labelled classes) others
-    have N_mask / N_gt, shared by the free components; the paper's own Eq. 35 does not sum to one.
+    Each labelled class has the probability 1 / N_gt, which its components share. The N_mask = N_gt - (number of
+    labelled classes) other classes have N_mask / N_gt together, which the free components share. The paper's own Eq. 35
+    does not sum to one.
 
     Args:
         owner: (K,) the classes that own the components, None for the free ones.
-        n_classes: N_gt.
-        mass: (K,) in which proportion components share; None is evenly, as in the paper. Nobody owns one without mass.
+        n_classes: N_gt; None if it is not known.
+        mass: (K,) the proportions in which components share a probability; None shares evenly, as in the paper. A
+            component without mass has no owner.
 
     Returns:
         (K,) probabilities.
@@ -132,7 +135,7 @@ def component_prior(owner: Sequence[str | None], n_classes: int | None, mass: Se
     total = {name: sum(m for m, of in zip(share.tolist(), owner, strict=True) if of == name) for name in {*owner}}
     n_masked = max(n_classes - len(classes), 0)
     if n_masked == 0:
-        n_masked = 1  # more classes turned up than were expected: the free components still stand for one
+        n_masked = 1  # there are as many classes as expected, or more: the free components still stand for one
     if not total.get(None):
         n_masked = 0
     n_total = len(classes) + n_masked
@@ -152,7 +155,7 @@ def neighbour_agreement(log_q: Tensor, log_q_neighbour: Tensor) -> Tensor:
 
 
 def marginal_divergence(log_q: Tensor, log_prior: Tensor) -> Tensor:
-    """() KL(mean over the batch of q(y | x) || p(y)): what keeps components in use."""
+    """() KL(mean over the batch of q(y | x) || p(y)), which training minimises so that components stay in use."""
     marginal = log_q.exp().mean(0)
     log_ratio = (marginal.clamp_min(1e-12).log() - log_prior).masked_fill(marginal == 0, 0.0)  # as in `_combined`
     return (marginal * log_ratio).sum()
@@ -179,7 +182,7 @@ def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Ten
     q_a = log_q_a.exp()
     top = q_a.detach().topk(n_exact, dim=-1).indices  # (B, m)
     rest = q_a.detach().scatter(-1, top, 0.0)
-    # Where nothing is left to draw from, any component will do: its weight is zero.
+    # If the other components have no probability, any component may be drawn: its weight is zero.
     proposal = rest + (rest.sum(-1, keepdim=True) == 0)
     drawn = torch.multinomial(proposal, 1, generator=sampling.generator)  # (B, 1)
     rate = (proposal / proposal.sum(-1, keepdim=True)).gather(-1, drawn)
@@ -191,9 +194,9 @@ def _choose_components(log_q_a: Tensor, sampling: Sampling) -> tuple[Tensor, Ten
 def _weighted_sum(weight: Tensor, term: Tensor, n_exact: int) -> Tensor:
     """(B,) sum over components of weight (M, B) times term (M, B).
 
-    The weights sum to one on average; with a sampled component, only on average. Measuring the term from a baseline
-    makes what they miss small: the variance falls and the expectation stays, as long as the baseline knows nothing of
-    the draw. So it is the mean over the exact components, the first `n_exact`.
+    With a sampled component the weights sum to one only on average. The sum is therefore taken over differences from a
+    baseline, which are small: its variance falls, and its expectation stays the same if the baseline does not depend on
+    the draw. So the baseline is the weighted mean over the exact components, the first `n_exact`.
     """
     exact = weight[:n_exact].detach()
     baseline = (exact * term[:n_exact].detach()).sum(0) / exact.sum(0)

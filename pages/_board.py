@@ -1,6 +1,6 @@
-"""Images to say something about, as a grid or one at a time: one component of our own, with one set of keys.
+"""The board: images to label, as a grid or one at a time, in one component with one set of keys.
 
-What a person says shows in the browser at once; `_statements` takes it.
+The browser shows at once what a person says of an image, and sends it to `_statements`.
 """
 
 import base64
@@ -26,7 +26,7 @@ PAGE_SIZE = 100
 _SPRITE_COLUMNS = 10
 _GAP_PIXELS = 1  # pixels between pictures, so that none shows at the edge of another when they are enlarged
 _COMPONENT_FILES = tuple(f"labelling/labelling.{kind}" for kind in ("js", "html", "css"))
-_PICTURE_PIXELS = {Mode.GRID: 96, Mode.SINGLE: 256}  # pixels a side of a picture that is sent
+_PICTURE_PIXELS = {Mode.GRID: 96, Mode.SINGLE: 256}  # the side of a picture that is sent, in pixels
 
 
 def pages(seen: Snapshot, shown: Shown, choice: object, key: str) -> None:
@@ -35,9 +35,9 @@ def pages(seen: Snapshot, shown: Shown, choice: object, key: str) -> None:
     Args:
         seen: what the person looks at; items that are not shown are left out.
         shown: the images.
-        choice: what they were chosen by; another choice begins at its first page. Where a filter lets one image less
-            through, because something was said of it, the page stays.
-        key: of the component.
+        choice: what the images were chosen by. Another choice begins at its first page; the page stays if only the
+            images change, for example because a filter hides an image once it is judged.
+        key: the key of the component.
     """
     chosen, page = st.session_state.get(f"{key}_page", (choice, 0))
     n_pages = -(-len(shown.items) // PAGE_SIZE)
@@ -48,14 +48,17 @@ def pages(seen: Snapshot, shown: Shown, choice: object, key: str) -> None:
 
 
 def board(seen: Snapshot, shown: Shown, choice: object, key: str, mode: Mode) -> str | None:
-    """Draws images and takes what is said about them; returns the one that the person looks at.
+    """Draws images and takes what is said about them.
 
     Args:
         seen: what the person looks at.
         shown: the images.
-        choice: what they were chosen by; as long as it is the same, the person stays at the images that were in view.
-        key: of the component.
-        mode: a grid, or one after the other.
+        choice: what the images were chosen by; as long as it is the same, the images in view stay in view.
+        key: the key of the component.
+        mode: a grid, or one image at a time.
+
+    Returns:
+        The id of the image that the person looks at; None if there are no images.
     """
     project, labels, now = seen.project, seen.labels, view(seen)
     position = positions(project, now.rows, shown.items)

@@ -28,8 +28,8 @@ class BoardClass:
     """A class that a board offers.
 
     Attributes:
-        name: of the class.
-        key: the key that says it; null if the keys have run out.
+        name: the name of the class.
+        key: the key that gives an image this class; null if the keys have run out.
         colour: "#rrggbb".
     """
 
@@ -48,11 +48,11 @@ class Tile:
         colour: "#rrggbb" of its class.
         guess: what the model says of it, in words.
         predicted: the class that is proposed; "" for none.
-        sure: the probability of that class; null in an audit, which does not tell.
+        sure: the probability of that class; null in an audit, which does not show it.
         note: a line below the image.
         point: its number on the map beside the board; null if there is no map.
         mark: what was said of it, in a word; "" for nothing.
-        judged: whether it needs no statement any more.
+        judged: whether the person need not say anything more about it.
     """
 
     item: str
@@ -69,7 +69,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Heard:
-    """How far the server has heard a page.
+    """Which statements of a page load the server has taken.
 
     Attributes:
         client: the page load that sent the statements; "" before it sent any.
@@ -84,26 +84,26 @@ class Heard:
 
 @dataclass(frozen=True)
 class BoardData:
-    """What a board shows. Its pictures are one sprite, which comes by itself in a `Sprite`.
+    """What a board shows. Its pictures are one sprite, which is sent separately as a `Sprite`.
 
     Attributes:
         token: name of the sprite; changes with the images.
-        choice: what the images were chosen by; while it stays, the person stays at the images in view.
+        choice: what the images were chosen by; as long as it is the same, the images in view stay in view.
         slot: where the sprite is kept in the page.
         mode: a grid, or one image at a time.
-        columns: pictures to a line of the sprite.
-        cell: pixels a side of a picture.
+        columns: pictures in a line of the sprite.
+        cell: side of a picture, in pixels.
         step: pixels from one picture to the next.
-        page: of a grid, from 0.
-        pages: how many there are, at least 1.
+        page: number of the page of a grid, from 0.
+        pages: number of pages, at least 1.
         watched: whether Python wants to know which image the person looks at.
-        opens: whether an image can be opened by itself.
+        opens: whether a person can open an image to see it large.
         stays: whether an image stays in view when it is judged.
-        order: of the points on the map beside the board; "" if there is no map.
+        order: token of the order of the points on the map beside the board; "" if there is no map.
         project: folder of the project.
         audit: number of the audit; 0 for none.
-        heard: how far the server has heard the page.
-        classes: in the order of their keys.
+        heard: which statements of the page load the server has taken.
+        classes: the classes, in the order of their keys.
         tiles: the images.
     """
 
@@ -165,12 +165,12 @@ class Statement:
 
 @dataclass(frozen=True)
 class Said:
-    """All that the server has not yet answered. Each statement is read by itself, so that a bad one spoils no other.
+    """All statements that the server has not answered. Each is read separately, so that a bad one spoils no other.
 
     Attributes:
         client: the page load that sends this.
         statements: in the order in which they were made.
-        tries: how often the page has sent; Streamlit passes on only what differs from before.
+        tries: how often the page has sent, so that no two messages are equal; Streamlit drops equal ones.
     """
 
     client: str
@@ -196,8 +196,8 @@ class BoardTriggers:
     """What a board tells Python once.
 
     Attributes:
-        opened: an image to show by itself.
-        turned: a page to turn to, from 0.
+        opened: an image to show large.
+        turned: number of the page to turn to, from 0.
     """
 
     opened: str

@@ -1,4 +1,4 @@
-"""Saying something about many images at once, and seeing beforehand what that would change."""
+"""Lets a person say something about many images at once, and shows beforehand what that would change."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def preview(state: LabelState, items: Sequence[str], class_name: str) -> Change:
 
 
 def actions(seen: Snapshot, place: NDArray[np.int64], key: str) -> None:
-    """What can be said of all images at positions of the view; before it is, what it would change."""
+    """Draws buttons that say something of all images at positions (n,) of the view, and what a label would change."""
     project, items = seen.project, tuple(view(seen).items[place].tolist())
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         class_name = class_box(seen, Key.BULK_CLASS)
@@ -92,7 +92,7 @@ def actions(seen: Snapshot, place: NDArray[np.int64], key: str) -> None:
 
 
 def sureness(seen: Snapshot, place: NDArray[np.int64]) -> str:
-    """How sure the model is of images at positions of the view, in a sentence."""
+    """How sure the model is of the images at positions (n,) of the view, in a sentence."""
     sure = int((view(seen).confidence[place] >= SURE_CONFIDENCE).sum())
     of = "all of them" if sure == len(place) else f"{sure:,} of them" if sure else "none of them"
     return f"The model is at least {SURE_CONFIDENCE:.0%} sure of {of}."

@@ -15,16 +15,16 @@ from pages._text import count, escaped, plain
 
 _MAX_PAIRS = 6
 _SHADES = [[0, "rgba(0, 125, 150, 0)"], [1, "rgba(0, 125, 150, 1)"]]
-"""From the page's own colour, light or dark."""
+"""The scale begins transparent, so that its first colour is that of the page, light or dark."""
 
 
 def heading(cluster: Cluster) -> str:
-    """``Cluster 7``, with its class where it has one; plain text."""
+    """``Cluster 7``, or ``Cluster 7 (cat)`` if it has a class; plain text."""
     return f"Cluster {cluster.component}" + (f" ({cluster.class_name})" if cluster.class_name else "")
 
 
 def dialog(seen: Snapshot, cluster: Cluster) -> None:
-    """A window with all that can be done with a cluster; each is one step for Undo."""
+    """Opens a window with all edits of a cluster; each edit is one step for Undo."""
     st.dialog(plain(heading(cluster)))(_actions)(seen, cluster)
 
 

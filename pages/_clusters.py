@@ -35,14 +35,14 @@ def cards(seen: Snapshot, *, at_work: bool) -> None:
 
     Args:
         seen: what the person looks at.
-        at_work: whether a run is at work, whose results these are not.
+        at_work: whether a run is at work; the cards show the results saved before.
     """
     now = view(seen)
     shown = np.bincount(now.component[scoping.filtered(seen, _state.scope())], minlength=len(now.clusters)).tolist()
     used = [c for c in now.clusters if shown[c.component]]
     used.sort(key=lambda c: (c.ignored, -shown[c.component], c.component))
     _standing.line(seen)
-    steps = st.empty()  # where they go, the cards stay in their places: else each would for a moment hold another's
+    steps = st.empty()  # keeps its place when the steps go; else each card would briefly show what another held
     if now.run == 1 and not (now.label != "").any():
         steps.info(
             "**Three steps.** Name the clusters that you recognise, below. On **Label**, say what the doubtful images "
@@ -73,9 +73,10 @@ def _controls(seen: Snapshot, cluster: Cluster, classes: tuple[str, ...]) -> Non
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         key = _field(seen, cluster)
         if cluster.class_name is not None:
-            # Each time, and not only the first: where the page is drawn once more before the browser has shown the
-            # first, the field would be empty there, and take the name away with the browser's next word. Without a
-            # name nothing is set: it could reach the browser after somebody typed one, and take its place.
+            # Set in every run of the page, not only in the first. If the page runs again before the browser has shown
+            # the first run, the field would be empty, and the browser's next message would remove the name. If the
+            # cluster has no name, nothing is set: the empty value could reach the browser after a person has typed a
+            # name, and replace it.
             st.session_state[key] = cluster.class_name
         st.selectbox(
             f"Name of cluster {k}",
@@ -101,7 +102,7 @@ def _controls(seen: Snapshot, cluster: Cluster, classes: tuple[str, ...]) -> Non
 
 
 def _field(seen: Snapshot, cluster: Cluster) -> str:
-    """The key of a name's field: a new one whenever another name stands, as a field keeps what it was drawn with."""
+    """The key of the field for a name; it changes with run and name, because a field keeps its first value."""
     fields, place, stands = _fields(), _place(seen, cluster), (seen.run.number, cluster.class_name)
     if place not in fields or fields[place][0] != stands:
         fields[place] = (stands, f"name_{cluster.component}_{uuid4().hex}")
@@ -109,7 +110,7 @@ def _field(seen: Snapshot, cluster: Cluster) -> str:
 
 
 def _fields() -> dict[_Place, tuple[tuple[int, str | None], str]]:
-    """Of each cluster's field: the run and the name that it was drawn for, and its key."""
+    """For the field of each cluster, the run and the name that it was drawn for, and its key."""
     return st.session_state.setdefault(Key.NAME_FIELDS, {})
 
 
@@ -152,7 +153,7 @@ def _remarks(seen: Snapshot, cluster: Cluster) -> str:
 
 
 def _from_labels(seen: Snapshot, cluster: Cluster) -> str:
-    """How many of the labels in a cluster are of the class that training gave it to: one of two is a weak reason."""
+    """How many labels in a cluster are of the class that training gave it, in words: one of two is a weak reason."""
     labels = view(seen).label[view(seen).component == cluster.component]
     n, own = int((labels != "").sum()), int((labels == cluster.class_name).sum())
     if own == 0:
@@ -161,7 +162,7 @@ def _from_labels(seen: Snapshot, cluster: Cluster) -> str:
 
 
 def _promise(seen: Snapshot, cluster: Cluster) -> str:
-    """Before a cluster has a name: how many images that would change, and how sure the model is of them."""
+    """For a cluster without a name, how many images a name would cover and how sure the model is of them, as HTML."""
     if cluster.class_name or cluster.ignored:
         return ""
     sure = sureness(seen, np.flatnonzero(view(seen).component == cluster.component))
@@ -170,7 +171,7 @@ def _promise(seen: Snapshot, cluster: Cluster) -> str:
 
 @st.cache_data(max_entries=256, show_spinner=False, hash_funcs=BY_RESULTS)
 def _images(seen: Snapshot, component: int | None, rows: tuple[int, ...]) -> tuple[str, str]:
-    """A component's prototype, or else the first of the rows, and all of the rows."""
+    """Data URIs of a component's prototype (of the first row if it is None), and of the images of all rows."""
     if component is None:
         typical = thumbnails.thumbnails(seen.project, rows[:1], PROTOTYPE_PIXELS)[0]
     else:
@@ -180,7 +181,7 @@ def _images(seen: Snapshot, component: int | None, rows: tuple[int, ...]) -> tup
 
 @_safely.callback
 def _name(seen: Snapshot, cluster: Cluster, key: str) -> None:
-    # Streamlit also calls back where the browser repeats what it knows of a field that is not drawn any more.
+    # Streamlit also calls this when the browser repeats the value of a field that is no longer drawn.
     fields, place = _fields(), _place(seen, cluster)
     if place not in fields or fields[place][1] != key or key not in st.session_state:
         return
@@ -188,7 +189,7 @@ def _name(seen: Snapshot, cluster: Cluster, key: str) -> None:
     if name == cluster.class_name:
         return
     labelling.name_component(seen.project, cluster.component, name, _state.annotator(), seen)
-    del fields[place]  # it has spoken
+    del fields[place]  # so that each field names a cluster once; the next run of the page draws another
     title = f"Cluster {cluster.component}"
     _state.notify(f"{title} is now {plain(name)}" if name else f"{title} has no name any more")
 

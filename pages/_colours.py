@@ -1,4 +1,4 @@
-"""What the colours of the map mean: for clusters, classes, confidence or labels, a look for all images."""
+"""Colours the images on the map by cluster, class, confidence or labels, and makes the legend."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -65,11 +65,11 @@ class _Colouring:
 
 @lru_cache(maxsize=4)
 def look(seen: Snapshot, where: Places, colour: Colour, scope: Scope) -> Look:
-    """How the images shown look on the map.
+    """How the images look on the map.
 
     Args:
         seen: what the person looks at.
-        where: places of the images.
+        where: places of the images, in the order of the view.
         colour: what colours mean.
         scope: what is selected, and what is filtered away.
     """
@@ -118,13 +118,13 @@ def _coloured(seen: Snapshot, colour: Colour) -> _Colouring:
 
 
 def _told_apart(names: list[str]) -> list[str]:
-    """The names, with the cluster's number where several have the same."""
+    """The names, with the cluster's number added to names that several clusters have."""
     several = {name for name, n in Counter(names).items() if n > 1}
     return [f"{name} #{k}" if name in several else name for k, name in enumerate(names)]
 
 
 def _shaded(confidence: NDArray[np.float32]) -> _Colouring:
-    # The palest end is left out: most images are sure ones, and would hardly show on white.
+    # The palest end is left out: the model is sure of most images, which would hardly show on white.
     shades = tuple(_hex(str(rgb)) for rgb in sample_colorscale("Cividis", np.linspace(0, 0.86, _N_SHADES).tolist()))
     group = np.clip(confidence * _N_SHADES, 0, _N_SHADES - 1).astype(np.uint8)
     return _Colouring(group, shades, Legend("confidence", scale=Scale("0% sure", "100%", shades)))

@@ -1,4 +1,4 @@
-"""Components of our own, in `assets/`."""
+"""Streamlit components of this app, whose files are in `assets/`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,10 @@ def registered(name: str, script: str, html: str | None = None, css: str | None 
     """Registers a component once for each server.
 
     Args:
-        name: in the page.
-        script: file of `assets/`, the entry module of its script; it imports the others.
-        html: file of `assets/` with its body; None for one that draws nothing.
-        css: file of `assets/` with its style.
+        name: the name of the component in the page.
+        script: file of `assets/`, the entry module of the script; it imports the others.
+        html: file of `assets/` with the body; None for a component that draws nothing.
+        css: file of `assets/` with the style.
     """
     return component(
         name,

@@ -1,6 +1,6 @@
-"""Writes `assets/contract.js`: all that Python and the browser must agree on, each from the one place that states it.
+"""Writes `assets/contract.js`, all that Python and the browser must agree on, from its definitions in Python.
 
-``python -m pages._contract`` writes the file; a test sees that it is up to date.
+``python -m pages._contract`` writes the file; a test checks that it is up to date.
 """
 
 import json
@@ -56,7 +56,7 @@ def _typedef(message: type) -> str:
 
 
 def _told(message: type) -> Iterator[tuple[str, str]]:
-    """The lines of a docstring's section on attributes."""
+    """The name and the meaning of each attribute in the docstring of a message; a meaning must fit on one line."""
     section = (message.__doc__ or "").partition("Attributes:\n")[2]
     for found in re.finditer(r"^ +(\w+): (.+)$", section, re.MULTILINE):
         yield found[1], found[2]

@@ -1,4 +1,4 @@
-"""The form that makes a project, and the progress of making it."""
+"""The form that makes a project, and its progress."""
 
 import shutil
 import uuid
@@ -57,7 +57,7 @@ def form() -> None:
             "Path of the folder",
             placeholder="/home/me/images",
             key="source_path",
-            persist_state="session",  # a wrong one is still there to be corrected
+            persist_state="session",  # so that a person can correct a wrong path
             help="Images may be in folders inside it.",
         ).strip()
         suggestion = Path(source).name if source else ""
@@ -77,7 +77,7 @@ def form() -> None:
 
 
 def outcome(folder: Path) -> None:
-    """How the making of a project goes; when it is done the project opens."""
+    """Shows the progress of the task that makes a project, and opens the project when the task is done."""
     status = tasks.status(folder)
     if status is not None and status.alive:
         _safely.polling(_progress, REFRESH_SECONDS)(folder)
@@ -129,7 +129,7 @@ def _options(kind: str) -> dict[str, object]:
 
 @_safely.to_the_end()
 def _start(name: str, source: "str | UploadedFile", options: dict[str, object]) -> None:
-    """Starts the task and keeps its folder; broken off between the two, the next click would start another one."""
+    """Starts the task and stores its folder in the session; if this ended in between, a click would start another."""
     root, is_path = projects.folder_of(name), isinstance(source, str)
     request = SourceRequest(source if is_path else _kept(source), **options)  # pyright: ignore[reportArgumentType]
     st.session_state[Key.TASK] = tasks.start_creation(root, request, delete_source=not is_path)

@@ -1,4 +1,4 @@
-"""Charts of a training run: the curves, and the map as it changes."""
+"""Charts of a training run: the curves, and the map while training changes it."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ _BY_CLUSTER, _BY_CLASS = "Cluster", "Class"
 
 
 def figures(curves: "pd.DataFrame") -> None:
-    """The newest figures in words."""
+    """Draws the newest values of the curves as numbers."""
     last = curves.iloc[-1]
     columns = st.columns(3)
     columns[0].metric("Passes over the images", _shown(last.get("epoch"), "{:.0f}"))
@@ -33,7 +33,7 @@ def figures(curves: "pd.DataFrame") -> None:
 
 
 def curves(table: "pd.DataFrame") -> None:
-    """The curve of the bound, the clusters in use and the agreement; the bound's parts behind an expander."""
+    """Draws the curves of the bound and of the agreement or the clusters in use; the bound's parts in an expander."""
     train = table.query("phase == 'train'")
     if train.empty:
         st.caption("**Getting to know the images**: how well they are redrawn; higher is better")
@@ -60,11 +60,11 @@ def curves(table: "pd.DataFrame") -> None:
 
 
 def live_map(live: LiveMap, colours: Mapping[str, str]) -> None:
-    """A sample of the images as the model sees them at this moment; once some have a class, by classes if wanted.
+    """Draws a sample of the images as the model at work sees them now, coloured by cluster or class.
 
     Args:
         live: the sample.
-        colours: of the classes.
+        colours: class to "#rrggbb".
     """
     by = _BY_CLUSTER
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

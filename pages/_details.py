@@ -30,7 +30,7 @@ _EVENT_WORDS = {
 
 
 def show(seen: Snapshot, item: str, *, picture: bool = True) -> None:
-    """The image, large unless it stands elsewhere, and all that the model and people say of it."""
+    """Draws all that the model and people say of an image; with `picture`, also the image itself, large."""
     details = item_details(seen.project, item, seen)
     large = ""
     if picture:
@@ -48,7 +48,7 @@ def show(seen: Snapshot, item: str, *, picture: bool = True) -> None:
 
 
 def _redrawn(seen: Snapshot, item: str) -> str:
-    """The image as the model redraws it from its z; nothing where the run has left no model to do so."""
+    """The image as the model redraws it from its z, as HTML; "" if the run left no model that can."""
     try:
         source = _reconstruction(seen, item)
     except DgmError:
@@ -63,7 +63,7 @@ def _reconstruction(seen: Snapshot, item: str) -> str:
 
 
 def _bars(details: ItemDetails, seen: Snapshot) -> str:
-    """How sure the model is of the likeliest classes."""
+    """How sure the model is of the likeliest classes, as HTML."""
     lines = "".join(
         f'<span>{html.escape(name) or "none of the named"}</span><span class="bar"><i style="width:{share:.1%};'
         f'background:{class_colour(name, view(seen).colours)}"></i></span><span>{share:.0%}</span>'
@@ -73,7 +73,7 @@ def _bars(details: ItemDetails, seen: Snapshot) -> str:
 
 
 def _nearest(seen: Snapshot, item: str) -> str:
-    """The images most like it, framed in the colours of what they count as."""
+    """The images most like it, framed in the colours of the classes that they count as, as HTML."""
     found = neighbours.nearest(seen, item, _N_NEIGHBOURS)
     if not found:
         return ""
@@ -89,7 +89,7 @@ def _nearest(seen: Snapshot, item: str) -> str:
 
 
 def _history(events: tuple[Event, ...]) -> str:
-    """What people said of the image, the last first."""
+    """What people said of the image, newest first, as HTML."""
     lines = "".join(
         f"<li>{html.escape(e.annotator)} {html.escape(_EVENT_WORDS[e.kind].format(name=e.class_name))}"
         f' <span class="hush">{e.time[:16].replace("T", " ")}</span></li>'

@@ -1,4 +1,4 @@
-"""The paper's figures of a run, below its accuracies; each is computed when it is asked for."""
+"""The paper's figures of a run, below its accuracies; each is computed when a person chooses it."""
 
 from enum import StrEnum
 from typing import Any
@@ -16,11 +16,11 @@ from pages._state import Key
 from pages._text import plain
 
 _MAP_SIZES = (2_000, 5_000, 10_000)
-"""Images on the map, for the person to choose if there are more: about 5, 15 and 60 seconds."""
+"""The numbers of images on the map that a person can choose from; they take about 5, 15 and 60 seconds."""
 
 
 class Look(StrEnum):
-    """What there is to look at."""
+    """The figures that a person can choose from."""
 
     MAP = "Map"
     COMPARE = "Compare runs"
@@ -31,7 +31,7 @@ class Look(StrEnum):
 
 
 def section(seen: Snapshot) -> None:
-    """A choice of figures, and the one that is chosen; switching between them leaves the rest of the page alone."""
+    """Draws a choice of figures and the chosen one; another choice does not draw the rest of the page again."""
     st.subheader("A closer look")
     _safely.polling(_chosen, None)(seen)
 
@@ -122,7 +122,7 @@ def _units_chart(seen: Snapshot, n_units: int) -> go.Figure:
 
 def _distances(seen: Snapshot, form: str) -> None:
     _explain(Figure.DIVERGENCE)
-    _activity(seen)  # with its spinner: the order of the units comes from there
+    _activity(seen)  # computed here, with its spinner, because the order of the units depends on it
     found = figures.divergence(seen)
     if found.shared:
         words = shared_words(found.titled.model)

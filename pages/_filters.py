@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 
 def bar(view: View) -> None:
-    """A search field and a button that opens the filters; what is set stands beside it, with a way to clear it."""
+    """Draws a search field, a button that opens the filters and counts those set, and a button that clears them."""
     scope = _state.scope()
     _field("text", scope.text)
     st.text_input(
@@ -64,9 +64,9 @@ def _multiple(name: str, label: str, options: Mapping[Value, str], chosen: Seque
 
 
 def _field(name: str, value: object) -> None:
-    """Gives a widget the value of the scope, which other things than the widget change too.
+    """Gives a widget its value in the scope, which can change without the widget.
 
-    Only where it is another: what is half typed would be lost.
+    A widget that has the value already is left alone: setting it would lose what a person has half typed.
     """
     if st.session_state.get(f"{_PREFIX}{name}") != value:
         st.session_state[f"{_PREFIX}{name}"] = value

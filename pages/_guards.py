@@ -26,10 +26,10 @@ def require_project() -> Project:
 
 
 def _run_in_frame() -> None:
-    """Starts over where a page runs without app.py around it.
+    """Starts the run again if the page runs without app.py around it.
 
-    Streamlit takes a folder named pages for its old kind of application until app.py has called st.navigation once, so
-    that the first requests to a new server, if they are for a page's own address, would run that page alone.
+    Until app.py has called st.navigation once, Streamlit takes a folder named `pages` for an app of the old kind. The
+    first requests to a new server would then, if they are for the address of a page, run that page alone.
     """
     if getattr(PagesManager, "uses_pages_directory", False) or Key.FRAMED not in st.session_state:
         PagesManager.uses_pages_directory = False
@@ -46,7 +46,7 @@ def require_results(project: Project) -> None:
 
 
 def require_snapshot(project: Project) -> Snapshot:
-    """What there is to look at; before the first results, the page offers to train and ends here."""
+    """The snapshot of the run in use; before the first results, the page offers to train and ends here."""
     require_results(project)
     return take(project)
 
@@ -82,7 +82,7 @@ def empty(title: str, text: str, page: str, link: str) -> NoReturn:
 
 @callback
 def start_training(project: Project, request: TrainRequest | None = None) -> None:
-    """Starts a training run, by default with the settings of the one before, or those that suit most projects."""
+    """Starts a training run, by default with the settings of the run before, or, if there is none, the usual ones."""
     if request is None:
         jobs.retrain(project)
     else:

@@ -1,4 +1,4 @@
-"""The line at the top of every page: which project, how far its labels are, what training does, undo and redo."""
+"""The line at the top of every page: the project, its number of labels, the state of training, undo and redo."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ from pages._safely import callback
 from pages._text import plain
 
 REFRESH_SECONDS = 1.0
-LOOK_SECONDS = 1.0  # how often a page looks whether somebody else has trained or said something
+LOOK_SECONDS = 1.0  # between two checks of whether somebody else has trained or said something
 _STATE_WORDS: dict[JobState, tuple[str, Literal["green", "orange", "red"], str]] = {
     JobState.FINISHED: ("Trained", "green", ":material/check_circle:"),
     JobState.STOPPED: ("Training stopped", "orange", ":material/pause_circle:"),
@@ -45,7 +45,7 @@ def show(project: Project | None) -> None:
                 told = "It is not the last one. The page Train lists all runs."
                 st.badge(f"Run {shown[0]} in use", color="gray", icon=":material/history:", help=told)
             _safely.polling(_notice, LOOK_SECONDS)(project, shown, labels.version)
-        if status is not None and not status.alive and shown is not None:  # else the pages offer a first training
+        if status is not None and not status.alive and shown is not None:  # without results, a page offers to train
             _offer(project)
         st.space("stretch")
         st.button(
@@ -69,7 +69,7 @@ def show(project: Project | None) -> None:
 
 
 def _offer(project: Project) -> None:
-    """The button that trains, where there is something to learn or a run did not get to the end of its schedule."""
+    """Draws the button that trains, if there is something to learn or the schedule of a run is not finished."""
     left = outcomes.left_to_do(project)
     if outcomes.something_new(project):
         label = "Train with the new labels"
@@ -92,7 +92,7 @@ def _offer(project: Project) -> None:
 
 
 def _progress(project: Project, shown: tuple[int, int] | None, said: int) -> None:
-    """How far a run is; draws the page again when it ends, shows other results, or somebody says something."""
+    """Draws how far a run is, and the page again when the run ends, results change, or somebody says something."""
     found = jobs.active_status(project)
     if found is None or not found[1].alive or _differs(project, shown, said):
         st.rerun(scope="app")
@@ -100,19 +100,19 @@ def _progress(project: Project, shown: tuple[int, int] | None, said: int) -> Non
 
 
 def _notice(project: Project, shown: tuple[int, int] | None, said: int) -> None:
-    """Draws the page again where another tab, a terminal or somebody else has trained or labelled meanwhile."""
+    """Draws the page again when somebody has trained or labelled elsewhere, in another tab or a terminal."""
     found = jobs.active_status(project)
     if (found is not None and found[1].alive) or _differs(project, shown, said):
         st.rerun(scope="app")
 
 
 def _differs(project: Project, shown: tuple[int, int] | None, said: int) -> bool:
-    """Whether the page was drawn with other results, or before somebody's last word."""
+    """Whether results or labels have changed since the page was drawn."""
     return project.labels.version() != said or jobs.newest_results(project) != shown
 
 
 def _badges(found: tuple[RunPaths, JobStatus] | None, worse: TurnedDown | None) -> None:
-    """How the last run ended; where results are worse, or cannot be read, the way to the page that says more."""
+    """Draws how the last run ended; if its results are worse or damaged, as a link to the page that says more."""
     if found is None:
         st.badge("Not trained yet", color="gray", icon=":material/radio_button_unchecked:")
         return
@@ -133,12 +133,12 @@ def _leads_to_train(words: str, colour: str, icon: str, told: str) -> None:
 
 @callback
 def undo_last(project: Project) -> None:
-    """Takes back the last step of labelling and says what it was."""
+    """Takes back the last step of labelling, and shows what it was."""
     _state.undo(project)
 
 
 @callback
 def redo_last(project: Project) -> None:
-    """Does again what was last undone and says what it was."""
+    """Redoes the step that was undone last, and shows what it was."""
     done = labelling.redo(project, _state.annotator())
     _state.notify(f"Done again: {plain(done)}" if done else "Nothing to redo", ":material/redo:")

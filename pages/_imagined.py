@@ -1,4 +1,4 @@
-"""What the model imagines: typical images of the clusters, and the way from one image to another."""
+"""What the model imagines: typical images of the clusters, and the steps from one image to another."""
 
 import html
 
@@ -19,7 +19,7 @@ _CARDS_IN_A_LINE = 3
 
 
 def clusters(seen: Snapshot, form: str) -> None:
-    """Each cluster's prototype and samples of it."""
+    """Draws the prototype of each cluster, and samples from the cluster."""
     del form
     st.caption(
         "What the model imagines when it thinks of a cluster: first its most typical image, then others, each from a "
@@ -61,7 +61,7 @@ def _card(project: Project, one: Strip, titled: Titled) -> str:
 
 
 def walk(seen: Snapshot, form: str) -> None:
-    """The way through z between two images that the person chooses."""
+    """Draws the images on the straight line in z between two images that the person chooses."""
     del form
     st.caption(
         "The model redraws one image, then step by step the other: what lies between two clusters, as it sees them.  \n"

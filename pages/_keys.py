@@ -1,6 +1,6 @@
-"""Which key says which class. A class whose name is one digit or letter has that key; the others take free digits.
+"""The keys with which people label. A class whose name is one digit or letter has that key; others take free digits.
 
-Fingers learn keys, so a class keeps its key when other classes come and go.
+People learn the keys, so a class keeps its key when other classes come and go.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,9 @@ def keys_for(classes: Sequence[str], ever: Iterable[str]) -> dict[str, str | Non
     """For each class, in the order of the keyboard, its key, or None if the keys have run out.
 
     Args:
-        classes: those that people speak of now.
-        ever: these and earlier ones, in order of first appearance. Keys of classes that are gone are given away last.
+        classes: the classes in use now.
+        ever: these and earlier classes, in order of first appearance. A class that is no longer in use keeps its key
+            until other keys run out.
     """
     taken = set(RESERVED_KEYS)
     keys: dict[str, str] = {}
@@ -41,5 +42,5 @@ def keys_for(classes: Sequence[str], ever: Iterable[str]) -> dict[str, str | Non
 
 
 def _place(key: str | None) -> int:
-    """Digits come as on the keyboard, then letters, then classes without a key."""
+    """The place of a key in the order: digits as on the keyboard, then letters, then None."""
     return _DIGITS.find(key) if key and key in _DIGITS else len(_DIGITS) + (key is None)

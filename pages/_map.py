@@ -1,4 +1,4 @@
-"""The map of the images: a component of our own, drawn with WebGL2, whose lassos, boxes and clicks pick out images."""
+"""The map of the images: a component drawn with WebGL2, on which people select images by lassos, boxes and clicks."""
 
 from functools import lru_cache
 
@@ -95,7 +95,7 @@ def follow(seen: Snapshot, where: Places, colour: Colour) -> None:
 
 
 def hues_of(now: View, sample: Followed, colour: Colour) -> list[str] | None:
-    """The colours of a sample; None if its points keep those that they have: of how sure it is, and of labels."""
+    """The colours of a sample's points; None if colours mean confidence or labels, and the points keep their own."""
     if colour is Colour.CLASS:
         return [class_colour(name, now.colours) for name in sample.class_name.tolist()]
     return [cluster_colour(k) for k in sample.component.tolist()] if colour is Colour.CLUSTER else None

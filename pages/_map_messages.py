@@ -14,13 +14,13 @@ class Pick(StrEnum):
 
 @dataclass(frozen=True)
 class Pictures:
-    """What points of the map look like; without indices, nothing.
+    """What some points of the map look like; no `indices` if the map asked for none.
 
     Attributes:
-        order: of the points.
+        order: token of the order of the points.
         indices: numbers of the points.
         titles: what is known of each, in up to three lines.
-        size: pixels a side of a picture.
+        size: side of a picture, in pixels.
         sprite: the pictures in one line, as an address that HTML can show.
     """
 
@@ -36,7 +36,7 @@ class Wanted:
     """Points whose pictures the map asks for.
 
     Attributes:
-        token: of the positions.
+        token: token of the positions.
         indices: numbers of the points.
     """
 
@@ -46,7 +46,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class PicturesState:
-    """What the carrier of the map's pictures keeps telling Python.
+    """What the component that fetches the map's pictures keeps telling Python.
 
     Attributes:
         wanted: pictures to send.
@@ -57,10 +57,10 @@ class PicturesState:
 
 @dataclass(frozen=True)
 class Live:
-    """A sample of the points as the model at work sees them; without an order, nothing.
+    """A sample of the points as the model at work sees them; `order` is "" if there is no sample.
 
     Attributes:
-        order: of the points.
+        order: token of the order of the points.
         points: their numbers.
         xy: x and y of each in turn, in the unit square.
         hues: "#rrggbb" of each; null if the points keep their colours.
@@ -79,10 +79,10 @@ class Enclosed:
     """A lasso or a box.
 
     Attributes:
-        token: of the positions that it was drawn on.
-        look: of the colours that it was drawn on.
+        token: token of the positions that it was drawn on.
+        look: token of the colours that it was drawn on.
         polygon: its corners in the unit square, x and y each.
-        mode: what becomes of the selection.
+        mode: what it does to the selection.
         dimmed: groups of the legend that it leaves out.
     """
 
@@ -98,7 +98,7 @@ class Opened:
     """A point that was clicked.
 
     Attributes:
-        token: of the positions.
+        token: token of the positions.
         index: number of the point.
     """
 

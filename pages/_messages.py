@@ -1,8 +1,8 @@
-"""Every message that crosses between Python and the browser, once: `assets/contract.js` is generated from this.
+"""All messages that cross between Python and the browser; `assets/contract.js` is generated from this list.
 
 A component's data travels to the browser as a message of `TO_BROWSER`. What a component sends back is a field of one of
-`FROM_BROWSER`: its name is the name of the component's state or trigger, its type is the message. After a change here,
-`python -m pages._contract` writes `assets/contract.js` again.
+`FROM_BROWSER`: its name is the name of the component's state or trigger, its type is the message. After a change to a
+message or its docstring, run `python -m pages._contract` to write `assets/contract.js` again.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ TO_BROWSER = (
     *(PlacesHeader, Group, Scale, Legend, Label, Prototypes, LookHeader, Pictures, Live),
     Focus,
 )
-"""Messages to the browser and their parts; of the map's two buffers, the headers."""
+"""Messages to the browser and their parts, and the headers of the map's two buffers."""
 FROM_BROWSER = (
     *(Statement, Said, BoardState, BoardTriggers),
     *(Wanted, PicturesState, Enclosed, Opened, MapState, MapTriggers),

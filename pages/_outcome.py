@@ -1,4 +1,4 @@
-"""What came of training, in words: results that were turned down, names that moved, classes that were not learned."""
+"""The outcome of training in words: results that were turned down, names that moved, classes that were not learned."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ _TIME_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def show(seen: Snapshot) -> None:
-    """Tells what somebody has to know, or to decide, about the results in use; nothing where all is well."""
+    """Draws what a person has to know, or to decide, about the results in use; nothing if all is well."""
     project = seen.project
     if (down := outcomes.turned_down(project)) is not None:
         _turned_down(project, down)
@@ -69,7 +69,7 @@ def _turned_down(project: Project, down: TurnedDown) -> None:
 
 
 def _side_by_side(compared: Comparison) -> str:
-    """The figures that results are kept or turned down by, each by itself."""
+    """The shares that decide whether results are kept or turned down, a sentence for each."""
     before, after, earlier = compared.before, compared.after, f"run {compared.run}"
     told = [
         f"Of {count(now.n, what)} {which} it predicts **{now.share:.0%}** as you said, {earlier} {then.share:.0%}."
@@ -85,7 +85,7 @@ def _side_by_side(compared: Comparison) -> str:
 
 @_safely.callback
 def use(project: Project, number: int) -> None:
-    """A person's choice of the run that is shown."""
+    """Makes a run the one in use, because a person chose it."""
     jobs.use_run(project, number, _state.annotator())
     _state.notify(f"Run {number} is in use; Undo takes it back", ":material/history:")
 

@@ -12,18 +12,18 @@ _HashFuncs = dict[str | type[Any], Callable[[Any], Any]]
 
 
 def source(project: Project) -> tuple[str, str]:
-    """What caches know a project's pictures by: another one may stand at the same place later."""
+    """The key of a project's pictures in caches: its folder, which may hold another later, and its time of creation."""
     return str(project.paths.root), project.manifest.created
 
 
 BY_PROJECT: _HashFuncs = {Project: source}
-"""How caches of Streamlit know pictures of a project's images."""
+"""Hash functions for Streamlit's caches of what depends on a project's images alone."""
 
 BY_RESULTS: _HashFuncs = {Snapshot: lambda seen: seen.results_key, Project: source}
 """Hash functions for Streamlit's caches of what depends on a snapshot's results alone, not on its labels."""
 
 BY_SNAPSHOT: _HashFuncs = {Snapshot: lambda seen: seen.key}
-"""How caches of Streamlit know what is made of a snapshot's results and labels."""
+"""Hash functions for Streamlit's caches of what depends on a snapshot's results and labels."""
 
 
 def data_uri(png: bytes) -> str:
@@ -38,7 +38,7 @@ def strip(sprite: str, n: int, size: int) -> str:
 
 
 def tip(view: View, position: int) -> str:
-    """What is to be said of an image in three lines: its id, its cluster, its class."""
+    """The three lines that describe an image: its id, its cluster, its class."""
     name = str(view.class_name[position])
     guess = f"{name or 'no class yet'} ({view.confidence[position]:.0%} sure)"
     said = {

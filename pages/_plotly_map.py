@@ -20,7 +20,15 @@ _CHART_KEY = "plotly_map"
 
 
 def draw(view: View, where: Places, seen: Look, select: Callable[[NDArray[np.bool_]], None], reason: str) -> None:
-    """Draws the map; what a lasso or box encloses, (M,), is given to `select`."""
+    """Draws the map.
+
+    Args:
+        view: the items, in the order of the view.
+        where: their places.
+        seen: their look.
+        select: is called with (M,) bool, the items that a lasso or box encloses.
+        reason: why this browser cannot draw the full map, in words.
+    """
     drawn = min(MAX_POINTS_DRAWN, len(where.order))
     st.caption(
         f"This browser cannot draw the full map ({reason}). Here is a plain one of {drawn:,} images, which forgets "

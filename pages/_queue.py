@@ -1,4 +1,4 @@
-"""Which images wait on the Label page, and why: suggestions, labels that may be wrong, or an audit's."""
+"""The images that wait on the Label page, and why: suggestions, labels that may be wrong, or those of an audit."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ EARLIER_NOTE = "Why this one: it was chosen by the results before these"
 
 
 class QueueKind(StrEnum):
-    """Where images to label come from; the words are those on screen."""
+    """Where images to label come from; the values are the words on the screen."""
 
     MIXED = "Most helpful"
     UNCERTAIN = "Least sure"
@@ -44,12 +44,12 @@ _STRATEGY_OF_SOURCE = {
 
 @dataclass(frozen=True)
 class Queued:
-    """An image that waits, or waited, for a word.
+    """An image of the queue, which a person has judged or should judge.
 
     Attributes:
         item: its id.
-        note: why it is here.
-        expected: the class that it probably is of, where that is not what the model predicts for it; else None.
+        note: why it is in the queue.
+        expected: the class that it probably has, if that is not the class that the model predicts; else None.
     """
 
     item: str
@@ -59,9 +59,16 @@ class Queued:
 
 @dataclass
 class _Kept:
-    """What a session goes through: an object that changes, since a page can be cut off whenever it stores something.
+    """The queue of a session.
 
-    `passed` are images that the person wanted others for, `coming` are the next ones while they are chosen.
+    It is one object that changes, because Streamlit can end a run of the page at each write to the session's state.
+
+    Attributes:
+        queued: the images, judged ones included.
+        choice: the project, the source and the number of images that `queued` was chosen for; None chooses again.
+        made_from: the key of the results that `queued` was chosen from.
+        passed: the images in place of which the person wanted others.
+        coming: the next images, while a thread chooses them.
     """
 
     queued: list[Queued] = field(default_factory=list[Queued])
@@ -79,10 +86,15 @@ def _chooser() -> ThreadPoolExecutor:
 def queue(seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list[Queued]:
     """The images of a source in the order to show, judged ones included.
 
-    An audit has its own; the others are kept in the session, and chosen again on another choice or when all are judged.
-    If images are shown one by one, they are also chosen again after a training, behind those next in view: keys are
-    on their way to them; more follow before the last is judged; and those judged last stay before them, to go back to.
-    What a run says while it is still at work leaves them as they are.
+    The images of an audit are fixed. Other queues are kept in the session, and chosen again if the source or `n`
+    changes, or when all images are judged. If images are shown one by one,
+
+    - the queue is also chosen again after a training, except for the next few images, for which a person may already
+      have pressed a key;
+    - more images are added before the last one is judged;
+    - the images judged last stay in front of the others, so that a person can go back to them.
+
+    Results that a run saves while it is still at work do not change the queue.
 
     Args:
         seen: the snapshot on the screen.
@@ -98,14 +110,14 @@ def queue(seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list
 
 
 def _kept_up(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, looked: str | None) -> list[Queued]:
-    """What `queue` says of the sources that a session goes through."""
+    """The result of `queue` for the sources that are kept in the session."""
     choice, results = (str(seen.project.paths.root), source, n), seen.results_key
     training = jobs.active_status(seen.project)
     if kept.choice != choice:
         kept.queued, kept.coming = [], None
     left = _from_the_one_in_view(seen, source, kept.queued, looked)
     old = looked is not None and kept.made_from != results and not (training and training[1].alive)
-    if old and source in _STRATEGY_OF_SOURCE:  # what was said of the clusters then may be true no more
+    if old and source in _STRATEGY_OF_SOURCE:  # the reasons may not hold for the new clusters
         left = [replace(one, note=EARLIER_NOTE) for one in left]
     few = looked is not None and len(left) <= MIN_QUEUED and len(kept.queued) >= n
     first = left[:MIN_QUEUED]
@@ -120,16 +132,19 @@ def _kept_up(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, looked: str
 
 
 def _next(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, first: list[Queued]) -> list[Queued]:
-    """The images to follow the first ones, at once."""
+    """Chooses the images that follow the first ones, and waits for them."""
     kept.coming = None
     others = _chosen(seen, source, n - len(first), kept.passed.union(one.item for one in first))
-    if not first and not others and kept.passed:  # all have been in view: from the beginning
+    if not first and not others and kept.passed:  # all have been in view: begin again
         kept.passed, others = frozenset(), _chosen(seen, source, n, frozenset())
     return others
 
 
 def _coming(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, first: list[Queued]) -> list[Queued]:
-    """The images to follow the first ones once they are chosen, for which nobody waits long who has some; else none."""
+    """The images that follow the first ones, chosen in a thread; none if they are not ready yet.
+
+    The page waits for them at most `WAIT_SECONDS` if there are first ones to show, and to the end if there are none.
+    """
     known = {one.item for one in first}
     if kept.coming is None:
         kept.coming = _chooser().submit(_chosen, seen, source, n, kept.passed | known)
@@ -141,7 +156,7 @@ def _coming(kept: _Kept, seen: Snapshot, source: QueueKind, n: int, first: list[
 
 
 def _from_the_one_in_view(seen: Snapshot, source: QueueKind, queued: list[Queued], looked: str | None) -> list[Queued]:
-    """Those that wait, from the one looked at last on: it, or the next one after it, is what the browser shows."""
+    """The images that wait, from the one looked at last: the browser shows that one, or the next one that waits."""
     left = waiting(seen, source, queued)
     at = next((i for i, one in enumerate(queued) if one.item == looked), 0)
     return [one for one in queued[at:] + queued[:at] if one.item in left]
@@ -162,7 +177,7 @@ def waiting(seen: Snapshot, source: QueueKind, queued: list[Queued]) -> frozense
 
 @callback
 def others() -> None:
-    """Has the next images chosen again, but not among those in view."""
+    """Makes the next run of the page choose other images than those of the queue."""
     kept: _Kept = st.session_state.setdefault(Key.QUEUE, _Kept())
     kept.passed = kept.passed.union(one.item for one in kept.queued)
     kept.choice = None

@@ -1,4 +1,4 @@
-"""Errors of callbacks and of parts of a page, which become messages and leave the rest of the page alone."""
+"""Turns errors in callbacks and in parts of a page into messages, so that the rest of the page is still drawn."""
 
 import functools
 import logging
@@ -42,10 +42,10 @@ def errors_shown() -> Generator[None]:
 
 
 def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Makes a function safe as a widget's callback: it comes to its end, and an error becomes a message.
+    """Makes a function safe as a widget's callback: it runs to its end, and an error becomes a message.
 
-    Streamlit would draw an error in place of the page's first element. Where a part of the page then draws itself again
-    in what was there before, the browser gives up and the whole page is blank.
+    Streamlit would draw an error in place of the first element of the page. If a fragment of the page that was there
+    before then draws itself again, the browser gives up and the whole page is blank.
     """
 
     @functools.wraps(function)
@@ -61,19 +61,21 @@ def callback(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
 @contextmanager
 def to_the_end() -> Generator[None]:
-    """Keeps Streamlit from breaking off what a person asked for with a button, and so from losing it, or half of it.
+    """Keeps Streamlit from ending a callback early, which would lose all or half of what a person asked for.
 
-    Streamlit (1.67) ends a callback at its next use of the session's state where the browser has asked for another run
-    of the page meanwhile, and that run does not call it again: it takes the widget's value for one that is known. Here
-    what was asked for waits until the callback is done. Streamlit ends it at a message to the browser too, which is not
-    held back here: callbacks send none, but for going to another page at their end. What they have to say waits in the
-    session for the next run (`notify`).
+    If the browser asks for another run of the page while a callback is at work, Streamlit (1.67) ends the callback at
+    its next use of the session's state. The other run does not repeat the callback, because it takes the widget's value
+    for one that it knows already. Inside this context, the other run waits until the callback is done.
 
-    Streamlit has no public way to do this. Where its own has changed, callbacks run as it runs them.
+    Streamlit also ends a callback when it sends something to the browser. This is not prevented here, because callbacks
+    send nothing, except to switch to another page at their end. Their messages wait in the session for the next run
+    (`notify`).
+
+    Streamlit has no public way to do this. If the private method used here is gone, callbacks run as usual.
     """
     context, name = get_script_run_ctx(), "_yield_callback"
     state = getattr(context, "session_state", None)
-    try:  # past its own getattr and setattr, which are about values of the session
+    try:  # the state's own getattr and setattr access the values of the session
         broken_off_at = object.__getattribute__(state, name)
         object.__setattr__(state, name, lambda: None)
     except AttributeError:
@@ -88,7 +90,7 @@ def to_the_end() -> Generator[None]:
 
 
 def _told(error: Exception) -> str:
-    """An error of the engine or of the system in words; a fault of ours by its kind, and in the server's log."""
+    """An error of the engine or of the system in words; of a bug of ours the type, with a traceback in the log."""
     if isinstance(error, DgmError | OSError):
         return in_words(error)
     _log.error("A fault of the program", exc_info=error)

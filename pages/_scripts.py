@@ -1,9 +1,9 @@
 """Joins the modules of a component to the one script that Streamlit takes.
 
-The modules are plain ES modules, which editors, tests and the type checker read as they are. Here the imports of the
-entry are followed, every module is taken once and before those that import it, and ``import`` and ``export`` are left
-out: all modules then share one scope, so that no two of them may declare the same name at their top level. Comments on
-lines of their own are left out too, as Streamlit sends a component's script again with each of its data.
+The modules are plain ES modules, which editors, tests and the type checker read as they are. `joined` follows the
+imports of the entry, puts every module before those that import it, and removes ``import`` and ``export``. All modules
+then share one scope, so no two of them may declare the same name at their top level. Comments on lines of their own are
+removed too, because Streamlit sends the script of a component again whenever it sends data.
 """
 
 import re
@@ -25,8 +25,8 @@ def joined(entry: Path) -> str:
     """The script of an entry module and of all that it imports; its default export is the script's.
 
     Raises:
-        ScriptError: a module is missing, imports itself over others, imports a name that is not exported, declares a
-            name that another one has, or imports or exports in a way that cannot be joined.
+        ScriptError: a module is missing, imports itself by way of others, imports a name that is not exported, declares
+            a name that another one has, or imports or exports in a way that cannot be joined.
     """
     modules: dict[Path, str] = {}
     _follow(entry.resolve(), (), modules)
@@ -36,7 +36,7 @@ def joined(entry: Path) -> str:
 
 
 def _follow(path: Path, above: tuple[Path, ...], modules: dict[Path, str]) -> None:
-    """Adds a module behind those that it imports; `above` are the modules on the way to it."""
+    """Adds a module after those that it imports; `above` are the modules on the way to it."""
     if path in above:
         circle = " -> ".join(module.name for module in (*above[above.index(path) :], path))
         raise ScriptError(f"modules import each other in a circle: {circle}")
@@ -67,7 +67,7 @@ def _refuse_clashes(modules: dict[Path, str]) -> None:
 
 
 def _bare(path: Path, text: str, *, is_entry: bool) -> str:
-    """A module without its imports, exports and comments; of the entry, the default export stays."""
+    """A module without its imports, exports and comments; the entry keeps its default export."""
     text = _COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
     for found in _UNJOINED.findall(text):
         if not (is_entry and _DEFAULT_EXPORT.match(found)):

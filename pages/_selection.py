@@ -16,7 +16,7 @@ from pages._tiles import Shown
 
 
 def images(seen: Snapshot) -> NDArray[np.int64]:
-    """Positions in the view of the images that are picked out: those selected, else those that filters let through."""
+    """(n,) positions in the view of the images picked out: those selected, else those that filters let through."""
     scope = _state.scope()
     if scope.selection:
         return np.flatnonzero(scoping.picked(seen, scope))
@@ -24,12 +24,12 @@ def images(seen: Snapshot) -> NDArray[np.int64]:
 
 
 def panel(seen: Snapshot, place: NDArray[np.int64], where: Places | None) -> None:
-    """The images at positions of the view as a grid, with what can be done with all of them; or one of them large.
+    """Draws the images at positions of the view as a grid, with buttons for all of them; or one image large.
 
     Args:
         seen: what the person looks at.
         place: (n,) the positions.
-        where: places of the view's images on the map; None while there are none.
+        where: places of the view's images on the map; None before the first layout.
     """
     if opened := st.session_state.get(Key.OPENED):
         back = "images" if len(place) else "clusters"

@@ -110,7 +110,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
         minutes = DURATIONS[duration]
         if preset is Preset.PAPER and minutes is not None and minutes < 120:
             st.caption("Trained as in the paper, clusters take many hours to form: choose a longer time.")
-        # No callback, which would be given the settings as they were when the page was drawn.
+        # Not a callback: it would be given the settings as they were when the page was drawn.
         if st.button("Train" if latest else "Find clusters", type="primary", icon=":material/play_arrow:", key="start"):
             with _safely.to_the_end():
                 _guards.start_training(project, request)
@@ -128,7 +128,11 @@ def _choice(label: str, options: dict[_Option, str], default: _Option) -> _Optio
 def _advanced(
     project: Project, preset: Preset, before: TrainingConfig | None
 ) -> tuple[int, int | None, dict[str, Any]]:
-    """Seed, number of classes, and what differs from the preset; at first as in the run before, if it was of this."""
+    """Draws the advanced settings, which begin with those of the run before if it had the same preset.
+
+    Returns:
+        The seed, the number of classes, and the settings that differ from the preset.
+    """
     defaults = TrainingConfig.for_preset(preset)
     shown = before if before and before.preset is preset else defaults
     known = len(labelling.class_names(project))

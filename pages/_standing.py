@@ -10,7 +10,7 @@ from pages._text import count
 
 
 def line(seen: Snapshot) -> None:
-    """What is labelled and named, what share of the pile that covers, and how accurate the model was in an audit."""
+    """Draws what is labelled and named, what share of the images has a class, and the accuracy in the newest audit."""
     with _safely.errors_shown():  # a damaged audit
         st.caption(" · ".join(_parts(standing(seen))), width="content")
 

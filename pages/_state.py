@@ -13,7 +13,7 @@ from pages._text import plain
 
 
 class Key(StrEnum):
-    """Every key of the session that more than one function speaks of; a widget's key where it is one."""
+    """The keys of the session that more than one function uses; "widget" marks those that are a widget's key."""
 
     PROJECT = "project"  # the open project's folder; also its name in the address of the page
     ANNOTATOR = "annotator"  # widget
@@ -58,7 +58,7 @@ def open_project(root: Path) -> None:
 
 
 def open_example_first() -> None:
-    """Takes a new session without a project in its address to the example, on Discover."""
+    """Opens the example on the page Discover, if the session is new and its address names no project."""
     if Key.PROJECT in st.session_state or Key.PROJECT in st.query_params:
         return
     open_project(projects.create_example().paths.root)
@@ -66,7 +66,7 @@ def open_example_first() -> None:
 
 
 def close_project() -> None:
-    """Forgets the open project; the page's address does so when it is next drawn."""
+    """Forgets the open project; it leaves the page's address when the page is next drawn."""
     st.session_state[Key.PROJECT] = None
 
 
@@ -94,13 +94,13 @@ def annotator() -> str:
 
 
 def default(key: Key, value: object) -> Key:
-    """Gives a widget that callbacks may set its first value, and returns its key."""
+    """Sets the first value of a widget whose value callbacks may change, and returns the key of the widget."""
     st.session_state.setdefault(key, value)
     return key
 
 
 def scope() -> Scope:
-    """Which images the person looks at: this session's filters and selection, at first those of the page's address."""
+    """The filters and the selection of this session; a new session takes them from the page's address."""
     if Key.SCOPE not in st.session_state:
         set_scope(Scope.from_query({name: st.query_params.get_all(name) for name in scoping.ADDRESS_PARAMETERS}))
     return st.session_state[Key.SCOPE]
@@ -122,13 +122,13 @@ def scope_in_address() -> None:
 
 
 def end_selection() -> None:
-    """Nothing is selected any more, and no image looked at large; filters stay."""
+    """Ends the selection, and closes an image that is shown large; filters stay."""
     set_scope(replace(scope(), selection=""))
     st.session_state.pop(Key.OPENED, None)
 
 
 def show_panel(panel: Panel) -> None:
-    """Shows one of the panels beside the map, and no image large."""
+    """Shows one of the panels beside the map, and closes an image that is shown large."""
     st.session_state[Key.PANEL] = panel
     st.session_state.pop(Key.OPENED, None)
 
@@ -145,7 +145,11 @@ def notify(text: str, icon: str = ":material/check:") -> None:
 
 
 def undo(project: projects.Project) -> None:
-    """Takes back the last step of labelling, if it is this person's, and says what it was; raises as the service."""
+    """Takes back the last step of labelling, and shows what it was.
+
+    Raises:
+        ConflictError: the step is another person's.
+    """
     done = labelling.undo(project, annotator())
     notify(f"Undone: {plain(done)}" if done else "Nothing to undo", ":material/undo:")
 

@@ -1,6 +1,7 @@
-"""What a person says on a board: it arrives in numbered statements, of which each is taken once.
+"""Takes what a person says on a board: numbered statements, each of which is acted on once.
 
-The browser repeats the statements that it has no answer to. One that it should not have sent is refused with a message.
+The browser repeats a statement until the server has answered. A statement that it should not have sent is refused with
+a message.
 """
 
 import threading
@@ -43,12 +44,12 @@ class Taken:
         self._clients: dict[str, _Client] = {}
 
     def heard(self, client: str) -> Heard:
-        """How far a page was heard."""
+        """Which statements of a page load were taken."""
         known = self._of(client)
         return Heard(client, known.last, tuple(known.refused))
 
     def take(self, said: Said, act: Callable[[Statement], None]) -> list[DgmError]:
-        """Acts on the statements that were not taken yet, in their order; returns why some could not be."""
+        """Acts on the statements that were not taken yet, in their order; returns the errors of those that failed."""
         errors, client = list[DgmError](), self._of(said.client)
         with client.lock:
             for statement in said.statements:
@@ -79,7 +80,7 @@ def _taken() -> Taken:
 
 
 def heard(state: Mapping[str, Any]) -> Heard:
-    """How far the page that a board's state comes from was heard."""
+    """Which statements were taken of the page load that a board's state comes from."""
     client = (state.get("said") or {}).get("client", "")
     return _taken().heard(client)
 
@@ -101,7 +102,7 @@ def take(project: Project, key: str) -> None:
 
 
 def _act(project: Project, statement: Statement, who: str) -> None:
-    if statement.project != str(project.paths.root):  # said just before this one was opened
+    if statement.project != str(project.paths.root):  # the person said it before they opened this project
         project = projects.open_project(Path(statement.project))
     items, classes = statement.items, dict(zip(statement.items, statement.names, strict=False))
     match statement.kind:

@@ -1,4 +1,4 @@
-"""Names of clusters that answers about their images speak against: what was said, of which images, and what to do."""
+"""Shows names of clusters that answers about images contradict: the answers, the images, and what a person can do."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _MAX_NAME_LENGTH = 24
 
 
 def remark(seen: Snapshot, suspect: SuspectName) -> None:
-    """On a cluster's card: the answers against its name, and the images that they are about.
+    """Draws, on the card of a cluster, the answers that contradict its name, and the images that they are about.
 
     Args:
         seen: what the person looks at.
@@ -51,7 +51,7 @@ def remark(seen: Snapshot, suspect: SuspectName) -> None:
 
 
 def listed(seen: Snapshot) -> None:
-    """Where labels that may be wrong are looked at: the names that may be, with a way to their cards."""
+    """Draws the names that may be wrong, above the labels that may be wrong, with links to the clusters' cards."""
     for suspect in suspicion.suspect_names(seen):
         k, name = suspect.component, _quoted(suspect.name)
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key=f"suspect_{k}"):
@@ -60,7 +60,7 @@ def listed(seen: Snapshot) -> None:
                 width="stretch",
             )
             _other_name(seen, suspect)
-            # A link, as Streamlit cannot switch pages while the address holds which images are asked for.
+            # A link, because Streamlit cannot switch pages while the address says which source of images is chosen.
             st.page_link("pages/discover.py", label="See its card", icon=":material/arrow_forward:", width="content")
 
 

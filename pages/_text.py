@@ -1,4 +1,4 @@
-"""Text of people's own (class names, item ids, file names) on its way into Markdown."""
+"""Prepares text that people wrote (class names, item ids, file names) for Markdown and HTML."""
 
 import html
 import re
@@ -7,12 +7,12 @@ _MARKDOWN_MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-!|:$~&.])")
 
 
 def plain(text: str) -> str:
-    """The text with Markdown's marks taken out of effect, on one line."""
+    """The text on one line, with all characters escaped that mean something in Markdown."""
     return _MARKDOWN_MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
 def escaped(text: str) -> str:
-    """The text with HTML's marks taken out of effect."""
+    """The text with all characters escaped that mean something in HTML."""
     return html.escape(text)
 
 

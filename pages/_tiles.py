@@ -1,4 +1,4 @@
-"""What a board is told of an image: what the model says of it, and what people said."""
+"""The tile of an image on a board: what the model and people say of the image."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,13 +18,13 @@ class Shown:
     Attributes:
         items: ids of images of the view, in the order to draw.
         notes: a line below an image where it is shown large.
-        expected: classes that images probably are of, in place of the model's predictions.
-        waiting: those that are still to be judged; None for those of which nothing was said.
-        audit: number of the audit that they are of, which keeps from the person what the model says; 0 for none.
+        expected: item to the class that it probably has, in place of the model's prediction.
+        waiting: the items that are still to be judged; None for all items of which nothing was said.
+        audit: number of the audit that the images belong to, in which the model's predictions are hidden; 0 for none.
         watched: whether the page wants to know which image the person looks at.
-        opens: whether an image can be opened by itself.
-        stays: whether an image is shown on when it is judged, as nothing follows it.
-        where: places of the view's images on the map that marks the one looked at; None if no map is beside them.
+        opens: whether a person can open an image to see it large.
+        stays: whether an image stays in view when it is judged, because no other follows.
+        where: places of the view's images on the map beside the board, which marks the one looked at; None for no map.
         page: number of the page, from 0 to `pages` - 1.
         pages: at least 1.
     """
@@ -43,13 +43,13 @@ class Shown:
 
 
 def tile(view: View, position: int, labels: LabelState, shown: Shown) -> Tile:
-    """What a board is told of the image at a position of the view.
+    """The tile of the image at a position of the view.
 
     Args:
-        view: the newest results.
-        position: in it.
+        view: the items and what the model says of them.
+        position: the position of the image in the view.
         labels: what people said.
-        shown: what the board shows. In an audit, nothing that the model says is told.
+        shown: what the board shows; in an audit the tile holds nothing that the model says.
     """
     item, name = str(view.items[position]), str(view.class_name[position])
     predicted, sure = shown.expected.get(item, str(view.predicted[position])), float(view.confidence[position])

@@ -1,4 +1,4 @@
-"""Packs messages for the browser, and reads those that it sends by the types of their fields."""
+"""Packs messages for the browser, and checks messages from the browser against the types of their fields."""
 
 import types
 from collections.abc import Mapping

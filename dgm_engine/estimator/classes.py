@@ -1,4 +1,4 @@
-"""From components to the classes of an estimator: the given ones, and those that were found."""
+"""Maps components to the classes of an estimator: the given classes, and the new ones that training found."""
 
 from typing import Any
 
@@ -15,10 +15,19 @@ MIN_PROBABILITY = 1e-300
 def class_of_component(
     q_y: NDArray[np.floating], owner: Owner, labels: Labels, in_use: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """(K,) the position of each component's class: in the sorted classes, after them for new ones, -1 for none.
+    """The class of each component, as a position among the sorted given classes and, after them, the new ones.
 
-    A free component is a class of its own where it is the most probable answer for a row without a label. Where all
-    rows have one, nothing is said of the free components: those `in_use` (K,) before are still classes.
+    A component that no class owns is a new class if it is the most probable answer for a row without a label. If all
+    rows have labels, none can show this, and the components that were classes before stay so.
+
+    Args:
+        q_y: (N, K) q(y | x) of the rows.
+        owner: (K,) the owners, as strings of positions in `labels.classes`; None for a free component.
+        labels: the labels of the rows.
+        in_use: (K,) bool, whether the component had a class before.
+
+    Returns:
+        (K,) int64 positions; -1 for a component without a class.
     """
     n_known = len(labels.classes)
     rank = np.argsort(np.argsort(labels.classes))
@@ -37,7 +46,7 @@ def class_of_component(
 
 
 def class_probabilities(q_y: NDArray[np.floating], position: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
-    """(N, C) q(y | x) (N, K) summed over the components of each class, and scaled to sum to one."""
+    """(N, C) q(y | x) (N, K), summed over the components of each class by their `position` (K,), and normalised."""
     owned = np.flatnonzero(position >= 0)
     members = np.zeros((len(position), n_classes))
     members[owned, position[owned]] = 1
@@ -46,7 +55,7 @@ def class_probabilities(q_y: NDArray[np.floating], position: NDArray[np.int64], 
 
 
 def with_new(classes: NDArray[Any], n_new: int) -> NDArray[Any]:
-    """The sorted classes, and labels for `n_new` more."""
+    """(C + n_new,) the sorted classes (C,), followed by labels for `n_new` new ones."""
     if n_new == 0:
         return classes
     if classes.dtype.kind == "U":

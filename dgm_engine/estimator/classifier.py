@@ -30,7 +30,7 @@ from dgm_engine.training.start import clustering_start
 PARTIAL_FIT_DIVISOR = 5
 """Without `max_epochs`, `partial_fit` takes this many times fewer epochs than `fit`."""
 ITEMS_PER_SCORED_BATCH = 64
-"""Items whose bound is computed at once."""
+"""The number of items whose bound is computed at once."""
 RandomState = int | np.random.RandomState | None
 
 _log = logging.getLogger(__name__)
@@ -39,45 +39,45 @@ _log = logging.getLogger(__name__)
 class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixin, TransformerMixin, BaseEstimator):
     """A classifier that knows some classes by a few labels and finds the others by itself.
 
-    It is a deep generative model whose latent space is a mixture. A class that has labels owns one component or more;
-    components that belong to none and are in use become new classes of their own. So it is a classifier where all rows
-    are labelled, semi-supervised if some are, and a clustering if none is.
+    It is a deep generative model whose latent space is a mixture. A class that has labels owns one or more components;
+    each further component that is in use becomes a new class. So this is a supervised classifier if all rows have
+    labels, a semi-supervised one if some have, and a clustering method if none have.
 
-    Labels are as in `sklearn.semi_supervised`: -1 stands for "not known". Classes may be numbers or strings; of a list
-    that mixes strings and -1, numpy makes strings, so "-1" stands for "not known" too.
+    As in `sklearn.semi_supervised`, the label -1 means "not known". Classes may be numbers or strings. NumPy turns a
+    list of strings and -1 into strings, so "-1" means "not known" too.
 
-    The new classes come last in `classes_`. Their labels are the whole numbers after the largest given one (from 0
-    if none is given), or "new_0", "new_1", ... where the given ones are strings; every call of `fit` and
-    `partial_fit` numbers them again. If all rows are labelled there are none.
+    New classes come last in `classes_`. If the given classes are strings, the new ones are "new_0", "new_1", ...;
+    otherwise they are the whole numbers after the largest given class, from 0 if no class is given. Every call of
+    `fit` and `partial_fit` numbers them again. If all rows have labels, `fit` finds no new classes.
 
     Args:
         model: "gm-dgm", "agm-dgm", "m2" or "adgm".
-        n_components: K, the components of the mixture, several for each class that you expect. There are at least as
-            many as given classes, and two.
-        n_classes: how many classes you believe there are, new ones included; None takes the components to be equally
-            frequent (Eq. 34-35 of the paper).
+        n_components: K, the number of components of the mixture; give several for each class that you expect. A number
+            below 2, or below the number of given classes, is raised to it.
+        n_classes: the number of classes that you expect, new ones included, from which p(y) follows (Eq. 34-35 of the
+            paper); None makes all components equally probable.
         preset: "fast", or "paper" for the settings of the paper.
         likelihood: "gaussian" for features of any scale, which are standardised, or "bernoulli" for values between 0
             and 1, such as pixels.
         auxiliary: the family of the auxiliary latent of "agm-dgm" and "adgm": "gaussian" or "bernoulli".
-        image_shape: (H, W) or (H, W, C) where the rows of X are images, flattened in this order; training then turns,
-            zooms and shifts them a little.
-        n_latent: Z, the length of what `transform` returns; None is 50, and 200 in preset "paper".
+        image_shape: (H, W) or (H, W, C) if the rows of X are images, flattened in this order; training then augments
+            them with small turns, zooms and shifts.
+        n_latent: Z, the number of columns that `transform` returns; None is 50, or 200 with preset "paper".
         n_hidden: units in each hidden layer.
-        max_epochs: passes over X; None leaves the end to `max_minutes`, or takes a number that suits the rows of X,
-            from 6 to 150, and a fifth of it in `partial_fit`.
-        max_minutes: time for a call of `fit` or `partial_fit`. Where it ends training, results vary from run to run.
+        max_epochs: passes over X. With None `max_minutes` ends training; if that is None too, the number depends on
+            the number of rows, from 3 for many to 150 for few, and `partial_fit` takes a fifth of it.
+        max_minutes: minutes for a call of `fit` or `partial_fit`. If they end training, results vary from run to run.
         training: further fields of `dgm_engine.config.TrainingConfig` by name.
         device: where to train: "auto", "cpu" or "cuda". The trained model answers on the CPU.
-        random_state: of every random draw.
+        random_state: seed, or generator, of every random draw.
 
     Attributes:
         classes_: (C,) the labels that `predict` returns: the given classes, sorted, and then the new ones.
-        new_classes_: those of them that were found.
+        new_classes_: the new ones among `classes_`.
         transduction_: (N,) the class of each row of the last `fit` or `partial_fit`: its label, or else the prediction.
         class_of_component_: (K,) for each component the position of its class in `classes_`, -1 if it has none.
-        weights_: (K,) the share of these rows that each component holds.
-        bounds_: the mean bound of an item over the course of that training, in nats.
+        weights_: (K,) the share of the rows of the last call that each component holds: the mean of q(y | x).
+        bounds_: (n,) the mean bound of a row at n times during the last call, in nats.
         model_: the trained torch module.
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
     """
@@ -120,10 +120,10 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
         Args:
             X: (N, D) numbers.
-            y: (N,) classes, -1 if the class is not known; None if none is.
+            y: (N,) classes, -1 if the class is not known; None if no class is known.
 
         Raises:
-            ValueError: data or a parameter cannot be used; the message says which and what would do.
+            ValueError: X, y or a parameter cannot be used; the message says which, and what to give instead.
         """
         values, given = read(self, X, y, reset=True)
         labels = Labels.of(given)
@@ -139,19 +139,19 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         return self._keep(fit, in_use=np.zeros(shape.n_components, dtype=bool))
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> Self:
-        """Goes on training from the present weights, with other labels or other rows; the first call is `fit`.
+        """Continues training from the present weights, with other labels or rows; the first call is the same as `fit`.
 
-        A class that is new here gets the component that holds most of its rows; components keep their meaning, and the
-        model keeps the shape that it had in `fit`. Give the whole of X with its labels as they now stand: what is not
-        given is not rehearsed.
+        Components keep their meaning, and the model keeps the shape that it had in `fit`. A class that had no labels
+        before gets the component that holds most of its rows. Give all rows and all present labels: the model may
+        forget what is left out.
 
         Args:
             X: (N, D) numbers.
-            y: (N,) classes, -1 if the class is not known; None if none is.
-            classes: not needed; classes are known by the labels they have.
+            y: (N,) classes, -1 if the class is not known; None if no class is known.
+            classes: ignored, because the classes are those that have labels; other estimators require it.
 
         Raises:
-            ValueError: as in `fit`, or there are more classes by now than components.
+            ValueError: as for `fit`, or there are more classes than components.
         """
         del classes
         if not hasattr(self, "model_"):
@@ -184,7 +184,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         return self._answers(X)[1]
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
-        """(N,) the bound on log p(x) of each row (Eq. 2), in nats; features that never vary are left out."""
+        """(N,) the bound on log p(x) of each row (Eq. 2), in nats, without features that were constant in `fit`."""
         table = checked(self, X)
         log_prior = torch.from_numpy(self._log_prior)
         scale = self.model_.inputs.scale.log().sum().item()  # from the density of standardised values to that of x
@@ -197,7 +197,11 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         return found
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The share of the labelled rows that get their label; rows with the label -1 do not count."""
+        """The share of the labelled rows whose prediction is their label; rows with the label -1 do not count.
+
+        Raises:
+            ValueError: no row has a label.
+        """
         check_is_fitted(self)
         check_consistent_length(X, y)
         truth = np.asarray(y)
@@ -220,13 +224,16 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
 
         Args:
             n_samples: how many.
-            label: the class to draw from; None draws from all, as often as the training rows are of them.
-            component: the component to draw from instead.
-            noise: whether x is drawn from p(x | ...); otherwise it is the mean, which suits images.
-            random_state: of the draws; None takes that of the estimator.
+            label: the class to draw from; None draws from all classes, in their proportions in the training rows.
+            component: the component to draw from; None draws from all components of the class.
+            noise: whether x is drawn from p(x | ...); False gives the mean, which suits images.
+            random_state: seed, or generator, of the draws; None takes that of the estimator.
 
         Returns:
-            X (n_samples, D) and y (n_samples,), the classes.
+            X (n_samples, D) and the class of each row, y (n_samples,).
+
+        Raises:
+            ValueError: no component in use is of that class and has that number.
         """
         check_is_fitted(self)
         weights = self._sampled_components(label, component)
@@ -258,10 +265,11 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         return predict(self.model_, table, table.rows, np.float64)
 
     def _keep(self, fit: "Fit", in_use: NDArray[np.bool_]) -> Self:
-        """Trains, and keeps what came of it; `in_use` (K,) says which components had a class before."""
+        """Trains, and stores the results; `in_use` (K,) says which components had a class before."""
         bounds, owner, knowledge = fit.train()
-        model, labels = fit.state.model.cpu().double().eval(), fit.labels  # in double precision rows do not interfere
-        # Of features in the same precision too, so that `predict` says of these rows what `transduction_` does.
+        # In single precision, rounding would make the results of a row depend on the other rows of its batch. Features
+        # are computed again in double precision too, so that `predict` gives for these rows what `transduction_` holds.
+        model, labels = fit.state.model.cpu().double().eval(), fit.labels
         q_y = predict(model, replace(fit.table, features=None), fit.table.rows, np.float64)[0]
         position = class_of_component(q_y, owner, labels, in_use)
         classes = with_new(np.sort(labels.classes), int(position.max()) + 1 - len(labels.classes))
@@ -276,7 +284,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         return self
 
     def _sampled_components(self, label: object, component: int | None) -> NDArray[np.float64]:
-        """(K,) how often to draw from each component."""
+        """(K,) the probability of drawing from each component."""
         position = self.class_of_component_
         wanted = position >= 0
         if component is not None:

@@ -30,12 +30,12 @@ class Fit:
     """One training run over arrays.
 
     Attributes:
-        state: where it begins.
+        state: the state that training begins with.
         table: X.
-        config: how to train.
+        config: the training configuration.
         labels: y.
-        owner: (K,) the positions, as strings, of the classes that own the components so far.
-        began: `time.monotonic()` at its beginning.
+        owner: (K,) the owners so far, as strings of positions in `labels.classes`; None for a free component.
+        began: the value of `time.monotonic()` when the run began.
     """
 
     state: TrainingState
@@ -46,7 +46,11 @@ class Fit:
     began: float
 
     def train(self) -> tuple[NDArray[np.float64], Owner, Knowledge]:
-        """Trains to the end; the bounds on the way, and what owner and knowledge are then."""
+        """Trains to the end.
+
+        Returns:
+            (n,) the mean bound of an item at each record of the loop, in nats, and the final owners and knowledge.
+        """
         config, table, labels = self.config, self.table, self.labels.state()
         if config.neighbour_weight:
             self.state.neighbours = nearest_rows(self.state, table)
@@ -74,7 +78,7 @@ class Fit:
 
 
 def with_features(table: Table, shape: ModelConfig) -> Table:
-    """The table with what the model's extractor makes of its images, in half precision: for training alone."""
+    """The table with the features that the model's extractor computes, in half precision, which suffices to train."""
     return (
         table if shape.extractor is None else replace(table, features=make_features(of_name(shape.extractor), table.x))
     )

@@ -18,8 +18,8 @@ class Labels:
     """The labels of some rows.
 
     Attributes:
-        classes: (C,) the given classes, in the order in which they first came.
-        position: (N,) where in `classes` the class of each row stands, -1 if it is not known.
+        classes: (C,) the given classes; those of earlier calls come first, so that each keeps its position.
+        position: (N,) the position of each row's class in `classes`, -1 if it is not known.
     """
 
     classes: NDArray[Any]
@@ -27,10 +27,10 @@ class Labels:
 
     @classmethod
     def of(cls, y: NDArray[Any], earlier: NDArray[Any] | None = None) -> "Labels":
-        """The labels y (N,), beside classes (C',) that came earlier.
+        """The labels y (N,), whose classes follow those of earlier calls (C',).
 
         Raises:
-            ValueError: they are not classes, or some are strings and others are not.
+            ValueError: y holds values that are not classes, or some classes are strings and others are not.
         """
         known = ~is_unlabelled(y)
         given = _of_one_kind(y[known])
@@ -46,7 +46,7 @@ class Labels:
         return cls(classes, position)
 
     def state(self) -> LabelState:
-        """The same as the label store has it: items are row numbers, classes their positions."""
+        """The labels as a `LabelState`: items are row numbers and classes are positions in `classes`, as strings."""
         rows = np.flatnonzero(self.position >= 0)
         return LabelState(
             version=0,
@@ -65,7 +65,7 @@ class Labels:
 
 
 def is_unlabelled(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """(N,) where a label is -1, or "-1" as numpy has it among strings."""
+    """(N,) bool, whether a label is -1, or "-1", into which NumPy turns -1 among strings."""
     if y.dtype.kind == "U":
         return y == str(UNLABELLED)
     if y.dtype == object:
@@ -74,7 +74,11 @@ def is_unlabelled(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _of_one_kind(labels: NDArray[Any]) -> NDArray[Any]:
-    """An array of strings or of whole numbers, also out of an array of objects."""
+    """The labels as an array of strings or of whole numbers; `labels` may be an array of objects.
+
+    Raises:
+        InputError: they are fractions, of other types, or both strings and numbers.
+    """
     if labels.dtype.kind in "biuU":
         return labels
     values = labels.tolist()

@@ -1,4 +1,4 @@
-"""What the parameters of an estimator ask for; the messages name the parameter that is not allowed."""
+"""Makes configurations from the parameters of an estimator; errors name the parameter that is not allowed."""
 
 from enum import StrEnum
 from numbers import Integral, Real
@@ -25,10 +25,10 @@ def model_config(
     """The model that the parameters ask for.
 
     Args:
-        estimator: whose parameters.
+        estimator: the estimator with the parameters.
         table: X.
-        n_known: how many classes have labels.
-        extractor: of the features that training asks for.
+        n_known: the number of classes with labels.
+        extractor: the name of the extractor that the training configuration asks for.
 
     Raises:
         ValueError: a parameter is not allowed.
@@ -53,11 +53,11 @@ def model_config(
 
 
 def training_config(estimator: "SemiUnsupervisedClassifier", default_epochs: int) -> TrainingConfig:
-    """How the parameters ask to train.
+    """The training configuration that the parameters ask for.
 
     Args:
-        estimator: whose parameters.
-        default_epochs: passes over X if neither those nor minutes are given.
+        estimator: the estimator with the parameters.
+        default_epochs: passes over X if the parameters limit neither passes nor minutes.
 
     Raises:
         ValueError: a parameter is not allowed.
@@ -73,7 +73,8 @@ def training_config(estimator: "SemiUnsupervisedClassifier", default_epochs: int
     changes = {name: value for name, value in limits.items() if value is not None}
     seed = int(check_random_state(estimator.random_state).randint(2**31 - 1))
     config = TrainingConfig.for_preset(_choice(Preset, "preset", estimator.preset), seed=seed, **changes)
-    # No later run is compared with this one, and nobody looks on, adding labels and names one by one.
+    # No run is compared with this one, so no labels are held out for it. The other two settings protect a project to
+    # which people add labels and names one by one while it trains, which does not happen here.
     config = config.replaced(checked_fraction=0.0, full_weight_from=1, warm_up_steps=0)
     config = TrainingConfig.from_json({**config.to_json(), **(estimator.training or {})})
     endless = config.max_epochs is None and config.max_minutes is None
@@ -81,7 +82,11 @@ def training_config(estimator: "SemiUnsupervisedClassifier", default_epochs: int
 
 
 def device_of(name: str) -> torch.device:
-    """Where to train; ValueError if it is no device, or none that is here."""
+    """The device to train on.
+
+    Raises:
+        ValueError: the name is none of the three, or this machine does not have the device.
+    """
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device is {name!r}; give 'auto', 'cpu' or 'cuda'")
     if name == "cuda" and not torch.cuda.is_available():
@@ -90,7 +95,7 @@ def device_of(name: str) -> torch.device:
 
 
 def _choice(choices: type[Choice], parameter: str, value: object) -> Choice:
-    """A parameter's value as one of its choices."""
+    """The value of a parameter as one of its choices; InputError if it is none of them."""
     try:
         return choices(value)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""X and y as they are given to an estimator, checked, and as tables."""
+"""Checks the X and y that people give to an estimator, and makes tables of X."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,22 +15,25 @@ from dgm_engine.training.batches import Table
 if TYPE_CHECKING:
     from dgm_engine.estimator.classifier import SemiUnsupervisedClassifier
 
-_validated: Callable[..., Any] = validate_data  # for want of types in scikit-learn
+_validated: Callable[..., Any] = validate_data  # scikit-learn has no types
 
 
 def read(
     estimator: "SemiUnsupervisedClassifier", X: ArrayLike, y: ArrayLike | None, *, reset: bool
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """X (N, D), and y (N,) with -1 everywhere if there is none.
+    """Checks X and y before training.
 
     Args:
-        estimator: that is to be trained.
-        X: as it was given.
-        y: as it was given.
-        reset: whether the estimator takes the number and the names of its features from X, or X must have them.
+        estimator: the estimator to train.
+        X: as given to the estimator.
+        y: as given to the estimator; None if no class is known.
+        reset: whether the estimator takes the number and names of its features from X; otherwise X must match them.
+
+    Returns:
+        X (N, D), and y (N,), which is -1 everywhere if it was None.
 
     Raises:
-        ValueError: they cannot be trained on.
+        ValueError: the estimator cannot train on them.
     """
     settings: dict[str, Any] = {"dtype": np.float32, "ensure_min_samples": 2, "reset": reset}
     if y is None:
@@ -47,7 +50,13 @@ def read(
 
 
 def checked(estimator: "SemiUnsupervisedClassifier", X: ArrayLike) -> Table:
-    """X to answer for. Where scaling has left pixels a little outside of [0, 1] they are clipped."""
+    """Checks X (N, D) before prediction, and makes a table of it.
+
+    Values for the likelihood "bernoulli" are clipped to [0, 1], because scaling may put some a little outside of it.
+
+    Raises:
+        ValueError: X is not numbers, has other features than in `fit`, or the estimator is not fitted.
+    """
     check_is_fitted(estimator)
     values = _validated(estimator, X, dtype=np.float32, reset=False)
     binary = estimator.model_.config.likelihood is LikelihoodName.BERNOULLI
@@ -55,10 +64,10 @@ def checked(estimator: "SemiUnsupervisedClassifier", X: ArrayLike) -> Table:
 
 
 def table_of(values: NDArray[np.float32], image_shape: Sequence[int] | None) -> Table:
-    """X (N, D) to train on, as images where it holds such.
+    """X (N, D) as a table to train on; with an `image_shape`, its rows become images (H, W, C).
 
     Raises:
-        ValueError: the rows of X are no images of that shape.
+        ValueError: the rows of X are not images of that shape.
     """
     try:
         shape = values.shape[1:] if image_shape is None else tuple(int(side) for side in image_shape)

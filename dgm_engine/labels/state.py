@@ -44,9 +44,9 @@ class LabelState:
 
     Attributes:
         version: the id of the last event taken into account, 0 if there is none.
-        known: the id of the newest batch that is not undone and has something to learn, 0 if there is none; skipping
-            an item or ignoring a cluster is nothing to learn. Two states of a store with equal `known` have the same
-            to learn.
+        known: the id of the newest batch that is not undone and that a model learns from, 0 if there is none; a model
+            does not learn that an item was skipped or a cluster ignored. From two states of a store with equal `known`
+            a model learns the same.
         positive: item to its class.
         rejected: item to the classes that it does not belong to; never empty.
         none_of_named: the items that belong to none of the named classes.
@@ -87,7 +87,7 @@ class LabelState:
     use: Use | None = None
 
     def within(self, n: int) -> Self:
-        """This for a run that has n components."""
+        """The state for a run that has n components, without the edits of components that the run lacks."""
         return replace(self, edits=possible_edits(self.edits, n))
 
     @property
@@ -140,7 +140,7 @@ UNJUDGED = Judgement()
 MIN_REMNANT_SHARE = 0.2
 """A name counts only while at least this share of the images that it was given to have not been named again since.
 Images that splits took from it do not count: what is left of their cluster keeps the name, however small it is."""
-_USE_KEY = "run"  # the one key of the choices of runs
+_USE_KEY = "run"  # the only key of `_used`, so that a choice of a run can be undone like the other values
 _VIEWS = {
     "positive": "positive",
     "rejected": "rejected",
@@ -179,10 +179,10 @@ def judge(before: Judgement, event: Event) -> Judgement:
 class Step:
     """A batch on one of the two stacks.
 
-    `items`, `names`, `anchors`, `split_off`, `edits`, `ignored` and `used` hold the values to exchange at the next undo
-    or redo; None is an absent key. The name "" is of a component un-named on purpose. `classes` are the classes that
-    appeared first in this batch, with their numbers. `known` is `LabelState.known` while this batch is the newest not
-    undone.
+    `items`, `names`, `anchors`, `split_off`, `anchored`, `used`, `edits` and `ignored` hold the values to exchange at
+    the next undo or redo; None is an absent key. A component that was un-named on purpose has the name "". `classes`
+    are the classes that appeared first in this batch, with their numbers. `known` is `LabelState.known` while this
+    batch is the newest that is not undone. `mixed` is whether its events differ in kind or class.
     """
 
     first: Event

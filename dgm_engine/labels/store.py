@@ -86,6 +86,8 @@ class UndoResult:
 class LabelStore:
     """People's judgements of items and their names for components.
 
+    All methods that write judgements raise the errors of `label`.
+
     Args:
         where: the path of a SQLite file, created if it does not exist, or any SQLAlchemy URL.
 
@@ -97,7 +99,7 @@ class LabelStore:
 
     def __init__(self, where: Path | str) -> None:
         self._engine = _engine(where)
-        weakref.finalize(self, self._engine.dispose)  # a connection that nobody closed is a warning from Python 3.13 on
+        weakref.finalize(self, self._engine.dispose)  # Python 3.13 warns of connections left open
         self._name = self._engine.url.database if self._engine.dialect.name == "sqlite" else str(self._engine.url)
         self._fold = Fold()
         self._states: dict[int | None, LabelState] = {}

@@ -1,4 +1,4 @@
-"""What every model of the family states, and what follows from it."""
+"""The base class of the models: what each of them defines, and what follows from it."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,22 +14,23 @@ from dgm_engine.extractors.registry import extractor
 from dgm_engine.nn import Body, CategoricalNet, GaussianNet, GaussianTable, InputMap, likelihood_net
 
 N_DRAWS = 8
-"""Draws of a and z that a trained model averages over (Eq. 33): always the same, so that an item has one answer."""
+"""The number of draws of a and z that a trained model averages over (Eq. 33).
+
+The draws are always the same, so that the model always gives the same answer for an item."""
 
 CLOSED_LOGIT = -1e4
-"""The logit of a closed component: its probability is exactly zero, and unlike -inf it makes no NaN where a probability
-of zero meets its logarithm."""
+"""The logit of a closed component. It makes the probability exactly zero and, unlike -inf, gives no NaN in p log p."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Items, with draws of their auxiliary latent and what these say of y.
+    """B items with their q(y | x), and the draws of the auxiliary latent from which it was computed.
 
     Attributes:
-        x: (B, n_kept).
+        x: (B, n_kept) the input of the networks.
         log_q_y: (B, K) log q(y | x); for models with a, log of the mean of q(y | a, x) over the draws (Eq. 33).
         a: (S, B, A) draws from q(a | x); None for models without a.
-        log_q_a: (S, B) log q(a | x) at the draws.
+        log_q_a: (S, B) log q(a | x) at the draws; None for models without a.
     """
 
     x: Tensor
@@ -56,18 +57,19 @@ class Terms:
 class DeepGenerativeModel(nn.Module, ABC):
     """A generative model of x with a mixture component y and a continuous latent z, and its inference model.
 
-    The inference model, and p(a | x, y, z), are the same in all of them and stand here; a model states p(z | y) and
-    p(x | ...), and whether it is `auxiliary`. The others get None for a everywhere.
+    The inference model and p(a | x, y, z) are the same in all models, and are defined here. A subclass defines p(z | y)
+    and p(x | ...), and sets `auxiliary` if it has the latent a. In models without it, a is None everywhere.
 
     Args:
-        config: the shape.
-        inputs: from raw values to what the networks see.
+        config: the shape of the model.
+        inputs: maps raw values to the input of the networks.
         output_scale: standard deviation of the initial weights of output layers.
     """
 
     auxiliary: ClassVar[bool] = False
     """Whether there is an auxiliary latent a."""
     draws: Tensor | None
+    """(N_DRAWS, 1, A) the noise of the fixed draws of a; None for models without a."""
     open: Tensor
     """(K,) bool: the components that items may belong to; q(y | x) of the others is zero."""
 
@@ -106,7 +108,7 @@ class DeepGenerativeModel(nn.Module, ABC):
         return Categorical(q_y.logits.masked_fill(~self.open, CLOSED_LOGIT))
 
     def q_z(self, x: Tensor, a: Tensor | None, k: Tensor | None) -> DiagonalGaussian:
-        """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B) (Eq. 20, Eq. 7); what is None is left out."""
+        """q(z | a, x, y) at x (B, n_kept), a (S, 1, B, A) and k (M, B) (Eq. 20, Eq. 7), without those that are None."""
         return self._q_z(*((x, a) if self.auxiliary else (x,)), k=k)
 
     def q_a(self, x: Tensor) -> Likelihood | None:
@@ -114,26 +116,29 @@ class DeepGenerativeModel(nn.Module, ABC):
         return self._q_a(x) if self.auxiliary else None
 
     def p_a(self, x: Tensor, z: Tensor, k: Tensor) -> Likelihood:
-        """p(a | x, y, z): (S, M, B, A) at x (B, n_kept), z (S, M, B, Z), k (M, B) (Eq. 16); only where there is a."""
+        """p(a | x, y, z): (S, M, B, A) at x (B, n_kept), z (S, M, B, Z), k (M, B) (Eq. 16); only for models with a."""
         return self._p_a(x, z, k=k)
 
     def features(self, raw: Tensor) -> Tensor | None:
-        """(B, F) what the extractor makes of raw values (B, D); None for a model without one."""
+        """(B, F) the extractor's features of raw values (B, D); None for a model without an extractor."""
         if self.extractor is None or self.config.image_shape is None:
             return None
         return self.extractor.describe(raw.view(-1, *self.config.image_shape).permute(0, 3, 1, 2))
 
     def set_p_z(self, mean: Tensor, log_var: Tensor, k: Tensor | None = None) -> None:
-        """Gives p(z | y) at components k (M,), or at all, means and log variances (M, Z), where it depends on y."""
+        """Sets the means and log variances (M, Z) of p(z | y) at components k (M,), or at all components.
+
+        In models whose p(z) does not depend on y this does nothing.
+        """
 
     def copy_component(self, source: int, target: int) -> None:
-        """Makes one component what another is, in every network that knows y."""
+        """Copies the parameters of component `source` to `target`, in every network that depends on y."""
         for module in self.modules():
             if isinstance(module, Body | CategoricalNet | GaussianTable):
                 module.copy_category(source, target)
 
     def encode(self, x: Tensor, n_samples: int, generator: torch.Generator, features: Tensor | None = None) -> Encoded:
-        """q(y | x) at x (B, n_kept), from `n_samples` fresh draws of a where the model has one.
+        """q(y | x) at x (B, n_kept), from `n_samples` new draws of a if the model has a.
 
         `features` (B, F) are those of the raw values of x (`self.features`); a model without an extractor has none.
         """
@@ -141,19 +146,19 @@ class DeepGenerativeModel(nn.Module, ABC):
         return self._encode_at(x, features, q_a, None if q_a is None else q_a.sample(n_samples, generator))
 
     def encode_fixed(self, x: Tensor, features: Tensor | None = None) -> Encoded:
-        """The same from the fixed draws: no randomness."""
+        """`encode` with the fixed draws of a, so that nothing is random."""
         q_a = self.q_a(x)
         a = None if q_a is None or self.draws is None else q_a.transform(self.draws)
         return self._encode_at(x, features, q_a, a)
 
     def terms(self, encoded: Encoded, k: Tensor, n_samples: int, generator: torch.Generator) -> Terms:
-        """The parts of L(x, k) at components k (M, B), from `n_samples` draws of z, or from one for each draw of a."""
+        """The parts of L(x, k) at components k (M, B), from `n_samples` draws of z, or one draw for each draw of a."""
         q_z = self._q_z_at(encoded, k)
         z = q_z.sample(n_samples, generator) if encoded.a is None else q_z.sample(1, generator)[0]
         return self._terms_at(encoded, k, q_z, z)
 
     def terms_fixed(self, encoded: Encoded, k: Tensor) -> Terms:
-        """The same at items of `encode_fixed`, from fixed draws of z that all of them share: no randomness."""
+        """`terms` for items of `encode_fixed`, with fixed draws of z for all items, so that nothing is random."""
         q_z = self._q_z_at(encoded, k)
         blank = torch.empty(1, 1, self.config.n_latent)
         noise = DiagonalGaussian.noise(blank, N_DRAWS, torch.Generator().manual_seed(1))  # not the draws of a
@@ -164,7 +169,7 @@ class DeepGenerativeModel(nn.Module, ABC):
         return self.q_z(x, None, None)
 
     def vae_bound(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """(B,) the bound of that VAE, whose p(z) is N(0, I), from one draw of z (Section 3.1)."""
+        """(B,) the bound of the VAE of `vae_posterior`, whose p(z) is N(0, I), from one draw of z (Section 3.1)."""
         q_z = self.vae_posterior(x)
         p_z = DiagonalGaussian(torch.zeros_like(q_z.mean), torch.zeros_like(q_z.log_var))
         return self.p_x(q_z.sample(1, generator)[0], None).log_prob(x) - q_z.kl(p_z)
@@ -176,8 +181,8 @@ class DeepGenerativeModel(nn.Module, ABC):
     def posterior(self, x: Tensor, features: Tensor | None = None) -> tuple[Tensor, DiagonalGaussian]:
         """q(y | x) (B, K), and q(z | x, y*) (B, Z) at y* = argmax q(y | x), at raw x (B, D).
 
-        Where q(z | a, x, y*) is a mixture over the draws of a, its moments. `features` (B, F) are those of x, where
-        they are stored; otherwise they are made here.
+        In models with a, q(z | x, y*) is a mixture over the draws of a; the Gaussian has its mean and variances.
+        `features` (B, F) are the stored features of x; None computes them.
         """
         encoded = self.encode_fixed(self.inputs(x), self.features(x) if features is None else features)
         y = encoded.log_q_y.argmax(-1)[None]

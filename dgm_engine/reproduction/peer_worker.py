@@ -1,7 +1,7 @@
 """The process that runs one peer: ``python -m dgm_engine.reproduction.peer_worker PROJECT``.
 
-It reads ``peer/task.json`` in a project, works on the project's images and labels, and leaves there ``status.json`` and
-the arrays that are scored: everything as a training run does, so that both are followed and scored alike.
+It reads ``peer/task.json`` in a project's folder, fits the peer to the project's images and labels, and writes its
+status and answers beside the task. The status is like that of a training run, so the same code follows both.
 """
 
 import sys
@@ -32,13 +32,20 @@ def launch(paths: PeerPaths, task: PeerTask) -> JobStatus:
 
 
 def answers(paths: PeerPaths) -> tuple[NDArray[np.float32], Owner]:
-    """What a finished peer says: q(y | x) (N, K), one at the component of each image, and the owners (K,)."""
+    """The answers of a finished peer.
+
+    Returns:
+        q(y | x) (N, K), which is 1 at the component of each image and 0 elsewhere, and the owners (K,).
+
+    Raises:
+        CorruptError: a file of the answers is missing or damaged.
+    """
     owner: Owner = tuple(read_json(paths.owner))
     return np.eye(len(owner), dtype=np.float32)[load_array(paths.component)], owner
 
 
 def work(paths: PeerPaths) -> None:
-    """Runs the peer from its task to its answers."""
+    """Reads the task, runs the peer and writes its answers."""
     task = _read_task(paths.task)
     pool = load_pool(paths.project.images)
     labels = LabelStore(paths.project.labels)
@@ -53,12 +60,12 @@ def work(paths: PeerPaths) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the peer of the project that the first argument names; 0 unless it failed."""
+    """Runs the peer of the project whose folder is the first argument; returns 0, or 1 if the peer failed."""
     import torch
 
     paths = ProjectPaths(Path(arguments[0])).peer
     jobs.give_way(10)
-    torch.set_num_threads(1)  # as in `run_on_pool`: the status says it
+    torch.set_num_threads(1)  # `run_on_pool` does too, but only after the status has recorded it
     reporter = Reporter(paths.status, paths.stop_request)
 
     def run() -> None:
@@ -76,7 +83,7 @@ def _read_task(path: Path) -> PeerTask:
 def _owner(
     task: PeerTask, pool: Pool, component: NDArray[np.int64], positive: Mapping[str, str], classes: list[str]
 ) -> Owner:
-    """The owners: a classifier's classes own themselves; a cluster goes to the class with most labels in it."""
+    """(K,) the owners: each class of a classifier owns itself; a cluster goes to the class with most labels in it."""
     if task.peer in CLASSIFIERS:
         return tuple(classes)
     n_components = max(task.n_components or 0, int(component.max()) + 1)

@@ -1,4 +1,6 @@
-"""The methods of others, with their libraries' own defaults but for what is said here: arrays in, arrays out.
+"""The methods that our models are compared with, as functions of arrays.
+
+Settings that are not given here are the defaults of the libraries.
 
 Heavy libraries are imported by the function that needs them.
 """
@@ -19,11 +21,11 @@ from dgm_engine.data.pool import Pool
 from dgm_engine.reproduction.tables import CLASSIFIERS, PeerName
 
 PEER_DIMENSIONS = 50
-"""Principal components that all but the deep peers work on."""
+"""The number of principal components that all peers but the deep ones work on."""
 DEEP_PEERS = frozenset({PeerName.VADE, PeerName.DEC})
 DEEP_EPOCHS = {Preset.FAST: (10, 15), Preset.PAPER: (100, 150)}
-"""Passes of the deep peers, pretraining and clustering: clustpy's own with preset `paper`, a tenth with `fast`, which
-takes about as long as a run of ours."""
+"""Passes of the deep peers over the images, (pretraining, clustering): the defaults of clustpy with preset `paper`, a
+tenth of them with `fast`, which takes about as long as a run of our models."""
 MISSING_NOTE = "not installed: pip install 'dgm-studio[dev]'"
 
 
@@ -32,9 +34,9 @@ class PeerTask:
     """What a peer is asked to do.
 
     Attributes:
-        peer: which.
-        n_components: clusters to look for; None for classifiers.
-        seed: of every draw.
+        peer: the method.
+        n_components: the number of clusters to find; None for a classifier.
+        seed: the seed of every random draw.
         epochs: (pretraining, clustering) passes of a deep peer.
     """
 
@@ -45,12 +47,12 @@ class PeerTask:
 
     @property
     def stages(self) -> str:
-        """The passes as text; "" if there are none."""
+        """The passes as text; "" for a peer without passes."""
         return f"{self.epochs[0]} + {self.epochs[1]}" if self.peer in DEEP_PEERS else ""
 
 
 def deep_epochs(preset: Preset, epochs: int | None) -> tuple[int, int]:
-    """Passes of a deep peer: the preset's, or `epochs` of clustering after two thirds as many of pretraining."""
+    """Passes (pretraining, clustering) of a deep peer; `epochs`, if given, is the second, and 2/3 of it the first."""
     return DEEP_EPOCHS[preset] if epochs is None else (max(1, 2 * epochs // 3), epochs)
 
 
@@ -60,19 +62,22 @@ def missing(peer: PeerName) -> str:
 
 
 def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], fitted: int) -> NDArray[np.int64]:
-    """Fits a peer to the first images and predicts all.
+    """Fits a peer to the first images and predicts all images.
 
     Args:
-        task: what to do.
-        x: (N, D) values between 0 and 1.
-        known: (fitted,) the labelled class of each image, numbered from 0, or -1; clusterers do not look at it.
-        fitted: how many images, from the first, to fit to.
+        task: the peer and its settings.
+        x: (N, D) pixels between 0 and 1, or features.
+        known: (fitted,) the labelled class of each image, numbered from 0, or -1; clusterers ignore it.
+        fitted: the number of images to fit to, from the first on.
 
     Returns:
-        (N,) the cluster of each image; of a classifier the class.
+        (N,) the cluster of each image, or its class if the peer is a classifier.
+
+    Raises:
+        ValueError: the task of a clusterer has no number of clusters.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other people's libraries: deprecations, and fits short of convergence
+        warnings.simplefilter("ignore")  # from the libraries: deprecations, and fits that end before they converge
         if task.peer in CLASSIFIERS:
             return _CLASSIFIERS[task.peer](task, _reduced(x, fitted, task.seed), known, fitted)
         return _CLUSTERERS[task.peer](task, x, fitted)
@@ -81,13 +86,15 @@ def run_peer(task: PeerTask, x: NDArray[np.float32], known: NDArray[np.int64], f
 def run_on_pool(
     task: PeerTask, pool: Pool, known: NDArray[np.int64], features: NDArray[np.floating] | None = None
 ) -> NDArray[np.int64]:
-    """Fits a peer to the images that a model trains on, on one thread, as our worker on two cores, and predicts all.
+    """Fits a peer to the images that a model would train on, and predicts all images.
+
+    The process uses one thread from then on, as the training worker does on two cores, so that times can be compared.
 
     Args:
-        task: what to do.
+        task: the peer and its settings.
         pool: the images.
         known: (N,) the labelled class of each image, numbered from 0, or -1.
-        features: (N, D) what the peer sees in place of the pixels.
+        features: (N, D) the input of the peer; None takes the pixels, scaled to [0, 1].
 
     Returns:
         (N,) the cluster or class of each image.
@@ -177,7 +184,7 @@ _CLASSIFIERS = {PeerName.LABEL_SPREADING: _label_spreading, PeerName.SELF_TRAINI
 
 
 def _reduced(x: NDArray[np.float32], fitted: int, seed: int) -> NDArray[np.float32]:
-    """(N, at most 50) principal components, fitted to the first images."""
+    """(N, at most `PEER_DIMENSIONS`) principal components, fitted to the first `fitted` images."""
     from sklearn.decomposition import PCA
 
     size = min(PEER_DIMENSIONS, fitted, x.shape[1])

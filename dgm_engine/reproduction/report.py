@@ -1,4 +1,4 @@
-"""One table of all results: the paper's figures, ours, and the peers' beside each other, as Markdown and CSV."""
+"""The report on a table: the accuracies of the paper, of our models and of the peers, as Markdown and CSV."""
 
 import csv
 import io
@@ -28,7 +28,13 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Statistic:
-    """Of the accuracies of several runs, in percent: mean, standard deviation (n - 1; None of one run), worst."""
+    """The accuracies of several runs, in percent.
+
+    Attributes:
+        mean: their mean.
+        sd: their standard deviation, with n - 1 in the denominator; None for a single run.
+        worst: the lowest.
+    """
 
     mean: float
     sd: float | None
@@ -36,7 +42,7 @@ class Statistic:
 
     @classmethod
     def of(cls, shares: Sequence[float]) -> "Statistic":
-        """Of shares of 1."""
+        """The statistic of one or more accuracies, given as shares of 1."""
         values = [100 * share for share in shares]
         return cls(mean(values), stdev(values) if len(values) > 1 else None, min(values))
 
@@ -46,23 +52,23 @@ class Line:
     """A line of the report: one row of the table, run in one variant.
 
     Attributes:
-        row: the row's key; "" of a published one.
+        row: the key of the row; "" for a published row.
         kind: "model", "peer" or "published".
-        title: what it is called.
-        n_latent: Z, if there is one.
-        n_auxiliary: A, if there is one.
-        n_components: K, if there is one.
-        variant: how it was run; None if it was not.
-        note: why there are no figures; "" if there are.
-        paper: the paper's accuracies, by the names of `PAPER_MEASURES`.
-        ours: the accuracies, by the names of `MEASURES`.
-        runs: how many runs.
-        seeds: theirs.
-        components_used: on average.
-        minutes: of one run, on average.
-        epochs: of each run; more than one text where they differ.
-        device: what they ran on; more than one where they differ.
-        version: of the program, likewise.
+        title: the name of the method.
+        n_latent: Z; None if the method has none.
+        n_auxiliary: A; None if the method has none.
+        n_components: K; None if the method has none.
+        variant: how the row was run; None if it was not run here.
+        note: why the line has no accuracies; "" if it has some.
+        paper: the accuracies in the paper, in percent, by their names in `PAPER_MEASURES`.
+        ours: the accuracies of the runs here, by their names in `MEASURES`.
+        runs: the number of runs.
+        seeds: the seeds of the runs.
+        components_used: the mean number of components in use.
+        minutes: the mean wall-clock time of a run, in minutes.
+        epochs: the passes of each run, as text; if runs differ, all values, separated by "; ".
+        device: the device of the runs; if they differ, all of them.
+        version: the version of this program; if runs differ, all of them.
     """
 
     row: str
@@ -85,12 +91,14 @@ class Line:
 
 
 def lines(table: Table, results: Sequence[RunResult], notes: dict[str, str]) -> list[Line]:
-    """The report's lines: our rows, the peers, the published ones; a row not run yet stands there without figures.
+    """The lines of the report: the rows of our models, of the peers, and the published ones.
+
+    A row that was not run yet has a line without accuracies.
 
     Args:
-        table: which.
-        results: of all runs so far.
-        notes: row key to why it has no figures, if there is more to say than that it was not run.
+        table: the table of the paper.
+        results: the results of all runs so far.
+        notes: row key to the reason why it has no accuracies, for rows that cannot run; others get `NOT_RUN_NOTE`.
     """
     found: list[Line] = []
     for row in table.rows:
@@ -103,7 +111,7 @@ def lines(table: Table, results: Sequence[RunResult], notes: dict[str, str]) -> 
 
 
 def to_csv(table_lines: Sequence[Line]) -> str:
-    """The lines with a header, one column for each figure."""
+    """The lines as CSV, with a header and one column for each value."""
     text = io.StringIO()
     records = [_flat(line) for line in table_lines]
     writer = csv.DictWriter(text, list(dict.fromkeys(key for record in records for key in record)), restval="")
@@ -113,7 +121,7 @@ def to_csv(table_lines: Sequence[Line]) -> str:
 
 
 def to_markdown(table: Table, table_lines: Sequence[Line]) -> str:
-    """The report for people: what was run here, the paper's baselines, and what the columns mean."""
+    """The report as Markdown: the rows that are run here, the published rows, and a legend of the columns."""
     run_here = [line for line in table_lines if line.kind != "published"]
     columns = _columns(labelled=bool(table.labelled))
     parts = [
@@ -208,7 +216,7 @@ def _flat(line: Line) -> dict[str, object]:
 
 
 def _settings(variant: Variant | None) -> dict[str, object]:
-    """All of the variant but its epochs, which have a column of their own; empty if there is none."""
+    """The fields of the variant except its epochs, which have a column of their own; all "" if there is no variant."""
     if variant is None:
         return dict.fromkeys(_settings(Variant(None)), "")
     return {key: value for key, value in asdict(variant).items() if key != "epochs"}
@@ -222,7 +230,7 @@ _Cell = Callable[[Line], str]
 
 
 def _columns(*, labelled: bool) -> list[tuple[str, _Cell]]:
-    """Titles, and what stands under them."""
+    """The titles of the columns, and the functions that give their cells."""
     honest = ("named", "hungarian", "all", "old", "new") if labelled else ("hungarian",)
     columns: list[tuple[str, _Cell]] = [
         ("Model", lambda line: line.title),

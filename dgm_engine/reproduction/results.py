@@ -1,7 +1,7 @@
-"""What one run of one row came to, as a file.
+"""The result of one run of a row, as a file.
 
-The files are all the memory there is: a run whose file exists is done, and the report is made from the files alone. So
-two processes may work on one table, and the files of runs done elsewhere can be copied in.
+Nothing else records what was done: a run is done if its file exists, and the report is made from the files alone. So
+two processes may work on one table, and results from another machine can be copied in.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,24 +14,24 @@ from dgm_engine.json_files import read_json, write_json
 from dgm_engine.reproduction.tables import TableName
 
 MEASURES = ("overall", "semi_sup", "un_sup", "named", "hungarian", "all", "old", "new")
-"""The accuracies; each a share of 1, or None if it does not apply.
+"""The names of the accuracies; each accuracy is a share of 1, or None if it does not apply.
 
-overall, semi_sup, un_sup: the paper's. Every component takes the majority class of the test images in it; then the
-    share of right ones of all test images, of those of labelled classes, and of those of the others.
+overall, semi_sup, un_sup: as in the paper. Every component takes the majority class of the test images in it; the
+    accuracies are the shares of right images among all test images, those of labelled classes, and the others.
 named, hungarian, all, old, new: as in `services.evaluating.Evaluation`.
 """
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How a table is run; figures of different variants never share a line.
+    """How a table is run; runs of different variants never share a line of the report.
 
     Attributes:
-        preset: the training settings; deep peers take their epochs from it, for other peers there is none.
-        labels: labels for each labelled class; None in the tables without labels.
-        epochs: passes over the pool instead of the preset's own; None likewise.
+        preset: the training settings; deep peers take their epochs from it; None for the other peers.
+        labels: the number of labels for each labelled class; None in the tables without labels.
+        epochs: passes over the pool in place of those of the preset; None keeps the preset's.
         limit: the size of a sample of the training images; None takes all.
-        bound_alone: without the terms of the preset that the paper's objective does not have.
+        bound_alone: whether the terms of the preset that the objective of the paper does not have are left out.
     """
 
     preset: Preset | None
@@ -45,7 +45,7 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """Its name in paths."""
+        """The name of the variant in paths."""
         parts = {"labels": self.labels, "epochs": self.epochs, "items": self.limit}
         said = [f"{value}{name}" for name, value in parts.items() if value is not None]
         return "-".join([self.preset or "any", *said, *(["bound"] if self.bound_alone else [])])
@@ -56,17 +56,17 @@ class RunResult:
     """One finished run.
 
     Attributes:
-        table: of the paper.
-        row: key of the table's row.
-        seed: of every draw, that of the labels included.
-        variant: how it was run.
-        measures: the accuracies, by the names of `MEASURES`.
-        components_used: components that are the most probable one of at least one training image.
-        seconds: wall-clock time; of a run that was taken up again, up to its checkpoints.
-        epochs: passes done, as text; of a peer those of its stages; "" if there are none.
-        device: what it ran on.
-        version: of this program.
-        date: ISO 8601, UTC.
+        table: the table of the paper.
+        row: the key of the row.
+        seed: the seed of every random draw, the choice of labels included.
+        variant: how the row was run.
+        measures: the accuracies, by their names in `MEASURES`.
+        components_used: the number of components that are the most probable one of at least one training image.
+        seconds: wall-clock time; if the run was interrupted and resumed, work lost after a checkpoint does not count.
+        epochs: passes done, as text; for a deep peer those of each stage; "" for a method without passes.
+        device: the device that it ran on.
+        version: the version of this program.
+        date: when the result was made, ISO 8601, UTC.
         confusion: truth (R names), predicted (C names) and counts (R, C) over the test images.
     """
 
@@ -85,7 +85,11 @@ class RunResult:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """What `write_result` wrote."""
+        """The result that `ResultFiles.write` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: `value` is not a result.
+        """
         changed: dict[str, Any] = {
             "table": TableName(value["table"]),
             "variant": Variant(**value["variant"]),
@@ -96,7 +100,12 @@ class RunResult:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """The results of one table under an output folder, and all files that lie beside them."""
+    """The files of one table in an output folder: results, the projects that runs work in, locks and reports.
+
+    Attributes:
+        out: the output folder.
+        table: the table of the paper.
+    """
 
     out: Path
     table: TableName
@@ -107,41 +116,41 @@ class ResultFiles:
         return self.out / "runs" / self.table
 
     def path(self, variant: Variant, row: str, seed: int) -> Path:
-        """The file of one run."""
+        """The file with the result of one run."""
         return self.root / variant.key / f"{row}-seed{seed}.json"
 
     def work(self, variant: Variant, row: str, seed: int) -> Path:
-        """The project that a run works in until its file is there."""
+        """The folder of the project that a run works in until its result is written."""
         return self.out / "work" / self.table / variant.key / self.path(variant, row, seed).stem
 
     def work_lock(self, variant: Variant, row: str, seed: int) -> Path:
-        """The file to lock while one works on a run."""
+        """The file that a process locks while it works on a run."""
         return self.work(variant, row, seed).with_suffix(".lock")
 
     @property
     def markdown(self) -> Path:
-        """The report on all runs, for people."""
+        """The report on all runs as Markdown."""
         return self.out / f"{self.table}.md"
 
     @property
     def csv(self) -> Path:
-        """The report on all runs, for programs."""
+        """The report on all runs as CSV."""
         return self.out / f"{self.table}.csv"
 
     @property
     def report_lock(self) -> Path:
-        """The file to lock while the report is written."""
+        """The file that a process locks while it writes the report."""
         return self.out / f".{self.table}.lock"
 
     def write(self, result: RunResult) -> None:
-        """Writes one run's file."""
+        """Writes the file of one run."""
         write_json(self.path(result.variant, result.row, result.seed), asdict(result))
 
     def read(self) -> list[RunResult]:
-        """All runs of the table.
+        """The results of all runs of the table.
 
         Raises:
-            CorruptError: a file is no result.
+            CorruptError: a file is not the result of a run.
         """
         return [_read(path) for path in sorted(self.root.glob("*/*.json"))]
 

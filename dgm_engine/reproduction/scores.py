@@ -1,4 +1,4 @@
-"""How a run is scored: ours and the peers' by the same functions."""
+"""Scores runs of models and of peers by the same functions."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +14,12 @@ from dgm_engine.training.ownership import Owner, class_probabilities, group_name
 
 @dataclass(frozen=True)
 class Scores:
-    """What a run comes to.
+    """The scores of a run.
 
     Attributes:
-        measures: the accuracies, by the names of `results.MEASURES`.
+        measures: the accuracies, by their names in `results.MEASURES`.
         confusion: truth (R names), predicted (C names) and counts (R, C), of the scored images.
-        components_used: components that are the most probable one of at least one training image.
+        components_used: the number of components that are the most probable one of at least one training image.
     """
 
     measures: dict[str, float | None]
@@ -30,14 +30,14 @@ class Scores:
 def score(
     pool: Pool, q_y: NDArray[np.floating], owner: Owner, labelled: tuple[int, ...], *, classifier: bool = False
 ) -> Scores:
-    """Scores q(y | x) of the whole pool on the images that are held out.
+    """Scores q(y | x) on the images that the source reserves for evaluation (`Pool.scored`).
 
     Args:
-        pool: with ground truth.
-        q_y: (N, K); of a peer, one at the cluster or class of each image.
-        owner: (K,) the class that owns each component, None if there is none.
-        labelled: the classes that have labels, by number.
-        classifier: the components are classes; so none is matched with any class but itself.
+        pool: the images, with ground truth.
+        q_y: (N, K) q(y | x) of the whole pool; for a peer, 1 at the cluster or class of each image and 0 elsewhere.
+        owner: (K,) the class that owns each component, None if no class does.
+        labelled: the numbers of the classes that have labels.
+        classifier: whether the components are classes; each then counts as itself and is not matched with another.
     """
     q_scored = np.asarray(q_y[pool.scored], dtype=np.float32)
     component, truth = q_scored.argmax(axis=1), pool.truth[pool.scored]
@@ -70,6 +70,6 @@ def score(
 
 
 def _by_novelty(right: NDArray[np.bool_], truth: NDArray[np.integer], has_labels: NDArray[np.bool_]) -> AllOldNew:
-    """Shares of right items (n,): of all, of the classes that have labels, and of the others."""
+    """The shares of right items (n,) among all, among those of classes with labels, and among the others."""
     old = has_labels[truth]
     return AllOldNew(*(float(part.mean()) if part.size else None for part in (right, right[old], right[~old])))

@@ -7,13 +7,13 @@ from dgm_engine.config import ModelConfig, ModelName
 from dgm_engine.errors import InputError
 
 N_CLASSES = 10
-"""N_gt of both data sets."""
+"""N_gt, the number of true classes, of both data sets."""
 MODELS, PEERS = "models", "peers"
 """Names that select all rows of a kind."""
 
 
 class TableName(StrEnum):
-    """A table of the paper."""
+    """The name of a table of the paper."""
 
     TABLE_1 = "table1"
     TABLE_2 = "table2"
@@ -21,7 +21,7 @@ class TableName(StrEnum):
 
 
 class PeerName(StrEnum):
-    """A method that is not ours."""
+    """A method that our models are compared with."""
 
     K_MEANS = "k-means"
     UMAP_GMM = "umap-gmm"
@@ -32,7 +32,7 @@ class PeerName(StrEnum):
 
 
 CLASSIFIERS = frozenset({PeerName.LABEL_SPREADING, PeerName.SELF_TRAINING})
-"""The peers that learn from labels and know no class but those; the others cluster and see no label."""
+"""The peers that learn from labels and predict only labelled classes. The other peers cluster and see no labels."""
 PEER_TITLES = {
     PeerName.K_MEANS: "k-means",
     PeerName.UMAP_GMM: "UMAP + Gaussian mixture",
@@ -45,7 +45,7 @@ PEER_TITLES = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean, and the standard deviation over runs where it is told."""
+    """An accuracy in percent: the mean over runs, and the standard deviation, None if it was not published."""
 
     mean: float
     sd: float | None = None
@@ -53,14 +53,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A row of ours.
+    """A row of one of our models.
 
     Attributes:
-        model: which model.
+        model: the model.
         n_latent: Z.
         n_components: K.
-        paper: the paper's accuracies in percent: of all, semi-supervised and unsupervised classes; only the first in
-            the tables without labels.
+        paper: the accuracies in the paper, in percent: over all classes, those with labels, and the others; only the
+            first in the tables without labels.
     """
 
     model: ModelName
@@ -70,27 +70,27 @@ class ModelRow:
 
     @property
     def key(self) -> str:
-        """How the row is called on the command line and in file names."""
+        """The name of the row on the command line and in file names."""
         return f"{self.model}-{self.n_latent}-{self.n_components}"
 
     @property
     def title(self) -> str:
-        """How the row is called in the table."""
+        """The name of the row in the table."""
         return self.model.acronym
 
     @property
     def n_auxiliary(self) -> int | None:
-        """A, where the model has an auxiliary latent; the paper's is always the default."""
+        """A, the default in all rows of the paper; None if the model has no auxiliary latent."""
         return ModelConfig.n_auxiliary if self.model.auxiliary else None
 
 
 @dataclass(frozen=True)
 class PeerRow:
-    """A row of somebody else's method, run here.
+    """A row of a peer, run here.
 
     Attributes:
-        peer: which method.
-        n_components: clusters; None if there are as many as labelled classes.
+        peer: the method.
+        n_components: the number of clusters; None for a classifier, whose components are the labelled classes.
     """
 
     peer: PeerName
@@ -98,12 +98,12 @@ class PeerRow:
 
     @property
     def key(self) -> str:
-        """How the row is called on the command line and in file names."""
+        """The name of the row on the command line and in file names."""
         return str(self.peer) if self.n_components is None else f"{self.peer}-{self.n_components}"
 
     @property
     def title(self) -> str:
-        """How the row is called in the table."""
+        """The name of the row in the table."""
         return PEER_TITLES[self.peer]
 
 
@@ -112,7 +112,7 @@ Row = ModelRow | PeerRow
 
 @dataclass(frozen=True)
 class Published:
-    """A row that the paper copied from elsewhere; accuracy in percent."""
+    """A row that the paper quotes from other papers."""
 
     title: str
     n_components: int
@@ -121,16 +121,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Table:
-    """One table.
+    """A table of the paper.
 
     Attributes:
-        name: which.
+        name: its name.
         caption: what it shows.
         source: the built-in data set.
         labelled: the classes that have labels, by their number in the data set; the others have none.
-        models: the rows of ours.
-        peers: the rows of others, run here.
-        published: the rows of others, from the paper.
+        models: the rows of our models.
+        peers: the rows of peers, run here.
+        published: the rows that the paper quotes from other papers.
     """
 
     name: TableName
@@ -143,11 +143,14 @@ class Table:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All that can be run."""
+        """The rows that can be run here."""
         return (*self.models, *self.peers)
 
     def chosen(self, wanted: tuple[str, ...]) -> tuple[Row, ...]:
-        """The rows that are asked for: by key, by a key's beginning ("gm-dgm"), or by kind; all if none is named.
+        """The rows that people ask for.
+
+        Args:
+            wanted: keys of rows, beginnings of keys ("gm-dgm") or kinds (`MODELS`, `PEERS`); empty chooses all rows.
 
         Raises:
             InputError: a name matches no row.

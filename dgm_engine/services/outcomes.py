@@ -1,4 +1,4 @@
-"""What came of training: whether the newest results are shown, what is left to do, what could not be learned."""
+"""The outcome of training: whether the newest results are in use, what is left to do, what the model did not learn."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from dgm_engine.training.naming import still_overruled
 
 @dataclass(frozen=True)
 class TurnedDown:
-    """The newest results, which were worse than those before, so that these stay until a person decides.
+    """The newest results, if they were worse than those before, which therefore stay in use until a person decides.
 
     Attributes:
-        run: the run that left them.
-        in_use: the run whose results are shown.
-        comparison: the two side by side.
+        run: the number of the run with the newest results.
+        in_use: the number of the run in use.
+        comparison: how the newest results compare with those before.
     """
 
     run: int
@@ -35,13 +35,13 @@ class TurnedDown:
 
 @dataclass(frozen=True)
 class Left:
-    """What a run that was stopped, or ended otherwise before its time, did not get to.
+    """The rest of the schedule of a run that was stopped, or that ended early for another reason.
 
     Attributes:
-        run: its number.
-        epochs: passes that are left, or None if time ends the run, or that is not known.
-        of_epochs: passes of the whole schedule; None as `epochs`.
-        seconds: about how long the rest takes; None if nothing can be said of that yet.
+        run: the number of the run.
+        epochs: the passes that are left; None if time limits the run, or if the number is not known.
+        of_epochs: the passes of the whole schedule; None if `epochs` is None.
+        seconds: an estimate of the time that the rest takes; None if there is no estimate yet.
     """
 
     run: int
@@ -51,14 +51,16 @@ class Left:
 
 
 class Moved(NamedTuple):
-    """A name that is no longer where a person gave it, as it belongs to the images and these are elsewhere.
+    """A name that the cluster to which a person gave it no longer has.
+
+    A name belongs to the images that the person saw in the cluster, and these may be in other clusters now.
 
     Attributes:
-        component: the cluster that it was given to.
+        component: the cluster that the person gave the name to.
         class_name: the name.
-        now: the clusters that have it; none where its images are no cluster's own any more.
-        answered: the class that the cluster has by answers about its images instead; "" if they left it without one,
-            None if it was no answer that moved the name.
+        now: the clusters that have the name now; empty if its images no longer are most of any cluster.
+        answered: the class that answers about its images gave the cluster instead; "" if they left it without a class,
+            None if answers are not the reason.
     """
 
     component: int
@@ -68,9 +70,9 @@ class Moved(NamedTuple):
 
 
 def turned_down(project: Project) -> TurnedDown | None:
-    """The newest results, where they are not shown because they were worse and nobody has decided about that yet.
+    """The newest results, if they are not in use because they were worse, and no person has decided about them yet.
 
-    None while a run is at work: what it leaves may change everything.
+    None while a run is at work, because its results will be the newest.
     """
     chosen = choice(project)
     newest = next(run_results.readable_runs(project.paths), None)
@@ -92,7 +94,7 @@ def something_new(project: Project) -> bool:
 
 
 def left_to_do(project: Project) -> Left | None:
-    """What the run in use did not get to; None if it is not `unfinished`, or there is none."""
+    """The rest of the schedule of the run in use; None if there is no such run, or it is not `unfinished`."""
     run = run_in_use(project)
     if run is None or not run_results.unfinished(run):
         return None
@@ -112,9 +114,9 @@ def left_to_do(project: Project) -> Left | None:
 
 
 def moved_names(seen: Snapshot) -> tuple[Moved, ...]:
-    """The names of clusters that are no longer where they were given, by cluster."""
+    """The names that are no longer on the cluster that people gave them to, in the order of these clusters."""
     labels, owner = seen.labels, seen.owner
-    hold = {anchor.class_name for anchor in labels.anchors.values()}  # a name that was given up since is not missed
+    hold = {anchor.class_name for anchor in labels.anchors.values()}  # people gave up all other names since
     given = [(k, name) for k, name in sorted(labels.names.items()) if k in labels.anchored and name in hold]
     answered = {k: said.class_name for k, said in still_overruled(seen.results.overruled, labels).items()}
     return tuple(
@@ -125,13 +127,13 @@ def moved_names(seen: Snapshot) -> tuple[Moved, ...]:
 
 
 def moves_known(seen: Snapshot, person: str) -> frozenset[Moved]:
-    """The moved names that somebody said they know of."""
+    """The moved names that a person said they know of."""
     known = _known_moves(_moves_seen(seen)).get(person, ())
     return frozenset(Moved(component, name, tuple(now), answered) for component, name, now, answered in known)
 
 
 def know_moves(seen: Snapshot, person: str, moved: Iterable[Moved]) -> None:
-    """Notes that somebody knows of these."""
+    """Stores that a person knows of these moved names."""
     path = _moves_seen(seen)
     known = moves_known(seen, person).union(moved)
     write_json(path, {**_known_moves(path), person: sorted(known, key=repr)})
@@ -144,14 +146,14 @@ def unlearned(seen: Snapshot) -> tuple[str, ...]:
 
 
 def _moves_seen(seen: Snapshot) -> Path:
-    """The numbers of clusters mean something within a lineage."""
+    """The file of the moved names that people know of; one for each lineage, which gives cluster numbers a meaning."""
     return seen.project.paths.run(seen.lineage).moves_seen
 
 
 def _known_moves(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
-    except CorruptError:  # there is none yet, or it is damaged, and then people are told once more
+    except CorruptError:  # the file is missing, or damaged, and then people are told once more
         return {}
 
 
@@ -161,7 +163,7 @@ def _curves_stamp(run: RunPaths) -> int:
 
 @kept_by_stamp(_curves_stamp, maxsize=4)  # a run's curves may be long
 def _pace(run: RunPaths, _stamp: int) -> float | None:
-    """Seconds for one pass by the curves, without what came before the first; None if they are too short."""
+    """Seconds for one pass, from the first record of the curves to the last; None if the curves are too short."""
     told = [(record["epoch"], record["seconds"]) for record in runs.metrics(run) if record.get("epoch")]
     if not told or told[-1][0] <= told[0][0]:
         return None

@@ -22,14 +22,14 @@ class Standing:
     """How far the work has come.
 
     Attributes:
-        labelled: images with a class that a person gave; those of class folders do not count.
-        clusters: clusters that hold images.
-        named_clusters: how many of these have a name.
+        labelled: the number of images that people gave a class; labels from class folders do not count.
+        clusters: the number of clusters that hold images.
+        named_clusters: the number of these that have a name.
         named_share: share of the shown images that the model gives a named class.
         sure_share: of these, the share that it is sure of (`SURE_CONFIDENCE`); None if there are none.
-        accuracy: by the newest audit; None if there was none.
-        audited: the run that this is the accuracy of, where that is not the newest with results; else None.
-        doubted_names: clusters whose name answers speak against, see `suspects.suspect_names`.
+        accuracy: the accuracy in the newest audit; None if there was no audit.
+        audited: the number of the run that was audited, if that is not the run looked at; else None.
+        doubted_names: the number of clusters whose name is contradicted by answers, see `suspects.suspect_names`.
     """
 
     labelled: int

@@ -1,4 +1,4 @@
-"""Labels that somebody should look at once more."""
+"""Labels, and names of clusters, that somebody should check."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,8 +24,8 @@ class Suspect:
         item: its id.
         row: its pool row.
         label: the class that a person gave it.
-        expected: the class that it probably is of instead.
-        reason: why, in the person's words.
+        expected: the class that the item probably has instead.
+        reason: why the label is probably wrong, in words for the screen.
     """
 
     item: str
@@ -39,10 +39,10 @@ class Suspect:
 def suspects(seen: Snapshot) -> tuple[Suspect, ...]:
     """The labelled items whose label the results contradict, the most suspicious first; see `contradicted`.
 
-    Whoever gives a suspect the class that it has once more (see `LabelState.confirmed`), or says that it is not what is
-    expected, confirms it, and it is suspected no longer. Labels of classes that own no cluster yet contradict nothing,
-    nor do those that speak against a name which is suspected itself: there the name is in question, and not the labels.
-    Runs that looked for no neighbours (preset `paper`) have only their predictions to go by. Cached.
+    A label is no longer suspected once somebody gives the item the same label again (`LabelState.confirmed`), or says
+    that it is not of the expected class. Labels of classes that own no cluster yet are never suspected. Nor are labels
+    that contradict a suspected name, because there the name is in question. In lineages without neighbours (preset
+    `paper`) only predictions contradict labels. Cached.
     """
     known = [name for name in seen.owner if name is not None]
     state, shown = seen.labels, view(seen)
@@ -66,15 +66,16 @@ def suspects(seen: Snapshot) -> tuple[Suspect, ...]:
 
 @dataclass(frozen=True)
 class SuspectName:
-    """A cluster whose name answers about its images speak against.
+    """A cluster whose name is contradicted by answers about its images.
 
     Attributes:
-        component: its number.
-        name: its class.
-        expected: the class that most of these answers give; "" if they only say that it is not the name's.
-        rows: pool rows of the images that they are about, those of `expected` first.
-        agreed: how many of them give `expected`, or only say what the image is not.
-        support: how many answers about its images agree with the name.
+        component: the number of the cluster.
+        name: the name of the cluster.
+        expected: the class that most of the contradicting answers give; "" if most of them only say that the image is
+            not of the class `name`.
+        rows: pool rows of the images of the contradicting answers, those with the answer `expected` first.
+        agreed: the number of contradicting answers that are `expected`.
+        support: the number of answers about images of the cluster that agree with the name.
     """
 
     component: int
@@ -87,15 +88,15 @@ class SuspectName:
 
 @lru_cache(maxsize=4)
 def suspect_names(seen: Snapshot) -> tuple[SuspectName, ...]:
-    """The named clusters whose name answers contradict, by two more than agree with it.
+    """The clusters with a name that more answers contradict than agree with, by `MIN_MORE_AGAINST` or more.
 
-    Answers that were given before the name count neither here nor in training, which follows the others where they
-    agree, see `training.settling`; a person sees them before. Cached.
+    Answers that are older than the name do not count, neither here nor in training. Training follows the other answers
+    if enough of them agree (`training.settling`); people see the cluster here before that. Cached.
     """
     labels, shown = seen.labels, view(seen)
     rejected, refused = shown.state == ItemState.NONE, labels.rejected
     refused_rows = seen.project.pool.rows(list(refused))
-    places = np.searchsorted(shown.rows, refused_rows).tolist()  # they ascend
+    places = np.searchsorted(shown.rows, refused_rows).tolist()  # `shown.rows` ascend
     for row, at, classes in zip(refused_rows.tolist(), places, refused.values(), strict=True):
         if at < len(shown.rows) and shown.rows[at] == row:
             rejected[at] |= seen.owner[shown.component[at]] in classes
@@ -110,7 +111,7 @@ def suspect_names(seen: Snapshot) -> tuple[SuspectName, ...]:
         if len(spoken) >= support + MIN_MORE_AGAINST:
             said = np.where(shown.label[spoken] == owner[spoken], "", shown.label[spoken])
             names, counts = np.unique(said, return_counts=True)
-            most = len(counts) - 1 - int(counts[::-1].argmax())  # of as many, one that is a class
+            most = len(counts) - 1 - int(counts[::-1].argmax())  # if counts are equal, the last: "" is first
             first = np.argsort(said != names[most], kind="stable")
             rows = tuple(shown.rows[spoken[first]].tolist())
             found.append(SuspectName(k, str(seen.owner[k]), str(names[most]), rows, int(counts[most]), support))
@@ -118,7 +119,7 @@ def suspect_names(seen: Snapshot) -> tuple[SuspectName, ...]:
 
 
 def _nearest(seen: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.str_]:
-    """(L, n) what the nearest neighbours of pool rows (L,) count as; n is 0 if the lineage looked for none."""
+    """(L, n) the classes that the nearest neighbours of pool rows (L,) count as; n is 0 if the lineage has none."""
     shown = view(seen)
     counts_as = np.zeros(seen.project.pool.n_items, dtype=shown.class_name.dtype)
     counts_as[shown.rows] = shown.class_name

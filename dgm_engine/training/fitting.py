@@ -39,7 +39,9 @@ from dgm_engine.training.ownership import (
 )
 
 EVIDENCE_SAMPLE = 5_000
+"""Labels from which the evidence for the owners of components is computed, at most."""
 PREDICT_BATCH = 4096
+"""Items that `predict` computes at once."""
 IMAGES_PER_RUN = 600_000
 """Images that a run without a given length trains on, in 3 to 150 passes: ten passes over MNIST. Half as many cost
 half a point of accuracy on Fashion-MNIST, and took half the time."""
@@ -66,7 +68,7 @@ class Assessment:
     Attributes:
         given: (K,) the owners that training gives, without the names of people; the next assessment starts from them.
         owner: (K,) the owners, names included.
-        claims: (K,) the classes that components have by the images under a name.
+        claims: (K,) the classes that components get from the images under a name.
         component: (A,) the component of each image under a name, in the order of `labels.anchors`.
         named: the images that still have the name that a person gave their cluster.
         known: the rows with a restricted allowed set.
@@ -80,7 +82,7 @@ class Assessment:
     known: Knowledge
 
 
-def assess(  # noqa: PLR0913 - what people said, of what, and how far it is
+def assess(  # noqa: PLR0913 - all that the owners depend on
     model: DeepGenerativeModel,
     table: Table,
     labels: LabelState,
@@ -102,7 +104,7 @@ def assess(  # noqa: PLR0913 - what people said, of what, and how far it is
         rows: where its items stand in the table.
         given: (K,) the owners that training gave so far; names that people gave are not among them.
         config: of the training.
-        overruled: by component, where labels spoke against the names given so far.
+        overruled: by component, the names that labels overruled so far.
         neighbours: (N, n) pool rows of the nearest of each; labels next to an image speak against its name.
         seen: as in `give_components`.
         strays: as in `give_components`.
@@ -110,7 +112,7 @@ def assess(  # noqa: PLR0913 - what people said, of what, and how far it is
     examples = evident(labels, config)
     overruled = still_overruled(overruled, labels)
     component = predict(model, table, rows(list(labels.anchors)))[0].argmax(axis=1)
-    # Needed only now and then, and this function is called again and again while a model trains.
+    # The sizes take long to compute and this function is called often in training, so they are computed only if needed.
     sizes = _sizes(model, table) if examples or labels.anchors else np.zeros(len(given))
     claimed = claims(component, list(labels.anchors.values()), overruled, sizes)
     named, unnamed = _by_people(claimed, labels)

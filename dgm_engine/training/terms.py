@@ -1,4 +1,4 @@
-"""One table of the terms of the objective and of the other values that are recorded of a step.
+"""The table of the terms of the objective, and of the other values that are recorded for a step.
 
 The training loop records the value of each term and adds those that have a `sign` to J. The screens draw the records
 and let people change the weights. To add a term, add it to `TERMS` and its weight to `dgm_engine.config`. Pages import
@@ -69,8 +69,8 @@ class Term:
 
     Attributes:
         name: its name in the records of a run.
-        value: of a step, (n,) of items, or () where the loop adds it to J; None if the step has no such items, or
-            the model no such part.
+        value: gives the value for a step: (n,), one for each item, or () if the loop adds it to J; None if the step has
+            no such items, or the model no such part.
         title: its name on the screen.
         help: its meaning, and whether more or less is better.
         weight: the choice of its weight; None if it has no weight.
