@@ -63,7 +63,7 @@ def actions(seen: Snapshot, place: NDArray[np.int64], key: str) -> None:
             on_click=_label,
             args=(project, items),
         )
-        with st.popover("", icon=":material/more_horiz:", help="More to say of all of them"):
+        with st.popover("", icon=":material/more_horiz:", help="More actions for all of them"):
             st.button(
                 f"Not {plain(class_name)}" if class_name else "Not this class",
                 disabled=not class_name,

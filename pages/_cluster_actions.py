@@ -30,7 +30,7 @@ def dialog(seen: Snapshot, cluster: Cluster) -> None:
 
 def _actions(seen: Snapshot, cluster: Cluster) -> None:
     k = cluster.component
-    st.caption(f"{count(cluster.size, 'image')}. It takes effect at once, can be undone, and training then learns it.")
+    st.caption(f"{count(cluster.size, 'image')}. A change takes effect at once and can be undone; the next training learns it.")
     done = False
     if others := _nearest_first(seen, cluster):
         names = {other: heading(clusters_of(seen)[other]) for other in others}
@@ -54,9 +54,9 @@ def _actions(seen: Snapshot, cluster: Cluster) -> None:
         args=(seen, f"Cluster {k} is dissolved", cluster_service.dissolve, k),
     )
     done |= st.button(
-        "Care for it again" if cluster.ignored else "Ignore it",
+        "Stop ignoring it" if cluster.ignored else "Ignore it",
         icon=":material/visibility:" if cluster.ignored else ":material/visibility_off:",
-        help="Nothing is suggested from an ignored cluster, and it stands last",
+        help="Nothing is suggested from an ignored cluster, and its card comes last",
         on_click=_ignore,
         args=(seen, cluster),
     )
@@ -80,7 +80,7 @@ def matrix(seen: Snapshot) -> None:
         xaxis={"showticklabels": False},
         yaxis={"autorange": "reversed"},
     )
-    st.caption("The closest pairs, and how much of one the model sees in the images of the other:")
+    st.caption("The closest pairs, and how far the model takes images of one for the other:")
     for i, j in _closest(found.matrix):
         one, other = (clusters_of(seen)[found.components[at]] for at in (i, j))
         small, large = sorted((one, other), key=lambda c: c.size)
@@ -118,7 +118,7 @@ def _merge_into(seen: Snapshot, component: int, chosen: str) -> None:
 
 
 def _merge(seen: Snapshot, component: int, into: int) -> None:
-    _do(seen, f"Cluster {component} is part of {into} now", cluster_service.merge, component, into)
+    _do(seen, f"Cluster {component} is now part of cluster {into}", cluster_service.merge, component, into)
 
 
 @_safely.callback

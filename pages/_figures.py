@@ -70,7 +70,7 @@ def _map(seen: Snapshot, form: str) -> None:
 
 
 @st.cache_resource(
-    max_entries=8, show_spinner="Laying out the map: some seconds, the first time", hash_funcs=BY_SNAPSHOT
+    max_entries=8, show_spinner="Laying out the map; the first time takes some seconds", hash_funcs=BY_SNAPSHOT
 )
 def _map_chart(seen: Snapshot, limit: int) -> tuple[go.Figure, str]:
     found = figures.latent_map(seen, limit)

@@ -118,12 +118,12 @@ def _badges(found: tuple[RunPaths, JobStatus] | None, worse: TurnedDown | None) 
         return
     run, status = found
     if is_damaged(run):
-        _leads_to_train("Results damaged", "red", ":material/broken_image:", "The last run's cannot be read.")
+        _leads_to_train("Results damaged", "red", ":material/broken_image:", "The results of the last run cannot be read.")
     elif worse is None or worse.run != run.number:
         words, colour, icon = _STATE_WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)
     if worse is not None:
-        told = f"Run {worse.run} did, so that run {worse.in_use} is still shown. Decide which you keep."
+        told = f"Run {worse.run} came out worse, so run {worse.in_use} is still shown. Decide which to keep."
         _leads_to_train("Came out worse", "orange", ":material/history:", told)
 
 

@@ -115,7 +115,7 @@ def _where_to(moved: Moved) -> str:
         made = f"made cluster {k} {_quoted(moved.answered)}" if moved.answered else f"left cluster {k} without a name"
         return f"Your answers about single images {made}; it was {name}."
     if not moved.now:
-        return f"{name} was cluster {k}; its images are in no cluster of their own any more. Name one, or label some."
+        return f"{name} was cluster {k}; its images are no longer most of any cluster. Name another, or label some."
     clusters = "cluster" if len(moved.now) == 1 else "clusters"
     return f"{name} follows its images: from cluster {k} to {clusters} {' and '.join(map(str, moved.now))}."
 

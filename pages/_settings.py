@@ -31,7 +31,7 @@ _AUXILIARY = {
 }
 _PRESETS = {
     Preset.FAST: "Fast: clusters in minutes",
-    Preset.PAPER: "As in the paper: no help from a first grouping, many hours",
+    Preset.PAPER: "As in the paper: without a first clustering, many hours",
 }
 
 
@@ -77,7 +77,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             2,
             most,
             latest.n_components if latest else min(DEFAULT_COMPONENTS, most),
-            help="More than the classes you expect, twice as many say: several clusters may have the same name.",
+            help="Choose more than the classes you expect, for example twice as many: several clusters may have one name.",
         )
         duration = st.select_slider("How long", list(DURATIONS), value="as long as it needs")
         fresh = st.checkbox(

@@ -18,7 +18,7 @@ def line(seen: Snapshot) -> None:
 def _parts(now: Standing) -> list[str]:
     parts = [f"{now.labelled:,} labelled", f"{now.named_clusters} of {count(now.clusters, 'cluster')} have a class"]
     if now.sure_share is not None:
-        parts.append(f"{now.named_share:.0%} of the images get a class, {now.sure_share:.0%} of these are sure")
+        parts.append(f"{now.named_share:.0%} of the images get a class, {now.sure_share:.0%} of these surely")
     if now.accuracy is not None and now.accuracy.n:
         of = "" if now.audited is None else f" of run {now.audited}"
         parts.append(f"accuracy{of} {estimate(now.accuracy)}")

@@ -44,7 +44,7 @@ def remark(seen: Snapshot, suspect: SuspectName) -> None:
             st.button(
                 f"Keep {_quoted(suspect.name)}",
                 key=f"keep_{k}",
-                help="The answers so far are exceptions then, and speak against the name no longer",
+                help="The answers so far then count as exceptions and no longer contradict the name",
                 on_click=_keep,
                 args=(seen, suspect),
             )

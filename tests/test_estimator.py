@@ -184,7 +184,7 @@ def test_the_family_of_the_auxiliary_latent_can_be_chosen():
 
 def test_more_classes_than_components_are_refused_and_nothing_changes(digits, fitted):
     before = fitted.predict_proba(digits.x)
-    with pytest.raises(InputError, match="there are 21 classes by now and 20 components; fit anew"):
+    with pytest.raises(InputError, match="there are 21 classes by now and 20 components; call fit"):
         fitted.partial_fit(digits.x[:21], np.arange(21))
     np.testing.assert_array_equal(fitted.predict_proba(digits.x), before)
 

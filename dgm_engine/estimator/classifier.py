@@ -161,7 +161,7 @@ class SemiUnsupervisedClassifier(ClassNamePrefixFeaturesOutMixin, ClassifierMixi
         if len(labels.classes) > n_components:
             raise InputError(
                 f"there are {len(labels.classes)} classes by now and {n_components} components; "
-                "fit anew with a larger n_components"
+                "call fit with a larger n_components"
             )
         config = training_config(self, max(1, default_epochs(len(values)) // PARTIAL_FIT_DIVISOR))
         table, began = with_features(table_of(values, self.image_shape), self.model_.config), time.monotonic()

@@ -140,7 +140,7 @@ def to_markdown(table: Table, table_lines: Sequence[Line]) -> str:
 
 _LEGEND = """\
 - *paper*, *ours*: many-to-one, as the paper counts: each component takes the majority class of the test images in it.
-  It flatters, and the more the larger K is; compare rows of equal K.
+  It is too favourable, the more so the larger K is; compare rows of equal K.
 - *Hungarian*: the best one-to-one match of components and classes; components beyond the tenth count as wrong.
 - *worst*: the lowest overall accuracy of the runs. Nothing is selected on test labels: every run counts, at its end.
 - *min/run*: wall-clock minutes of one run. Deep peers run far fewer epochs than their authors': see *epochs*.

@@ -189,7 +189,7 @@ TERMS = (
     Term(
         "neighbours",
         _neighbours,
-        "Likeness",
+        "Agreement of neighbours",
         "How surely images that are alike share a cluster; nearer 0 is better.",
         Choice(
             "neighbour_weight",

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from dgm_engine.services import labelling
 from dgm_engine.services.projects import Project
@@ -98,11 +98,8 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     contexts, faults = [], list[str]()
 
     def open_one(**settings: Any) -> Page:
-        context = chromium.new_context(**{**DESK, **settings})
-        context.set_default_timeout(1000 * PATIENCE)
-        context.on("weberror", lambda fault: faults.append(fault.error.stack or str(fault.error)))
-        contexts.append(context)
-        return context.new_page()
+        contexts.append(_context(chromium, faults, **settings))
+        return contexts[-1].new_page()
 
     yield open_one
     for context in contexts:
@@ -110,10 +107,27 @@ def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     assert not faults
 
 
+@pytest.fixture(scope="package")
+def desk(chromium: Browser) -> Iterator[tuple[BrowserContext, list[str]]]:
+    """What the pages of most tests share, so that the browser reads the app's scripts once; and the scripts' errors."""
+    faults = list[str]()
+    context = _context(chromium, faults)
+    yield context, faults
+    context.close()
+
+
 @pytest.fixture
-def page(new_page: Callable[..., Page]) -> Page:
-    """A page of 1280 x 720."""
-    return new_page()
+def page(desk: tuple[BrowserContext, list[str]]) -> Iterator[Page]:
+    """A page of 1280 x 720, which remembers nothing of other tests; an error in one of its scripts fails the test."""
+    context, faults = desk
+    page = context.new_page()
+    yield page
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")
+    page.close()
+    context.clear_cookies()
+    told, faults[:] = [*faults], []
+    assert not told
 
 
 @pytest.fixture
@@ -129,6 +143,14 @@ def named(trained: Project, places: np.ndarray) -> Project:
     for component in range(11):  # cluster 10 is a second one of nines
         labelling.name_component(trained, component, str(min(component, 9)), "ann")
     return trained
+
+
+def _context(chromium: Browser, faults: list[str], **settings: Any) -> BrowserContext:
+    """A browser context, which shares nothing with others and notes the errors of its scripts in `faults`."""
+    context = chromium.new_context(**{**DESK, **settings})
+    context.set_default_timeout(1000 * PATIENCE)
+    context.on("weberror", lambda fault: faults.append(fault.error.stack or str(fault.error)))
+    return context
 
 
 def _wait_until_healthy(url: str, server: subprocess.Popen[bytes]) -> None:

@@ -20,4 +20,4 @@ def test_every_term_that_is_recorded_is_drawn_by_its_title():
     assert not app.exception
     captions = [caption.value.strip("*") for caption in app.caption]
     assert sorted(captions) == sorted(term.title for term in TERMS)
-    assert {"Likeness", "Auxiliary"} < {*captions}
+    assert {"Agreement of neighbours", "Auxiliary"} < {*captions}

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from dgm_engine import jobs
+from dgm_engine.data.sources import SourceRequest
 from dgm_engine.jobs import JobState
-from dgm_engine.services.projects import Project, open_project
+from dgm_engine.services.projects import Project, create_project, open_project
 from dgm_engine.training.planning import TrainRequest
 from tests.once import made_once
 from tests.training.processes import start, wait
@@ -23,6 +24,12 @@ def finished(digits_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
         assert wait(run).state is JobState.FINISHED, jobs.tail(run.log)
 
     return open_project(made_once(tmp_path_factory, "finished", train))
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Project:
+    """A project of 300 digits, never trained, for tests in which a fresh run takes its first steps."""
+    return create_project(tmp_path / "few", SourceRequest("digits", limit=300)).project
 
 
 @pytest.fixture

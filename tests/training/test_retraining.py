@@ -65,11 +65,11 @@ def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied):
     assert np.abs(load_results(after).z - before.z).max() < 1e-3
 
 
-def test_a_fresh_run_learns_at_the_full_rate(copied):
+def test_a_fresh_run_learns_at_the_full_rate(few):
     trained = []
     for rate in (1e-6, 1.0):
         request = TrainRequest(epochs=1, fresh=True, n_components=8, overrides={**PLAIN, "retrain_rate": rate})
-        run = planning.create_run(copied.paths, copied.pool, request)
+        run = planning.create_run(few.paths, few.pool, request)
         Worker(Setting.of(run)).work()
         trained.append(load_results(run).z)
     np.testing.assert_array_equal(*trained)

@@ -46,6 +46,7 @@ def test_none_of_many_equals_is_its_own_neighbour(points, monkeypatch, limit):
     assert (found // 30 == np.arange(600)[:, None] // 30).mean() > 0.99
 
 
+@pytest.mark.slow  # compiles the approximate search, which takes longer than all else here
 def test_among_very_many_points_nearly_all_neighbours_are_the_nearest(points, monkeypatch):
     monkeypatch.setattr(start, "MAX_EXACT_SEARCH", 10)
     found, expected = start.find_neighbours(points), nearest(points)

@@ -23,11 +23,11 @@ from dgm_engine.training.worker import Worker
 from tests.training.processes import PLAIN, start, stop_at, training, wait
 
 
-def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
-    run = start(copied, TrainRequest(epochs=100, fresh=True, n_components=8))
+def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(few):
+    run = start(few, TrainRequest(epochs=5000, n_components=8))
     wait(run, training)
     with pytest.raises(StateError, match="still at work"):
-        planning.create_run(copied.paths, copied.pool, TrainRequest())
+        planning.create_run(few.paths, few.pool, TrainRequest())
     runs.request_stop(run)
     stopped = wait(run)
     assert stopped.state is JobState.STOPPED
@@ -45,19 +45,19 @@ def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(copied):
     assert epochs == sorted(epochs)
 
 
-def test_a_stop_is_heard_while_the_edges_are_found(copied):
-    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
-    for path in copied.paths.images.glob("edges-*"):
+def test_a_stop_is_heard_while_the_edges_are_found(few):
+    run = planning.create_run(few.paths, few.pool, TrainRequest(epochs=3, n_components=8))
+    for path in few.paths.images.glob("edges-*"):
         path.unlink()
     runs.request_stop(run)
     Worker(Setting.of(run)).work()
     assert runs.status(run).state is JobState.STOPPED
     assert not run_results.has_results(run)
-    assert not list(copied.paths.images.glob("edges-*"))
+    assert not list(few.paths.images.glob("edges-*"))
 
 
-def test_a_stop_is_heard_while_neighbours_are_sought_and_the_first_clusters_stay(copied, monkeypatch):
-    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+def test_a_stop_is_heard_while_neighbours_are_sought_and_the_first_clusters_stay(few, monkeypatch):
+    run = planning.create_run(few.paths, few.pool, TrainRequest(epochs=3, n_components=8))
 
     def endless(*_):
         runs.request_stop(run)
@@ -70,11 +70,11 @@ def test_a_stop_is_heard_while_neighbours_are_sought_and_the_first_clusters_stay
     assert not Setting.of(run).neighbours.exists()
 
 
-def test_a_failure_of_the_search_for_neighbours_is_the_runs(copied, monkeypatch):
+def test_a_failure_of_the_search_for_neighbours_is_the_runs(few, monkeypatch):
     def fails(*_):
         raise MemoryError("too many images")
 
-    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=3, fresh=True, n_components=8))
+    run = planning.create_run(few.paths, few.pool, TrainRequest(epochs=3, n_components=8))
     monkeypatch.setattr(worker, "nearest_rows", fails)
     with pytest.raises(MemoryError, match="too many images"):
         Worker(Setting.of(run)).work()
@@ -105,8 +105,8 @@ def test_a_stop_before_the_first_clusters_leaves_none_and_the_run_begins_anew(co
     assert len(np.unique(component)) == 8
 
 
-def test_a_killed_worker_reads_as_interrupted_and_can_be_resumed(copied):
-    run = start(copied, TrainRequest(epochs=60, fresh=True, n_components=8))
+def test_a_killed_worker_reads_as_interrupted_and_can_be_resumed(few):
+    run = start(few, TrainRequest(epochs=5000, n_components=8))
     status = wait(run, training)
     os.kill(status.pid, signal.SIGKILL)
     assert wait(run).state is JobState.INTERRUPTED
