@@ -30,7 +30,8 @@ def dialog(seen: Snapshot, cluster: Cluster) -> None:
 
 def _actions(seen: Snapshot, cluster: Cluster) -> None:
     k = cluster.component
-    st.caption(f"{count(cluster.size, 'image')}. A change takes effect at once and can be undone; the next training learns it.")
+    told = "A change takes effect at once and can be undone; the next training learns it."
+    st.caption(f"{count(cluster.size, 'image')}. {told}")
     done = False
     if others := _nearest_first(seen, cluster):
         names = {other: heading(clusters_of(seen)[other]) for other in others}

@@ -145,7 +145,7 @@ def _remarks(seen: Snapshot, cluster: Cluster) -> str:
         return " · ignored"
     remarks = ""
     if cluster.by_training:
-        told = "It follows from labels of single images, or from names in an earlier model. A name of yours replaces it."
+        told = "It follows from labels of single images, or names in an earlier model. A name of yours replaces it."
         remarks += f' · <span title="{told}">named by training{_from_labels(seen, cluster)}</span>'
     if cluster.size >= _GROWTH_WARNED * cluster.named_size > 0:
         remarks += f' · <span class="warn">had {count(cluster.named_size, "image")} when it was named</span>'

@@ -111,7 +111,7 @@ def _options(kind: str) -> dict[str, object]:
         )
     with st.expander("How the images are read"):
         options["limit"] = st.number_input(
-            "Maximum number of images", 1, 10_000_000, value=None, placeholder="all", help="If there are more, an even sample of them."
+            "Maximum number of images", 1, 10_000_000, value=None, placeholder="all", help="Of more, an even sample."
         )
         if kind != Source.BUILT_IN:
             side = st.selectbox(

@@ -118,7 +118,8 @@ def _badges(found: tuple[RunPaths, JobStatus] | None, worse: TurnedDown | None) 
         return
     run, status = found
     if is_damaged(run):
-        _leads_to_train("Results damaged", "red", ":material/broken_image:", "The results of the last run cannot be read.")
+        told = "The results of the last run cannot be read."
+        _leads_to_train("Results damaged", "red", ":material/broken_image:", told)
     elif worse is None or worse.run != run.number:
         words, colour, icon = _STATE_WORDS[status.state]
         st.badge(words, color=colour, icon=icon, help=status.error or None)

@@ -23,7 +23,8 @@ def clusters(seen: Snapshot, form: str) -> None:
     del form
     st.caption(
         "What the model imagines when it thinks of a cluster: first its most typical image, then others, each from a "
-        "draw of its own. If they are clear and alike, the cluster is one thing; if blurred or mixed, it may hold several.  \n"
+        "draw of its own. If they are clear and alike, the cluster is one thing; if blurred or mixed, it may hold "
+        "several.  \n"
         ":small[Decoded: the means of p(x|z,y) at the mean of p(z|y), and at samples of it.]"
     )
     strips, sheet, titled = _strips(seen)

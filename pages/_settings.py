@@ -77,7 +77,7 @@ def form(project: Project, runs: list[RunSummary]) -> None:
             2,
             most,
             latest.n_components if latest else min(DEFAULT_COMPONENTS, most),
-            help="Choose more than the classes you expect, for example twice as many: several clusters may have one name.",
+            help="Choose more than the classes you expect, such as twice as many: several clusters may have one name.",
         )
         duration = st.select_slider("How long", list(DURATIONS), value="as long as it needs")
         fresh = st.checkbox(
