@@ -3,11 +3,11 @@
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Annotated, NoReturn
 
 import typer
 
+from dgm_engine import __version__
 from dgm_engine.cli import export, labelling, projects, reproduction, results, serving, training
 from dgm_engine.errors import DgmError, in_words
 
@@ -22,7 +22,7 @@ app = typer.Typer(
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"dgm {version('dgm-studio')}")
+        typer.echo(f"dgm {__version__}")
         raise typer.Exit
 
 

@@ -29,15 +29,20 @@ def latest_results(paths: ProjectPaths, use: Use | None = None) -> RunPaths | No
     It is the newest run whose results were kept (see `comparing`). If a person chose a run, it is that one until the
     results of a later run are kept.
     """
-    newest = next(filter(is_kept, readable_runs(paths)), None) or next(readable_runs(paths), None)
+    newest = next(filter(is_kept, _newest_first(paths)), None) or next(readable_runs(paths), None)
     if use is None or newest is None or newest.number > use.newest:
         return newest
-    return next((run for run in readable_runs(paths) if run.number == use.run), newest)
+    chosen = paths.run(use.run)
+    return chosen if is_readable(chosen) else newest
 
 
 def readable_runs(paths: ProjectPaths) -> Iterator[RunPaths]:
     """The runs with results that can be read, newest first."""
-    return filter(is_readable, map(paths.run, reversed(paths.run_numbers())))
+    return filter(is_readable, _newest_first(paths))
+
+
+def _newest_first(paths: ProjectPaths) -> Iterator[RunPaths]:
+    return map(paths.run, reversed(paths.run_numbers()))
 
 
 def is_kept(run: RunPaths) -> bool:

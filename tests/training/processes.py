@@ -26,26 +26,17 @@ def train_here(project, request):
     return run
 
 
-def train_beside(run, act):
-    """Trains a run in this process; `act(worker)` is what happens beside it, wherever it looks for a wish to stop."""
-
-    class Acting(Reporter):
-        def check_stop(self):
-            act(worker)
-            super().check_stop()
-
-    worker = Worker(Setting.of(run), Acting(run))
-    worker.work()
-
-
 def stop_at(run, step):
     """Trains a run in this process, and asks it to stop once it has taken so many steps."""
 
-    def stop(worker):
-        if worker.state.step >= step:
-            runs.request_stop(run)
+    class Asking(Reporter):
+        def check_stop(self):
+            if worker.state.step >= step:
+                runs.request_stop(run)
+            super().check_stop()
 
-    train_beside(run, stop)
+    worker = Worker(Setting.of(run), Asking(run))
+    worker.work()
 
 
 def wait(run, until=lambda status: not status.alive, seconds=90):

@@ -67,7 +67,7 @@ def test_a_retrain_that_was_stopped_is_continued_at_its_own_rate(copied):
 
 def test_a_fresh_run_learns_at_the_full_rate(few):
     trained = []
-    for rate in (1e-6, 1.0):
+    for rate in (1.0, 1e-6):  # the second one finds a finished run that it could have gone on from
         request = TrainRequest(epochs=1, fresh=True, n_components=8, overrides={**PLAIN, "retrain_rate": rate})
         run = planning.create_run(few.paths, few.pool, request)
         Worker(Setting.of(run)).work()

@@ -47,8 +47,6 @@ def test_stop_keeps_what_was_learned_and_resume_goes_on_from_there(few):
 
 def test_a_stop_is_heard_while_the_edges_are_found(few):
     run = planning.create_run(few.paths, few.pool, TrainRequest(epochs=3, n_components=8))
-    for path in few.paths.images.glob("edges-*"):
-        path.unlink()
     runs.request_stop(run)
     Worker(Setting.of(run)).work()
     assert runs.status(run).state is JobState.STOPPED

@@ -10,16 +10,14 @@ import pytest
 
 from dgm_engine import jobs
 from dgm_engine.config import Preset
-from dgm_engine.errors import DgmError, InputError
+from dgm_engine.errors import InputError
 from dgm_engine.jobs import JobState
 from dgm_engine.training import planning, run_results, runs
 from dgm_engine.training.checkpoint import load_model
 from dgm_engine.training.ownership import class_probabilities, effective_owner
 from dgm_engine.training.planning import TrainRequest
 from dgm_engine.training.results import load_live_map, load_results
-from dgm_engine.training.setting import Setting
-from dgm_engine.training.worker import Worker
-from tests.training.processes import members, name_images, start, train_beside, train_here, wait
+from tests.training.processes import members, name_images, start, train_here, training, wait
 
 
 def test_a_run_leaves_results_curves_a_live_map_and_a_model(finished):
@@ -138,27 +136,25 @@ def test_taking_a_name_back_takes_effect_after_training_too(copied):
 
 
 def test_labels_given_while_it_trains_are_taken_up(copied):
-    run = planning.create_run(copied.paths, copied.pool, TrainRequest(minutes=5))
-    items, heard = copied.pool.items[copied.pool.shown[:3]].tolist(), []
-
-    def label_then_stop(worker):
-        if worker.state.step > first and not heard:
-            heard.append(copied.labels.label(items, "mine", annotator="tester"))
-        if heard and runs.status(run).details.get("labels_version", -1) >= heard[0]:
-            runs.request_stop(run)
-
-    first = load_results(run_results.latest_results(copied.paths)).step
-    train_beside(run, label_then_stop)
-    assert runs.status(run).state is JobState.STOPPED
+    run = start(copied, TrainRequest(minutes=5))
+    wait(run, training)
+    items = copied.pool.items[copied.pool.shown[:3]].tolist()
+    copied.labels.label(items, "mine", annotator="tester")
+    version = copied.labels.version()
+    status = wait(run, lambda s: s.details.get("labels_version") == version)
+    assert status.alive
+    runs.request_stop(run)
+    assert wait(run).state is JobState.STOPPED
     assert "mine" in load_results(run).owner
 
 
 def test_a_lost_parent_is_told_with_the_remedy(copied):
     first = run_results.latest_results(copied.paths)
     shutil.rmtree(first.checkpoints)
-    run = planning.create_run(copied.paths, copied.pool, TrainRequest(epochs=1))
-    with pytest.raises(DgmError, match="start again from scratch"):
-        Worker(Setting.of(run)).work()
+    run = start(copied, TrainRequest(epochs=1))
+    status = wait(run)
+    assert status.state is JobState.FAILED
+    assert "start again from scratch" in status.error
 
 
 def test_a_fresh_run_carries_names_over_from_the_clusters_they_stood_for(copied):
